@@ -1,0 +1,64 @@
+//! What can end a run, in the words the user reads.
+//!
+//! Owns: [`Error`], [`Result`] and the exit code of each error. May import: std.
+//! Must not know: how any stage works. A malformed line is data, never an error.
+
+use std::io;
+use std::path::PathBuf;
+
+/// `Result` with this crate's [`Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// Why a run ended without doing all it was asked to do.
+///
+/// Paths in the messages are shown with `Debug`, which escapes control characters.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The command line asks for something that makes no sense.
+    #[error("{0}")]
+    Usage(String),
+    /// A file that was to be written could not be.
+    #[error("cannot write {path:?}: {error}")]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// Standard output could not be written.
+    #[error("cannot write to standard output: {0}")]
+    Output(io::Error),
+    /// A limit that keeps counts exact was reached.
+    #[error("{0}")]
+    Limit(String),
+    /// More malformed lines than `--max-invalid` allows.
+    #[error("{0}")]
+    TooManyInvalid(String),
+    /// There were lines and none could be parsed.
+    #[error("{0}")]
+    NothingParsed(String),
+    /// Some inputs could not be read, or not to their end.
+    #[error("{0}")]
+    Unreadable(String),
+    /// The user pressed Ctrl-C.
+    #[error("interrupted; nothing was written")]
+    Interrupted,
+    /// Threads could not be started.
+    #[error("cannot start the worker threads: {0}")]
+    Threads(String),
+}
+
+impl Error {
+    /// The process's exit code for this error (see `hitmap --help`).
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::TooManyInvalid(_) | Self::NothingParsed(_) => 1,
+            Self::Usage(_) => 2,
+            Self::Unreadable(_) => 3,
+            Self::Write { .. } | Self::Output(_) | Self::Limit(_) | Self::Threads(_) => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}

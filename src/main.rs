@@ -1,0 +1,2 @@
+//! The hitmap program.
+fn main() {}

@@ -1,0 +1,111 @@
+//! The `--json` report: one object, schema version 1.
+//!
+//! Owns: the JSON's layout (stable: a new key may come, none changes its meaning). May import: `report::summary`.
+//! Must not know: how the numbers were made.
+
+use std::io::{self, Write};
+
+use serde_json::{Map, Value, json};
+
+use super::summary::{BucketRow, CellSum, Summary};
+use crate::calendar::Granularity;
+
+const LEVELS: [&str; 3] = ["site", "section", "page"];
+const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
+
+/// Writes `summary` as one JSON object and a line end.
+///
+/// # Errors
+/// Whatever the output says.
+pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
+    let totals = &summary.totals;
+    let time = |time: Option<crate::calendar::CivilTime>| time.map(|time| time.to_string());
+    let status: Map<String, Value> = STATUS_CLASSES
+        .iter()
+        .zip(totals.status)
+        .map(|(class, count)| ((*class).to_owned(), count.into()))
+        .collect();
+    let bytes: u64 = summary.inputs.iter().map(|input| input.bytes).sum();
+    let seconds = summary.timing.seconds.max(1e-9);
+    let object = json!({
+        "schema_version": 1,
+        "inputs": summary.inputs.iter().map(|input| json!({
+            "path": input.path, "bytes": input.bytes, "lines": input.lines, "format": input.format,
+        })).collect::<Vec<_>>(),
+        "definition": {
+            "count": summary.definition.count,
+            "visitor": summary.definition.visitor,
+            "tz": summary.definition.tz,
+            "page": summary.definition.page,
+            "section": summary.definition.section,
+        },
+        "totals": {
+            "lines": totals.lines,
+            "hits": totals.hits,
+            "page_views": totals.page_views,
+            "unique_visitors": totals.unique_visitors,
+            "sum_of_daily_unique_visitors": totals.sum_of_daily_unique_visitors,
+            "bytes_sent": totals.bytes_sent,
+            "status": status,
+            "not_found": totals.not_found,
+            "malformed_lines": totals.malformed_lines,
+            "empty_lines": totals.empty_lines,
+            "other_lines": totals.other_lines,
+            "first": time(totals.first),
+            "last": time(totals.last),
+            "offsets": totals.offsets_minutes.iter().map(|&minutes| offset_text(minutes)).collect::<Vec<_>>(),
+        },
+        "cells": by_level(&summary.cells, |sum| sum.cells.into()),
+        "cell_sums": by_level(&summary.cells, |sum| json!({"pv": sum.pv, "uv": sum.uv})),
+        "days": bucket_rows(&summary.days),
+        "hours": bucket_rows(&summary.hours),
+        "busiest_minute": summary.busiest_minute.as_ref().map(bucket_row),
+        "section_count": summary.section_count,
+        "page_count": summary.page_count,
+        "sections": summary.sections.iter().map(|row| json!({
+            "site": row.site, "section": row.section, "pv": row.pv, "uv": row.uv,
+        })).collect::<Vec<_>>(),
+        "pages": summary.pages.iter().map(|row| json!({
+            "site": row.site, "page": row.page, "section": row.section, "pv": row.pv, "uv": row.uv,
+        })).collect::<Vec<_>>(),
+        "malformed_samples": summary.malformed_samples.iter().map(|sample| json!({
+            "path": sample.path, "line": sample.line, "offset": sample.offset,
+            "reason": sample.reason, "text": sample.text,
+        })).collect::<Vec<_>>(),
+        "timing": {
+            "seconds": summary.timing.seconds,
+            "bytes_per_second": bytes as f64 / seconds,
+            "lines_per_second": totals.lines as f64 / seconds,
+            "threads": summary.timing.threads,
+        },
+    });
+    serde_json::to_writer(&mut *output, &object)?;
+    output.write_all(b"\n")
+}
+
+/// `+0800`, as a log line writes it.
+pub(super) fn offset_text(minutes: i16) -> String {
+    let sign = if minutes < 0 { '-' } else { '+' };
+    let minutes = minutes.unsigned_abs();
+    format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
+}
+
+fn by_level(sums: &[[CellSum; 3]; 3], value: impl Fn(&CellSum) -> Value) -> Value {
+    let granularities = Granularity::ALL.iter().zip(sums).map(|(granularity, levels)| {
+        let levels: Map<String, Value> = LEVELS
+            .iter()
+            .zip(levels)
+            .map(|(level, sum)| ((*level).to_owned(), value(sum)))
+            .collect();
+        (granularity.name().to_owned(), levels.into())
+    });
+    Value::Object(granularities.collect())
+}
+
+fn bucket_rows(rows: &[BucketRow]) -> Vec<Value> {
+    rows.iter().map(bucket_row).collect()
+}
+
+fn bucket_row(row: &BucketRow) -> Value {
+    json!({"site": row.site, "bucket": row.bucket.to_string(), "pv": row.pv, "uv": row.uv})
+}

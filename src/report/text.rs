@@ -1,0 +1,64 @@
+//! Text from logs, made safe to show.
+//!
+//! Owns: escaping for terminals. May import: std. Must not know: what the text means.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+/// `text` with everything that could move a cursor, change a colour or hide a character escaped.
+///
+/// C0 and C1 controls, DEL, and the bidirectional, zero-width and other invisible format characters stand as
+/// `\xNN` or `\u{NNNN}`. Everything else stays, so the result is fit to be printed on any line of a terminal.
+#[must_use]
+pub fn escape_terminal(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) || !text.chars().any(is_hostile) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len() + 16);
+    for character in text.chars() {
+        match u32::from(character) {
+            code if !is_hostile(character) => {
+                debug_assert!(code >= 0x20);
+                escaped.push(character);
+            }
+            code @ 0..=0xff => {
+                let _ = write!(escaped, "\\x{code:02x}");
+            }
+            code => {
+                let _ = write!(escaped, "\\u{{{code:x}}}");
+            }
+        }
+    }
+    Cow::Owned(escaped)
+}
+
+/// Control characters, and the format characters (Unicode category Cf and kin) that are invisible or reorder text.
+fn is_hostile(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
+            | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
+            | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape_terminal;
+
+    #[test]
+    fn hostile_text_is_shown_not_obeyed() {
+        for (text, shown) in [
+            ("/movie/1.html", "/movie/1.html"),
+            ("/影片/ü", "/影片/ü"),
+            ("a\x1b]0;owned\x07b", "a\\x1b]0;owned\\x07b"),
+            ("\x1b]52;c;aGk=\x1b\\", "\\x1b]52;c;aGk=\\x1b\\"),
+            ("\u{9b}31m", "\\x9b31m"),
+            ("a\r\nb\tc\x7f", "a\\x0d\\x0ab\\x09c\\x7f"),
+            ("a\u{202e}gpj.exe", "a\\u{202e}gpj.exe"),
+            ("a\u{200b}b\u{feff}", "a\\u{200b}b\\u{feff}"),
+        ] {
+            assert_eq!(escape_terminal(text), shown);
+        }
+    }
+}
