@@ -32,6 +32,12 @@ impl Fact {
         )
     }
 
+    /// A fact of one view whose minute the caller checks.
+    #[inline]
+    pub(super) fn new_unchecked(visitor: u32, minute_of_day: u16) -> Self {
+        Self(u64::from(visitor) << VISITOR_SHIFT | u64::from(minute_of_day) << VIEW_BITS)
+    }
+
     /// The visitor's run-wide number.
     #[must_use]
     #[inline]
@@ -77,6 +83,12 @@ impl DayFacts {
             Some(last) if last.0 == page => last.1 = end,
             _ => self.pages.push((page, end)),
         }
+    }
+
+    /// Pages with the end of their facts, both ascending, and facts in order within each page.
+    pub(super) fn from_columns(pages: Vec<(u32, usize)>, facts: Vec<Fact>) -> Self {
+        debug_assert!(pages.last().is_none_or(|&(_, end)| end == facts.len()));
+        Self { pages, facts }
     }
 
     /// Each page's number and facts, by ascending page number.

@@ -14,6 +14,7 @@
 //!    after sorting the facts of their pages by visitor. Nothing is ever added up that is not disjoint.
 
 pub mod cells;
+pub mod columns;
 pub mod day_facts;
 mod exchange;
 mod names;
