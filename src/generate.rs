@@ -129,7 +129,10 @@ pub fn generate(
     mut progress: impl FnMut(u64) -> io::Result<()>,
 ) -> io::Result<Answer> {
     if !options.is_valid() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "an option of the generator is out of its range"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "an option of the generator is out of its range",
+        ));
     }
     let mut random = Random::new(options.seed);
     let world = World::new(options, &mut random);
@@ -153,7 +156,9 @@ pub fn generate(
         }
         let seconds = traffic.next(done, &mut random);
         let moment = Moment { visitor: world.visitors.draw(&mut random), seconds };
-        let odd = options.bad_permille > 0 && random.below(1000) < options.bad_permille && answer.lines > 0;
+        let odd = options.bad_permille > 0
+            && random.below(1000) < options.bad_permille
+            && answer.lines > 0;
         let outcome = if odd {
             odd_lines.write(&world, moment, &mut random, &mut buffer, &mut answer)
         } else {

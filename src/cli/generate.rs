@@ -14,6 +14,7 @@ use hitmap::error::{Error, Result};
 use hitmap::generate::{Answer, Format, Options, Size, generate};
 use hitmap::report::CellFormat;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::consts::SIGINT;
 
 use super::output::OutputFile;
 use super::size::parse_size;
@@ -138,7 +139,9 @@ impl GenerateArgs {
     fn options(&self) -> Result<Options> {
         let last_day = i64::from(self.start.0) + i64::from(self.days) - 1;
         if Day::from_date(9999, 12, 31).is_some_and(|last| last_day > i64::from(last.0)) {
-            return Err(Error::Usage("--start and --days reach beyond year 9999; take fewer days".to_owned()));
+            return Err(Error::Usage(
+                "--start and --days reach beyond year 9999; take fewer days".to_owned(),
+            ));
         }
         let size = match (self.bytes, self.lines) {
             (Some(bytes), _) => Size::Bytes(bytes),
@@ -181,13 +184,18 @@ impl GenerateArgs {
             return ProgressBar::hidden();
         }
         let (bar, template) = match size {
-            Size::Bytes(bytes) => {
-                (ProgressBar::new(bytes), "{bar:30} {percent:>3}% {bytes} of {total_bytes} {bytes_per_sec} {eta} left")
+            Size::Bytes(bytes) => (
+                ProgressBar::new(bytes),
+                "{bar:30} {percent:>3}% {bytes} of {total_bytes} {bytes_per_sec} {eta} left",
+            ),
+            Size::Lines(_) => {
+                (ProgressBar::no_length(), "{spinner} {bytes} {bytes_per_sec} {elapsed}")
             }
-            Size::Lines(_) => (ProgressBar::no_length(), "{spinner} {bytes} {bytes_per_sec} {elapsed}"),
         };
         bar.set_draw_target(ProgressDrawTarget::stderr());
-        bar.with_style(ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()))
+        bar.with_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        )
     }
 }
 
@@ -197,39 +205,57 @@ impl GenerateArgs {
 /// What could not be written, or [`Error::Interrupted`].
 pub(crate) fn run(args: &GenerateArgs) -> Result<()> {
     let options = args.options()?;
-    // Both files are opened first, so that a long run does not end at a wrong name.
+    // The first Ctrl-C ends the work in order, so that unfinished files are taken away; a second ends the process.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let exit_code = i32::from(Error::Interrupted.exit_code());
+    signal_hook::flag::register_conditional_shutdown(SIGINT, exit_code, Arc::clone(&interrupted))
+        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)))
+        .map_err(Error::Output)?;
+    // The truth is opened first, so that a long run does not end at a wrong name.
     let truth = args.truth.as_deref().map(OutputFile::create).transpose()?;
     let bar = args.bar(options.size);
     let answer = if args.writes_file() {
         let mut file = OutputFile::create(&args.output)?;
-        let written = write_log(&options, &mut file, &bar);
+        let written = write_log(&options, &mut file, &bar, &interrupted);
         bar.finish_and_clear();
-        let Some(answer) = written.map_err(|error| write_error(&args.output, error))? else { return Ok(()) };
+        let Some(answer) = written.map_err(|error| write_error(&args.output, error))? else {
+            return Ok(());
+        };
         file.finish()?;
         answer
     } else {
-        let written = write_log(&options, io::stdout().lock(), &bar);
+        let written = write_log(&options, io::stdout().lock(), &bar, &interrupted);
         bar.finish_and_clear();
         let Some(answer) = written.map_err(output_error)? else { return Ok(()) };
         answer
     };
     if let (Some(path), Some(mut file)) = (&args.truth, truth) {
-        answer.write_cells(CellFormat::of_path(path), &mut file).map_err(|error| write_error(path, error))?;
+        answer
+            .write_cells(CellFormat::of_path(path), &mut file)
+            .map_err(|error| write_error(path, error))?;
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
         file.finish()?;
     }
     Ok(())
 }
 
 /// Writes the log; `None` where its reader went away.
-fn write_log(options: &Options, output: impl Write, bar: &ProgressBar) -> io::Result<Option<Answer>> {
-    // An interrupted run must take its unfinished file away.
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let handler = signal_hook::flag::register(signal_hook::consts::SIGINT, Arc::clone(&interrupted))?;
+fn write_log(
+    options: &Options,
+    output: impl Write,
+    bar: &ProgressBar,
+    interrupted: &AtomicBool,
+) -> io::Result<Option<Answer>> {
     let result = generate(options, output, |bytes| {
         bar.set_position(bytes);
-        if interrupted.load(Ordering::Relaxed) { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }
+        if interrupted.load(Ordering::Relaxed) {
+            Err(io::ErrorKind::Interrupted.into())
+        } else {
+            Ok(())
+        }
     });
-    signal_hook::low_level::unregister(handler);
     match result {
         Ok(answer) => Ok(Some(answer)),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
@@ -264,13 +290,16 @@ fn parse_count(text: &str) -> std::result::Result<u64, String> {
         _ => (text, 1),
     };
     let count = number.parse::<u64>().ok().and_then(|count| count.checked_mul(unit));
-    count.ok_or_else(|| format!("{text:?} is not a number of lines; write it as 5000000, 500k or 5M"))
+    count.ok_or_else(|| {
+        format!("{text:?} is not a number of lines; write it as 5000000, 500k or 5M")
+    })
 }
 
 /// `2018-03-05`.
 fn parse_day(text: &str) -> std::result::Result<Day, String> {
     let parts: Vec<&str> = text.split('-').collect();
-    let digits = |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
     let day = match parts[..] {
         [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2) => {
             match (year.parse(), month.parse(), day.parse()) {

@@ -28,7 +28,9 @@ impl OutputFile {
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let failed = |error| Error::Write { path: path.to_owned(), error };
         let sink = match fs::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => return Err(failed(io::ErrorKind::IsADirectory.into())),
+            Ok(metadata) if metadata.is_dir() => {
+                return Err(failed(io::ErrorKind::IsADirectory.into()));
+            }
             Ok(metadata) if !metadata.is_file() => {
                 Sink::InPlace(File::options().write(true).open(path).map_err(failed)?)
             }

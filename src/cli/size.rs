@@ -24,9 +24,14 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
         "mb" => 1_000_000,
         "gb" => 1_000_000_000,
         "tb" => 1_000_000_000_000,
-        _ => return Err(format!("{text:?} is not a size; write a number and K, M, G, KB, MB, GB, KiB, MiB or GiB")),
+        _ => {
+            return Err(format!(
+                "{text:?} is not a size; write a number and K, M, G, KB, MB, GB, KiB, MiB or GiB"
+            ));
+        }
     };
-    let not_a_number = || format!("{text:?} is not a size; it must begin with a number, as in 512MiB or 1.5GB");
+    let not_a_number =
+        || format!("{text:?} is not a size; it must begin with a number, as in 512MiB or 1.5GB");
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
     if whole.is_empty() || fraction.contains('.') || number.ends_with('.') {
         return Err(not_a_number());
@@ -36,7 +41,8 @@ pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
     // 18 digits are more than any unit needs, and fit.
     let fraction = &fraction[..fraction.len().min(18)];
     let scale = 10_u128.pow(u32::try_from(fraction.len()).unwrap_or_default());
-    let fraction: u64 = if fraction.is_empty() { 0 } else { fraction.parse().map_err(|_| not_a_number())? };
+    let fraction: u64 =
+        if fraction.is_empty() { 0 } else { fraction.parse().map_err(|_| not_a_number())? };
     let bytes = u128::from(whole) * unit_bytes + u128::from(fraction) * unit_bytes / scale;
     u64::try_from(bytes).map_err(|_| too_large())
 }
@@ -70,8 +76,20 @@ mod tests {
 
     #[test]
     fn what_is_no_size_is_refused() {
-        for text in ["", "G", ".5G", "1.G", "1..2G", "-1", "1 X", "1GBs", "0x10", "1e9", "18446744073709551616", "99999999T"]
-        {
+        for text in [
+            "",
+            "G",
+            ".5G",
+            "1.G",
+            "1..2G",
+            "-1",
+            "1 X",
+            "1GBs",
+            "0x10",
+            "1e9",
+            "18446744073709551616",
+            "99999999T",
+        ] {
             assert!(parse_size(text).is_err(), "{text}");
         }
     }

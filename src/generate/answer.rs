@@ -126,14 +126,20 @@ impl Answer {
     /// Whatever the output says; [`io::ErrorKind::InvalidInput`] where page views were not collected.
     pub fn write_cells(&self, format: CellFormat, output: impl Write) -> io::Result<()> {
         let Some(facts) = &self.facts else {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "the page views were not collected"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "the page views were not collected",
+            ));
         };
         let names = Names::new(&self.paths, facts);
         // From here on a page is the rank of its name.
-        let mut facts: Vec<Fact> =
-            facts.iter().map(|fact| Fact { page: names.rank_of_page[fact.page as usize], ..*fact }).collect();
+        let mut facts: Vec<Fact> = facts
+            .iter()
+            .map(|fact| Fact { page: names.rank_of_page[fact.page as usize], ..*fact })
+            .collect();
         facts.sort_unstable();
-        let mut cells = Cells { writer: CellWriter::new(output, format), names, visitors: Vec::new() };
+        let mut cells =
+            Cells { writer: CellWriter::new(output, format), names, visitors: Vec::new() };
         let mut scratch = Vec::new();
         for granularity in Granularity::ALL {
             let minutes = match granularity {
@@ -141,7 +147,9 @@ impl Answer {
                 Granularity::Hour => 60,
                 Granularity::Minute => 1,
             };
-            for facts in facts.chunk_by(|a, b| a.minute.div_euclid(minutes) == b.minute.div_euclid(minutes)) {
+            for facts in
+                facts.chunk_by(|a, b| a.minute.div_euclid(minutes) == b.minute.div_euclid(minutes))
+            {
                 scratch.clear();
                 scratch.extend(facts.iter().map(|fact| (fact.page, fact.visitor)));
                 scratch.sort_unstable();
@@ -170,8 +178,11 @@ impl Names {
         for fact in facts {
             used[fact.page as usize] = true;
         }
-        let names: HashMap<u32, String> =
-            (0..).zip(paths).filter(|&(page, _)| used[page as usize]).map(|(page, path)| (page, written(path))).collect();
+        let names: HashMap<u32, String> = (0..)
+            .zip(paths)
+            .filter(|&(page, _)| used[page as usize])
+            .map(|(page, path)| (page, written(path)))
+            .collect();
         let mut sorted: Vec<String> = names.values().cloned().collect();
         sorted.sort_unstable_by(|a, b| (section(a), a).cmp(&(section(b), b)));
         // Different bytes can be written the same; they are one page.
@@ -207,7 +218,9 @@ impl<W: Write> Cells<W> {
         self.write_cell(bucket, views, None, None)?;
         let mut rest = views;
         while let Some(&(first, _)) = rest.first() {
-            let length = rest.partition_point(|&(page, _)| self.names.section(page) == self.names.section(first));
+            let length = rest.partition_point(|&(page, _)| {
+                self.names.section(page) == self.names.section(first)
+            });
             let (section, others) = rest.split_at(length);
             self.write_cell(bucket, section, Some(first), None)?;
             for page in section.chunk_by(|a, b| a.0 == b.0) {
@@ -249,9 +262,12 @@ mod tests {
     #[test]
     fn cells_stand_in_the_order_of_the_contract() {
         let mut answer = Answer::new(true);
-        answer.paths = [&b"/"[..], b"/b/2", b"/b/\xff", b"/b/\\xff", b"/a"].map(<[u8]>::to_vec).to_vec();
+        answer.paths =
+            [&b"/"[..], b"/b/2", b"/b/\xff", b"/b/\\xff", b"/a"].map(<[u8]>::to_vec).to_vec();
         let day = Day::from_date(2018, 3, 5).unwrap();
-        for (visitor, page, minute) in [(7, 1, 61), (7, 1, 61), (8, 2, 61), (7, 3, 61), (9, 0, 0), (7, 4, 61)] {
+        for (visitor, page, minute) in
+            [(7, 1, 61), (7, 1, 61), (8, 2, 61), (7, 3, 61), (9, 0, 0), (7, 4, 61)]
+        {
             let view = Some(View { visitor, page, time: CivilTime::new(day, minute, 5) });
             answer.add(Outcome::Hit { status: 200, bytes_sent: 10, view });
         }
@@ -277,9 +293,14 @@ mod tests {
 
     #[test]
     fn a_section_is_the_first_segment() {
-        for (path, section) in
-            [("/", "/"), ("/a", "/"), ("/a/", "/a/"), ("/a/b/c", "/a/"), ("//", "//"), ("//a/b", "//")]
-        {
+        for (path, section) in [
+            ("/", "/"),
+            ("/a", "/"),
+            ("/a/", "/a/"),
+            ("/a/b/c", "/a/"),
+            ("//", "//"),
+            ("//a/b", "//"),
+        ] {
             assert_eq!(super::section(path), section);
         }
     }

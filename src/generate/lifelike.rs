@@ -31,27 +31,60 @@ const SEARCHES: [&[u8]; 5] = [
 
 /// Paths of static files; `#` stands for a number.
 const STATIC_FILES: [&[u8]; 16] = [
-    b"/images/poster/#.jpg", b"/css/main.css", b"/js/jquery.min.js", b"/images/poster/#.webp", b"/js/app.js?v=#",
-    b"/images/star.png", b"/images/poster/#.jpg", b"/images/logo.svg", b"/favicon.ico", b"/fonts/text.woff2",
-    b"/images/banner/#.JPG", b"/trailer/#.mp4", b"/images/poster/#.png", b"/js/app.js.map", b"/images/loading.gif",
+    b"/images/poster/#.jpg",
+    b"/css/main.css",
+    b"/js/jquery.min.js",
+    b"/images/poster/#.webp",
+    b"/js/app.js?v=#",
+    b"/images/star.png",
+    b"/images/poster/#.jpg",
+    b"/images/logo.svg",
+    b"/favicon.ico",
+    b"/fonts/text.woff2",
+    b"/images/banner/#.JPG",
+    b"/trailer/#.mp4",
+    b"/images/poster/#.png",
+    b"/js/app.js.map",
+    b"/images/loading.gif",
     b"/css/print.CSS?theme=#",
 ];
 
 /// Requests that lead nowhere; `#` stands for a number.
-const MISSING: [&[u8]; 6] =
-    [b"/wp-login.php", b"/movie/#000000.html", b"/robots.txt", b"/.env", b"/phpmyadmin/index.php", b"/list/#000.html"];
+const MISSING: [&[u8]; 6] = [
+    b"/wp-login.php",
+    b"/movie/#000000.html",
+    b"/robots.txt",
+    b"/.env",
+    b"/phpmyadmin/index.php",
+    b"/list/#000.html",
+];
 
 /// Queries on pages; `#` stands for a number. One ends like a static file, which a query must not decide.
 const QUERIES: [&[u8]; 6] = [
-    b"?utm_source=newsletter&utm_campaign=#", b"?page=#", b"?from=list&position=#", b"?q=new+movies&start=#",
-    b"?theme=dark-#.css", b"?id=#",
+    b"?utm_source=newsletter&utm_campaign=#",
+    b"?page=#",
+    b"?from=list&position=#",
+    b"?q=new+movies&start=#",
+    b"?theme=dark-#.css",
+    b"?id=#",
 ];
 
-const USERS: [&[u8]; 6] = [b"alice", b"bob", b"admin", b"wei.zhang", b"editor@example.com", b"m\xc3\xbcller"];
+const USERS: [&[u8]; 6] =
+    [b"alice", b"bob", b"admin", b"wei.zhang", b"editor@example.com", b"m\xc3\xbcller"];
 
 /// Statuses of pages and of static files, one of 256 each.
-const PAGE_STATUSES: [(u16, u32); 10] =
-    [(200, 225), (304, 12), (404, 8), (301, 4), (302, 2), (206, 1), (500, 1), (403, 1), (499, 1), (502, 1)];
+const PAGE_STATUSES: [(u16, u32); 10] = [
+    (200, 225),
+    (304, 12),
+    (404, 8),
+    (301, 4),
+    (302, 2),
+    (206, 1),
+    (500, 1),
+    (403, 1),
+    (499, 1),
+    (502, 1),
+];
 const STATIC_STATUSES: [(u16, u32); 4] = [(200, 200), (304, 48), (404, 5), (206, 3)];
 
 /// Whom and what there is to draw from.
@@ -97,7 +130,13 @@ impl World {
     }
 
     /// Appends one line.
-    pub(super) fn write(&self, time: &mut TimeText, moment: Moment, random: &mut Random, output: &mut Vec<u8>) -> Outcome {
+    pub(super) fn write(
+        &self,
+        time: &mut TimeText,
+        moment: Moment,
+        random: &mut Random,
+        output: &mut Vec<u8>,
+    ) -> Outcome {
         self.visitors.write_host(moment.visitor, output);
         if random.one_in(64) {
             output.extend_from_slice(b" - ");
@@ -168,7 +207,11 @@ impl World {
     }
 
     fn view(&self, moment: Moment, page: u32, seconds: i64) -> View {
-        View { visitor: self.counted_visitor(moment.visitor), page, time: CivilTime::from_seconds(seconds) }
+        View {
+            visitor: self.counted_visitor(moment.visitor),
+            page,
+            time: CivilTime::from_seconds(seconds),
+        }
     }
 
     fn write_referrer(&self, random: &mut Random, output: &mut Vec<u8>) {
@@ -191,7 +234,12 @@ impl World {
         let agent = self.visitors.agent(moment.visitor);
         if random.one_in(200) {
             output.extend_from_slice(b"GET ");
-            let path = random.pick::<&[u8]>(&[b"/", b"/favicon.ico", b"/nginx_status", b"/digest?url=%2F&ua=x"]);
+            let path = random.pick::<&[u8]>(&[
+                b"/",
+                b"/favicon.ico",
+                b"/nginx_status",
+                b"/digest?url=%2F&ua=x",
+            ]);
             output.extend_from_slice(path);
             output.extend_from_slice(b" HTTP/1.1\" 404 571 \"-\" \"");
             output.extend_from_slice(agent.0);
@@ -222,7 +270,8 @@ impl World {
                 b't' => {
                     output.extend_from_slice(b"time=");
                     // The visitor's page was shown up to three seconds before its beacon came in.
-                    let shown = (moment.seconds - i64::from(random.below(4))).max(self.first_second);
+                    let shown =
+                        (moment.seconds - i64::from(random.below(4))).max(self.first_second);
                     let unix = shown - OFFSET_SECONDS;
                     match random.below(5) {
                         0 if unix >= FIRST_TEN_DIGITS => {
@@ -230,7 +279,10 @@ impl World {
                             seconds = shown;
                         }
                         1 if unix >= FIRST_TEN_DIGITS => {
-                            push_number(output, unix.unsigned_abs() * 1000 + u64::from(random.below(1000)));
+                            push_number(
+                                output,
+                                unix.unsigned_abs() * 1000 + u64::from(random.below(1000)),
+                            );
                             seconds = shown;
                         }
                         _ => output.push(b'1'),

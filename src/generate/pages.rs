@@ -12,8 +12,9 @@ pub(super) const FIXED_PAGES: u32 = 1 + LISTS;
 
 /// First segments of movie pages; sections behind these are numbered.
 const SECTIONS: [&str; 20] = [
-    "movie", "series", "actor", "director", "review", "news", "trailer", "genre", "award", "festival", "cinema",
-    "ticket", "forum", "user", "video", "photo", "music", "book", "shop", "help",
+    "movie", "series", "actor", "director", "review", "news", "trailer", "genre", "award",
+    "festival", "cinema", "ticket", "forum", "user", "video", "photo", "music", "book", "shop",
+    "help",
 ];
 
 /// A page is a number: 0 is `/`, then come the lists, then the movies.

@@ -4,8 +4,9 @@
 
 use crate::calendar::CivilTime;
 
-const MONTHS: [&[u8; 3]; 12] =
-    [b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec"];
+const MONTHS: [&[u8; 3]; 12] = [
+    b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+];
 
 /// Appends a decimal number.
 pub(super) fn push_number(output: &mut Vec<u8>, value: u64) {
@@ -44,7 +45,9 @@ pub(super) fn push_encoded(output: &mut Vec<u8>, text: &[u8]) {
     for &byte in text {
         match byte {
             b' ' => output.push(b'+'),
-            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'*' => output.push(byte),
+            b'0'..=b'9' | b'A'..=b'Z' | b'a'..=b'z' | b'-' | b'.' | b'_' | b'*' => {
+                output.push(byte)
+            }
             _ => {
                 let digit = |value: u8| b"0123456789ABCDEF"[usize::from(value)];
                 output.extend_from_slice(&[b'%', digit(byte >> 4), digit(byte & 15)]);
@@ -116,7 +119,10 @@ mod tests {
         let mut output = Vec::new();
         push_encoded(&mut output, b"http://a:8888/b c+\xff");
         assert_eq!(output, b"http%3A%2F%2Fa%3A8888%2Fb+c%2B%FF");
-        assert_eq!(written(b"/caf\xe9/\xc0\xaf\xe4\xb8/\xc3\xbc"), "/caf\\xe9/\\xc0\\xaf\\xe4\\xb8/\u{fc}");
+        assert_eq!(
+            written(b"/caf\xe9/\xc0\xaf\xe4\xb8/\xc3\xbc"),
+            "/caf\\xe9/\\xc0\\xaf\\xe4\\xb8/\u{fc}"
+        );
         let mut output = Vec::new();
         for value in [0, 0x10, 0xabc, 0xffff] {
             push_hex(&mut output, value);

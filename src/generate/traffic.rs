@@ -8,8 +8,10 @@ use crate::calendar::Day;
 /// Requests by hour of the day, on days from Monday to Friday and on weekends.
 const WORKDAY: [u32; 24] =
     [30, 18, 11, 7, 6, 8, 15, 30, 52, 68, 74, 76, 84, 80, 70, 68, 70, 74, 82, 96, 110, 112, 90, 56];
-const WEEKEND: [u32; 24] =
-    [48, 32, 20, 12, 9, 8, 11, 18, 34, 54, 74, 88, 96, 98, 98, 96, 96, 98, 104, 116, 128, 130, 108, 72];
+const WEEKEND: [u32; 24] = [
+    48, 32, 20, 12, 9, 8, 11, 18, 34, 54, 74, 88, 96, 98, 98, 96, 96, 98, 104, 116, 128, 130, 108,
+    72,
+];
 
 /// Hands out one time after the other.
 #[derive(Debug)]
@@ -36,7 +38,8 @@ impl Traffic {
         for day in start.0..start.0 + days {
             for hour in 0..24 {
                 for minute in 0..60 {
-                    let (this, next) = (weight(day, hour), weight(day + i32::from(hour == 23), (hour + 1) % 24));
+                    let (this, next) =
+                        (weight(day, hour), weight(day + i32::from(hour == 23), (hour + 1) % 24));
                     let weight = this * (60 - minute) + next * minute;
                     total += u64::from(weight);
                     before.push(total);
@@ -83,7 +86,8 @@ impl Traffic {
             self.minute_end = self.end_of(self.minute);
         }
         let length = (self.minute_end - self.minute_start).max(1);
-        let second = ((done - self.minute_start).min(length - 1) * 60 / length).cast_signed();
+        let within = (done - self.minute_start).min(length - 1) * 60 + u64::from(random.below(60));
+        let second = (within / length).cast_signed();
         let minute = i64::try_from(self.minute).unwrap_or(i64::MAX);
         let jitter = i64::from(random.below(7)) - 3;
         self.clamp(self.first_second + minute * 60 + second + jitter)
@@ -112,14 +116,15 @@ mod tests {
             let mut random = Random::new(5);
             let mut traffic = Traffic::new(start, 7, 100_000, shuffle);
             let mut hours = [[0_u32; 24]; 7];
-            let mut latest = i64::MIN;
+            let mut latest = 0;
             let mut back = 0;
             for done in 0..100_000 {
                 let seconds = traffic.next(done, &mut random);
                 back = back.max(latest - seconds);
                 latest = latest.max(seconds);
                 let time = CivilTime::from_seconds(seconds);
-                hours[usize::try_from(time.day().0 - start.0).unwrap()][usize::from(time.minute_of_day() / 60)] += 1;
+                hours[usize::try_from(time.day().0 - start.0).unwrap()]
+                    [usize::from(time.minute_of_day() / 60)] += 1;
             }
             for day in hours {
                 assert!(day[4] > 0 && day[4] * 8 < day[20], "{day:?}");

@@ -30,7 +30,8 @@ impl Visitors {
     /// `visitors` visitors with `agents` user agents, both at least 1.
     pub(super) fn new(visitors: u32, agents: u32, random: &mut Random) -> Self {
         // Flatter than Zipf's law with exponent 1, where half of a large pool would never be seen.
-        let weights: Vec<f64> = (0..visitors).map(|index| 1.0 / (f64::from(index) + 1.0).sqrt()).collect();
+        let weights: Vec<f64> =
+            (0..visitors).map(|index| 1.0 / (f64::from(index) + 1.0).sqrt()).collect();
         let encoded = (0..agents).map(|number| {
             let mut encoded = Vec::new();
             push_encoded(&mut encoded, &user_agent(number));
@@ -38,7 +39,8 @@ impl Visitors {
         });
         let encoded_agents = Texts::new(encoded);
         // Blocks with private, test and loopback addresses are left to odd lines.
-        let blocks = (1..=223).filter(|block| ![10, 100, 127, 169, 172, 192, 198, 203].contains(block));
+        let blocks =
+            (1..=223).filter(|block| ![10, 100, 127, 169, 172, 192, 198, 203].contains(block));
         Self {
             seed: random.bits(),
             activity: Weighted::new(&weights),
@@ -64,7 +66,10 @@ impl Visitors {
     }
 
     /// Writes the visitor's host: an IPv4 address, or in 15 of 100 cases an IPv6 address.
-    #[expect(clippy::cast_possible_truncation, reason = "octets and 16-bit groups are cut out of a larger number")]
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "octets and 16-bit groups are cut out of a larger number"
+    )]
     pub(super) fn write_host(&self, visitor: u32, output: &mut Vec<u8>) {
         let household = u64::from(self.household(visitor));
         let bits = scramble(self.seed.rotate_left(17) ^ household);
@@ -89,7 +94,8 @@ impl Visitors {
 
     /// The visitor's user agent, and the same URL-encoded.
     pub(super) fn agent(&self, visitor: u32) -> (&[u8], &[u8]) {
-        let own = |visitor| self.agent_use.draw(scramble(self.seed.rotate_left(41) ^ u64::from(visitor)));
+        let own =
+            |visitor| self.agent_use.draw(scramble(self.seed.rotate_left(41) ^ u64::from(visitor)));
         let household = self.household(visitor);
         let mut agent = own(visitor);
         if household != visitor && agent == own(household) {

@@ -34,13 +34,15 @@ pub(super) fn odd_escapes(draft: &mut Draft, random: &mut Random) {
 /// An argument that is used and cannot be decoded.
 pub(super) fn bad_escape(draft: &mut Draft, random: &mut Random) {
     let escape: &[u8] = random.pick::<&[u8]>(&[b"%", b"%4", b"%zz", b"%u7535", b"%%", b"%2+"]);
-    let argument = if random.one_in(2) { &mut draft.url_argument } else { &mut draft.agent_argument };
+    let argument =
+        if random.one_in(2) { &mut draft.url_argument } else { &mut draft.agent_argument };
     argument.extend_from_slice(escape);
     draft.class = Class::Malformed;
 }
 
 pub(super) fn bad_unused_escape(draft: &mut Draft, _: &mut Random) {
-    draft.arguments = Some([b"extra=%zz&".to_vec(), draft.argument_text(), b"&x=%".to_vec()].concat());
+    draft.arguments =
+        Some([b"extra=%zz&".to_vec(), draft.argument_text(), b"&x=%".to_vec()].concat());
 }
 
 pub(super) fn missing_argument(draft: &mut Draft, random: &mut Random) {
@@ -71,8 +73,18 @@ pub(super) fn unescaped_argument(draft: &mut Draft, _: &mut Random) {
 /// A time that is no Unix time, so that the bracketed one counts, or one that is.
 pub(super) fn odd_time(draft: &mut Draft, random: &mut Random) {
     let written: &[&[u8]] = &[
-        b"", b"0", b"-", b"NaN", b"15202981", b"15202981690", b"152029816900", b"15202981690000", b"1520298169.5",
-        b"2018%2F5%2F2+%E4%B8%8B%E5%8D%8810%3A30%3A51", b"2018-05-03+10%3A02%3A58+%2B0000", b"152029816x",
+        b"",
+        b"0",
+        b"-",
+        b"NaN",
+        b"15202981",
+        b"15202981690",
+        b"152029816900",
+        b"15202981690000",
+        b"1520298169.5",
+        b"2018%2F5%2F2+%E4%B8%8B%E5%8D%8810%3A30%3A51",
+        b"2018-05-03+10%3A02%3A58+%2B0000",
+        b"152029816x",
         b"-1520298169",
     ];
     let choice = random.below(18) as usize;
@@ -82,8 +94,12 @@ pub(super) fn odd_time(draft: &mut Draft, random: &mut Random) {
     }
     // Hours before the line was written, in seconds or milliseconds, shown by the line's own offset.
     let seconds = draft.time.seconds() - i64::from(random.below(40_000));
-    let (offset, offset_seconds) =
-        random.pick(&[("+0800", OFFSET_SECONDS), ("-0330", -12_600), ("+0530", 19_800), ("+1400", 50_400)]);
+    let (offset, offset_seconds) = random.pick(&[
+        ("+0800", OFFSET_SECONDS),
+        ("-0330", -12_600),
+        ("+0530", 19_800),
+        ("+1400", 50_400),
+    ]);
     let unix = seconds - offset_seconds;
     if unix < FIRST_TEN_DIGITS {
         return;

@@ -90,7 +90,8 @@ impl Draft {
         world.visitors.write_host(moment.visitor, &mut host);
         let agent = world.visitors.agent(moment.visitor);
         let page = world.pages.draw(random);
-        let bytes_sent = if world.format == Format::Dig { 43 } else { 800 + u64::from(random.below(60_000)) };
+        let bytes_sent =
+            if world.format == Format::Dig { 43 } else { 800 + u64::from(random.below(60_000)) };
         let mut size = Vec::new();
         push_number(&mut size, bytes_sent);
         let mut draft = Self {

@@ -72,7 +72,8 @@ pub(super) fn blanks_in_path(draft: &mut Draft, random: &mut Random) {
 }
 
 pub(super) fn escaped_quote(draft: &mut Draft, random: &mut Random) {
-    let path = random.pick(&["/say/\\\"hi\\\"", "/say/\\x22hi\\x22", "/backslashes\\\\", "/say/\\\\\\\""]);
+    let path =
+        random.pick(&["/say/\\\"hi\\\"", "/say/\\x22hi\\x22", "/backslashes\\\\", "/say/\\\\\\\""]);
     draft.set_path(path);
     draft.referrer = b"http://search.example/?q=\\\"new movies\\\" \\\\".to_vec();
     if draft.format != Format::Common {
@@ -85,7 +86,9 @@ pub(super) fn raw_quote(draft: &mut Draft, random: &mut Random) {
     draft.class = Class::Malformed;
     match random.below(3) {
         0 if draft.format != Format::Common => draft.agent = b"Agent \"quoted\" words".to_vec(),
-        1 if draft.format != Format::Common => draft.referrer = b"http://search.example/?q=\"movies\"".to_vec(),
+        1 if draft.format != Format::Common => {
+            draft.referrer = b"http://search.example/?q=\"movies\"".to_vec()
+        }
         _ => draft.set_request("GET /say/\"hi\" HTTP/1.1"),
     }
 }
@@ -201,7 +204,9 @@ pub(super) fn bad_size(draft: &mut Draft, random: &mut Random) {
 }
 
 pub(super) fn odd_status(draft: &mut Draft, random: &mut Random) {
-    let value = random.pick(&[0, 99, 100, 101, 199, 200, 204, 206, 299, 300, 303, 304, 305, 404, 444, 499, 599, 600, 999]);
+    let value = random.pick(&[
+        0, 99, 100, 101, 199, 200, 204, 206, 299, 300, 303, 304, 305, 404, 444, 499, 599, 600, 999,
+    ]);
     draft.set_status(&format!("{value:03}"), value);
 }
 
@@ -367,7 +372,13 @@ pub(super) fn odd_agent(draft: &mut Draft, random: &mut Random) {
 
 /// A combined line may go on behind a blank with whatever the server was told to log.
 pub(super) fn more_after_agent(draft: &mut Draft, random: &mut Random) {
-    let after = random.pick(&[" ", " words\" 0.001 \"-\"", " \"192.0.2.1, 198.51.100.2\"", " rt=0.003 \"open", " [x] \\"]);
+    let after = random.pick(&[
+        " ",
+        " words\" 0.001 \"-\"",
+        " \"192.0.2.1, 198.51.100.2\"",
+        " rt=0.003 \"open",
+        " [x] \\",
+    ]);
     draft.after = after.as_bytes().to_vec();
 }
 

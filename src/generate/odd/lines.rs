@@ -140,7 +140,9 @@ pub(super) fn comment(draft: &mut Draft, random: &mut Random) {
 pub(super) fn other_format(draft: &mut Draft, random: &mut Random) {
     if random.one_in(2) {
         let time = String::from_utf8_lossy(&time_text(draft.time)).into_owned();
-        let line = format!("{{\"time\":\"{time}\",\"request\":\"GET / HTTP/1.1\",\"status\":200,\"size\":5}}\n");
+        let line = format!(
+            "{{\"time\":\"{time}\",\"request\":\"GET / HTTP/1.1\",\"status\":200,\"size\":5}}\n"
+        );
         draft.set_whole(Class::Malformed, line);
         return;
     }
@@ -188,7 +190,14 @@ pub(super) fn glued_at_end(draft: &mut Draft, _: &mut Random) {
 pub(super) fn torn(draft: &mut Draft, random: &mut Random) {
     let mut line = Vec::new();
     let places = draft.write_pieces(&mut line);
-    let end = random.pick(&[3, places.time + 4, places.time + 22, places.request, places.request + 5, places.status]);
+    let end = random.pick(&[
+        3,
+        places.time + 4,
+        places.time + 22,
+        places.request,
+        places.request + 5,
+        places.status,
+    ]);
     line.truncate(end + random.below(3) as usize);
     line.push(b'\n');
     draft.set_whole(Class::Malformed, line);
