@@ -105,7 +105,9 @@ impl Gathered {
     /// Puts the facts of several pages together, sorted by visitor and minute.
     fn gather(&mut self, runs: &[&[Fact]]) {
         self.facts.clear();
-        self.facts.extend(runs.iter().copied().flatten());
+        for run in runs {
+            self.facts.extend_from_slice(run);
+        }
         if runs.len() > 1 {
             radix::sort(&mut self.facts, &mut self.spare, ORDER_SHIFT, u64::BITS);
         }
