@@ -207,10 +207,9 @@ impl Walk {
             }
         }
         self.cells[0].pv = day.pv;
-        let mut next = 1;
-        for (hour, count) in self.hours.iter_mut().enumerate().filter(|(_, count)| count.uv > 0) {
-            self.cells[next] = cell(Granularity::Hour, hour * 60, std::mem::take(count));
-            next += 1;
+        let hours = self.hours.iter_mut().enumerate().filter(|(_, count)| count.uv > 0);
+        for (place, (hour, count)) in self.cells[1..].iter_mut().zip(hours) {
+            *place = cell(Granularity::Hour, hour * 60, std::mem::take(count));
         }
     }
 }
