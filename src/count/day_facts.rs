@@ -240,7 +240,7 @@ mod tests {
         // Everything, and the pages divisible by 4 once more.
         let fours: Vec<_> = facts(0, 1).into_iter().filter(|fact| fact.0 % 4 == 0).collect();
         let merged = DayFacts::merge(&[&piece(&facts(0, 1)), &piece(&fours)]);
-        assert_eq!(merged.len(), 8);
+        assert_eq!(merged.len(), 16);
         let (mut pages, mut views) = (Vec::new(), 0);
         for (page, facts) in merged.iter().flat_map(DayFacts::pages) {
             pages.push(page);

@@ -381,7 +381,7 @@ mod tests {
         let mut kept = Kept::default();
         let mut all = 0;
         for number in 0..8_u32 {
-            let facts: Counts = (0..3650)
+            let facts: Counts = (0..3650_i32)
                 .map(|day| ((0, day, number % 5, day.cast_unsigned() % 97, 600), 1))
                 .collect();
             all += facts.len();

@@ -218,12 +218,11 @@ fn deal_and_sort<K: FactKey>(
         || (Vec::<K>::new(), Vec::<K>::new()),
         |(keys, spare), (number, days)| {
             keys.clear();
-            keys.extend(
-                dealt
-                    .iter()
-                    .flat_map(|buckets: &Vec<ChunkList<K>>| buckets[number].chunks())
-                    .flatten(),
-            );
+            for buckets in &dealt {
+                for chunk in buckets[number].chunks() {
+                    keys.extend_from_slice(chunk);
+                }
+            }
             radix::sort(keys, spare, 0, plan.layout.bits);
             to_facts(plan, days, keys)
         },

@@ -84,7 +84,7 @@ impl Sections {
 }
 
 /// Days are walked together until they have this many facts, so that thin days keep all threads busy.
-const BATCH_FACTS: usize = 1024 * 1024;
+const BATCH_FACTS: usize = 256 * 1024;
 
 impl<'f> Cube<'f> {
     /// The cube of `facts` with the sections that `groups` make.
