@@ -10,6 +10,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 /// Granularity (0 day, 1 hour, 2 minute, 3 the whole range), bucket, section, page.
 pub(crate) type CellKey = (u8, String, Option<String>, Option<String>);
 
+/// HOST and user agent, as written.
+type Visitor = (Vec<u8>, Vec<u8>);
+
 /// PV and UV.
 pub(crate) type PvUv = (u64, u64);
 
@@ -68,7 +71,7 @@ struct Hit {
 /// Counts `files`, all of one site.
 pub(crate) fn analyze(files: &[&[u8]], rules: Rules) -> Answer {
     let mut answer = Answer::default();
-    let mut cells: HashMap<CellKey, (u64, HashSet<(Vec<u8>, Vec<u8>)>)> = HashMap::new();
+    let mut cells: HashMap<CellKey, (u64, HashSet<Visitor>)> = HashMap::new();
     for file in files {
         let file = file.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(file);
         let format = rules.format.or_else(|| detect(file));
@@ -246,7 +249,8 @@ fn read_time(text: &[u8]) -> Option<(String, i64)> {
 }
 
 fn days_in_month(year: u64, month: u64) -> u64 {
-    let is_leap_year = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+    let is_leap_year =
+        (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
     match month {
         2 if is_leap_year => 29,
         2 => 28,
