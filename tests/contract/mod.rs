@@ -37,7 +37,8 @@ fn read_cell(line: &str) -> (CellKey, PvUv) {
     assert_eq!(row["site"], "default");
     let granularity = GRANULARITIES.iter().position(|name| row["granularity"] == *name).unwrap();
     let text = |key: &str| row[key].as_str().map(str::to_owned);
-    let key = (granularity as u8, text("bucket").unwrap(), text("section"), text("page"));
+    let granularity = u8::try_from(granularity).unwrap();
+    let key = (granularity, text("bucket").unwrap(), text("section"), text("page"));
     (key, (row["pv"].as_u64().unwrap(), row["uv"].as_u64().unwrap()))
 }
 
