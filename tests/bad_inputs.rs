@@ -28,6 +28,9 @@ fn check_with(
     pages: &[(&str, u64, u64)],
 ) -> Value {
     let log = log.as_ref();
+    let answer = oracle::analyze(&[log], rules);
+    let found = [answer.hits, answer.page_views, answer.malformed, answer.empty];
+    assert_eq!(found, counts, "the oracle's hits, page views, malformed, empty");
     let exit_code = i32::from(counts[0] == 0 && counts[2] > 0);
     let folder = Folder::new();
     let path = folder.write("access.log", log);
@@ -51,7 +54,7 @@ fn check_with(
         })
         .collect();
     assert_eq!(rows, pages);
-    check_report(&oracle::analyze(&[log], rules), &report);
+    check_report(&answer, &report);
     for (colour, is_colour_allowed) in [("auto", false), ("always", true)] {
         let outcome = run(&["--color", colour]);
         assert_harmless(&outcome.stdout, is_colour_allowed);
