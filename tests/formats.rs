@@ -101,3 +101,12 @@ fn dig_beacons() {
     assert_eq!(report["pages"][0]["page"], "/");
     assert_eq!(report["pages"][0]["pv"], 5);
 }
+
+/// The log that the README lets people try.
+#[test]
+fn the_example() {
+    let log = fs::read(Path::new(env!("CARGO_MANIFEST_DIR")).join("testdata/access.log")).unwrap();
+    let report = check_log(&log, "combined");
+    assert!(report["totals"]["page_views"].as_u64().unwrap() > 1_000);
+    assert!(report["totals"]["malformed_lines"].as_u64().unwrap() > 0);
+}
