@@ -94,13 +94,11 @@ pub(crate) fn analyze(files: &[&[u8]], rules: Rules) -> Answer {
                 && (matches!(hit.status, 200..=299) || hit.status == 304)
                 && !request.is_some_and(|(_, target)| is_static(target));
             if let (Some(Format::Dig), Some((_, target))) = (format, request) {
-                let target = without_host(target);
-                let (path, arguments) = cut(&target, b"?").unwrap_or((&target, b""));
-                if path != b"/dig" {
+                if path_of(target) != b"/dig" {
                     answer.other += 1;
                     continue;
                 }
-                let Some(beacon) = read_beacon(arguments) else {
+                let Some(beacon) = read_beacon(target) else {
                     answer.malformed += 1;
                     continue;
                 };
@@ -168,9 +166,7 @@ fn detect(file: &[u8]) -> Option<Format> {
         for hit in of(Format::Combined) {
             if let Some((_, target)) = read_request(&hit.request) {
                 readable += 1;
-                let target = without_host(target);
-                dig +=
-                    u32::from(cut(&target, b"?").map_or(&target[..], |(path, _)| path) == b"/dig");
+                dig += u32::from(path_of(target) == b"/dig");
             }
         }
         let is_dig = readable > 0 && dig * 10 >= readable * 9;
@@ -289,14 +285,14 @@ fn read_request(request: &[u8]) -> Option<(&[u8], &[u8])> {
     (is_method && is_version).then_some((method, target))
 }
 
-/// A target without a leading `http(s)://host`; what is left then begins with `/`.
+/// A target without a leading `http(s)://host`, in any case. A host that no `/` follows leaves `/` alone.
 fn without_host(target: &[u8]) -> Vec<u8> {
-    for scheme in [&b"http://"[..], b"https://"] {
-        if let Some(rest) = target.strip_prefix(scheme) {
+    for scheme in ["http://", "https://"] {
+        if target.to_ascii_lowercase().starts_with(scheme.as_bytes()) {
+            let rest = &target[scheme.len()..];
             let host_length = rest.iter().position(|byte| b"/?#".contains(byte));
             let rest = &rest[host_length.unwrap_or(rest.len())..];
-            let slash: &[u8] = if rest.starts_with(b"/") { b"" } else { b"/" };
-            return [slash, rest].concat();
+            return if rest.starts_with(b"/") { rest.to_vec() } else { b"/".to_vec() };
         }
     }
     target.to_vec()
@@ -351,7 +347,9 @@ struct Beacon {
 }
 
 /// The arguments of a beacon; `None` when one that is used is missing or not decodable.
-fn read_beacon(arguments: &[u8]) -> Option<Beacon> {
+fn read_beacon(target: &[u8]) -> Option<Beacon> {
+    let target = cut(target, b"#").map_or(target, |(target, _fragment)| target);
+    let (_, arguments) = cut(target, b"?").unwrap_or((target, b""));
     let mut first: HashMap<&[u8], &[u8]> = HashMap::new();
     for argument in arguments.split(|&byte| byte == b'&') {
         let (name, value) = cut(argument, b"=").unwrap_or((argument, b""));
