@@ -65,7 +65,9 @@ const fn days_in_month(year: i32, month: u32) -> u32 {
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = self.date();
-        write!(f, "{year:04}-{month:02}-{day:02}")
+        // Years before 0 only come from `--tz`; they get a sign and four digits as ISO 8601 has them.
+        let width = if year < 0 { 5 } else { 4 };
+        write!(f, "{year:0width$}-{month:02}-{day:02}")
     }
 }
 

@@ -2,5 +2,22 @@
 
 pub mod calendar;
 pub mod error;
-pub mod generate;
+pub mod text;
+
+pub mod source;
+
+pub mod record;
+
+pub mod parse;
+
+pub mod select;
+
+pub mod count;
+
+pub mod tally;
+
+pub mod pipeline;
+
 pub mod report;
+
+pub mod generate;

@@ -43,36 +43,10 @@ impl CellFormat {
             _ => Self::Ndjson,
         }
     }
-}
 
-/// Writes rows to `output`, which should be buffered by whole megabytes or not at all: the writer keeps its own
-/// buffer of 256 KiB.
-#[derive(Debug)]
-pub struct CellWriter<W: Write> {
-    output: W,
-    format: CellFormat,
-    buffer: Vec<u8>,
-}
-
-const BUFFER_BYTES: usize = 256 * 1024;
-
-impl<W: Write> CellWriter<W> {
-    /// Starts the output; a CSV header is written at once.
-    pub fn new(output: W, format: CellFormat) -> Self {
-        let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
-        if format == CellFormat::Csv {
-            buffer.extend_from_slice(b"site,granularity,bucket,section,page,pv,uv\n");
-        }
-        Self { output, format, buffer }
-    }
-
-    /// Appends one row.
-    ///
-    /// # Errors
-    /// Whatever the output says.
-    pub fn write(&mut self, row: &CellRow<'_>) -> io::Result<()> {
-        let buffer = &mut self.buffer;
-        match self.format {
+    /// Appends one row to `buffer`.
+    pub fn append(self, buffer: &mut Vec<u8>, row: &CellRow<'_>) {
+        match self {
             CellFormat::Ndjson => {
                 buffer.extend_from_slice(b"{\"site\":");
                 push_json_string(buffer, row.site);
@@ -107,9 +81,46 @@ impl<W: Write> CellWriter<W> {
                 buffer.push(b'\n');
             }
         }
-        if buffer.len() >= BUFFER_BYTES {
-            self.output.write_all(buffer)?;
-            buffer.clear();
+    }
+
+    /// What stands before the first row.
+    #[must_use]
+    pub const fn header(self) -> &'static str {
+        match self {
+            Self::Ndjson => "",
+            Self::Csv => "site,granularity,bucket,section,page,pv,uv\n",
+        }
+    }
+}
+
+/// Writes rows to `output`, which should be buffered by whole megabytes or not at all: the writer keeps its own
+/// buffer of 256 KiB.
+#[derive(Debug)]
+pub struct CellWriter<W: Write> {
+    output: W,
+    format: CellFormat,
+    buffer: Vec<u8>,
+}
+
+const BUFFER_BYTES: usize = 256 * 1024;
+
+impl<W: Write> CellWriter<W> {
+    /// Starts the output; a CSV header is written at once.
+    pub fn new(output: W, format: CellFormat) -> Self {
+        let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
+        buffer.extend_from_slice(format.header().as_bytes());
+        Self { output, format, buffer }
+    }
+
+    /// Appends one row.
+    ///
+    /// # Errors
+    /// Whatever the output says.
+    pub fn write(&mut self, row: &CellRow<'_>) -> io::Result<()> {
+        self.format.append(&mut self.buffer, row);
+        if self.buffer.len() >= BUFFER_BYTES {
+            self.output.write_all(&self.buffer)?;
+            self.buffer.clear();
         }
         Ok(())
     }
@@ -249,7 +260,7 @@ mod tests {
 
     #[test]
     fn bucket_text_is_the_display_text() {
-        for day in [-719_528, -1, 0, 17_000, 2_932_896] {
+        for day in [-719_529, -719_528, -1, 0, 17_000, 2_932_896] {
             for granularity in Granularity::ALL {
                 let bucket = Bucket { day: Day(day), minute_of_day: 61, granularity };
                 let mut text = Vec::new();

@@ -1,9 +1,25 @@
-//! Text from logs, made safe to show.
+//! Bytes from outside as text, and text made safe to show.
 //!
-//! Owns: escaping for terminals. May import: std. Must not know: what the text means.
+//! Owns: how bytes that are not UTF-8 are written in every output, and escaping for terminals. May import: std. Must not know: anything else.
 
 use std::borrow::Cow;
 use std::fmt::Write;
+
+/// `bytes` as text: those that are not UTF-8 stand as `\xNN`, lower case.
+#[must_use]
+pub fn from_bytes(bytes: &[u8]) -> Cow<'_, str> {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return text.into();
+    }
+    let mut text = String::with_capacity(bytes.len() + 16);
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        for byte in chunk.invalid() {
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text.into()
+}
 
 /// `text` with everything that could move a cursor, change a colour or hide a character escaped.
 ///
@@ -44,7 +60,13 @@ fn is_hostile(character: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::escape_terminal;
+    use super::{escape_terminal, from_bytes};
+
+    #[test]
+    fn foreign_bytes_are_written_out() {
+        assert_eq!(from_bytes("/ü".as_bytes()), "/ü");
+        assert_eq!(from_bytes(b"/\xff\xC3\x28"), "/\\xff\\xc3(");
+    }
 
     #[test]
     fn hostile_text_is_shown_not_obeyed() {

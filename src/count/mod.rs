@@ -1,0 +1,209 @@
+//! Exact counting: page views in, day facts out.
+//!
+//! Owns: [`Counter`] (a run's counts while it reads) and [`Facts`] (what it knows in the end). May import:
+//! `calendar`, `select` (visitor hashes), rayon. Must not know: formats, files, options, stores, reports.
+//!
+//! How it works, and why it is exact:
+//! 1. Each worker turns the page views it parses into 24-byte records (visitor hash, local page number, day and
+//!    minute) and appends each to one of 256 partitions chosen by the visitor's hash (`exchange`).
+//! 2. At the end of a window the workers' page names become run-wide page numbers (`names`).
+//! 3. Each partition owns its visitors, so it alone gives them run-wide numbers (`visitors`), and deals its records
+//!    out to buckets of a day and some of its pages (`window`).
+//! 4. Each bucket owns its (day, page)s: sorted, it *is* their facts (`day_facts`).
+//! 5. Every cell of a day is a walk over its sorted facts (`cells`): pages as they stand, sections and the site
+//!    after sorting the facts of their pages by visitor. Nothing is ever added up that is not disjoint.
+
+pub mod cells;
+pub mod day_facts;
+mod exchange;
+mod names;
+mod radix;
+mod visitors;
+mod window;
+
+use std::collections::BTreeMap;
+
+use crate::calendar::{CivilTime, Day};
+use crate::error::{Error, Result};
+use crate::select::VisitorHash;
+pub use day_facts::{DayFacts, Fact};
+use exchange::Exchange;
+pub use names::Names;
+use names::{LocalNames, NameHasher};
+pub use visitors::Visitors;
+
+/// Which facts belong together: those of one site and day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DayKey {
+    /// The site's number in the run.
+    pub site: u32,
+    /// The day.
+    pub day: Day,
+}
+
+/// Most distinct pages of a run unless the caller says otherwise.
+pub const DEFAULT_PAGE_LIMIT: u64 = 50_000_000;
+
+/// A run's counts while it reads: give page views to its workers, end each window, then finish.
+#[derive(Debug)]
+pub struct Counter {
+    workers: Vec<Worker>,
+    names: Names,
+    visitors: Visitors,
+    days: BTreeMap<DayKey, Vec<DayFacts>>,
+    page_limit: u64,
+}
+
+/// One thread's share of a window.
+#[derive(Debug)]
+pub struct Worker {
+    names: LocalNames,
+    exchange: Exchange,
+    /// The (site, day)s met in this window and their page views.
+    days: Vec<(DayKey, u64)>,
+    day_numbers: BTreeMap<DayKey, u32>,
+    /// Number of the day met last, which is mostly the next one too.
+    last_day: u32,
+    /// A limit was reached; nothing is counted any more.
+    too_many_days: bool,
+}
+
+/// Bits of a minute of the day in a record.
+const MINUTE_BITS: u32 = 11;
+/// Most (site, day)s that a worker can meet in a window.
+const MAX_DAYS: usize = 1 << (32 - MINUTE_BITS);
+
+impl Worker {
+    fn new(hasher: NameHasher) -> Self {
+        Self {
+            names: LocalNames::new(hasher),
+            exchange: Exchange::default(),
+            days: Vec::new(),
+            day_numbers: BTreeMap::new(),
+            last_day: 0,
+            too_many_days: false,
+        }
+    }
+
+    /// Counts a page view of `page` on site number `site`.
+    #[inline]
+    pub fn add(&mut self, site: u32, time: CivilTime, page: &[u8], visitor: VisitorHash) {
+        let key = DayKey { site, day: time.day() };
+        if self.days.get(self.last_day as usize).is_none_or(|(last, _)| *last != key)
+            && !self.find_day(key)
+        {
+            return;
+        }
+        self.days[self.last_day as usize].1 += 1;
+        let when = self.last_day << MINUTE_BITS | u32::from(time.minute_of_day());
+        self.exchange.push(visitor, self.names.intern(page), when);
+    }
+
+    /// Makes `key` the last day; false if there are too many.
+    fn find_day(&mut self, key: DayKey) -> bool {
+        if let Some(&number) = self.day_numbers.get(&key) {
+            self.last_day = number;
+        } else if self.days.len() < MAX_DAYS {
+            self.last_day = u32::try_from(self.days.len()).unwrap_or(u32::MAX);
+            self.day_numbers.insert(key, self.last_day);
+            self.days.push((key, 0));
+        } else {
+            self.too_many_days = true;
+        }
+        !self.too_many_days
+    }
+}
+
+impl Counter {
+    /// A counter for `threads` workers that ends with an error above `page_limit` distinct pages.
+    #[must_use]
+    pub fn new(threads: usize, page_limit: u64) -> Self {
+        let hasher = NameHasher::default();
+        Self {
+            workers: (0..threads).map(|_| Worker::new(hasher.clone())).collect(),
+            names: Names::new(hasher),
+            visitors: Visitors::default(),
+            days: BTreeMap::new(),
+            page_limit,
+        }
+    }
+
+    /// The workers, one a thread.
+    pub fn workers_mut(&mut self) -> &mut [Worker] {
+        &mut self.workers
+    }
+
+    /// Turns what the workers hold into day facts. Call it between windows, in the pool that may be used.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] where a number that keeps counts exact would not fit.
+    pub fn end_window(&mut self) -> Result<()> {
+        if self.workers.iter().any(|worker| worker.too_many_days) {
+            return Err(Error::Limit(format!(
+                "more than {MAX_DAYS} days in one window; use a smaller --window"
+            )));
+        }
+        self.names.absorb(&mut self.workers)?;
+        if self.names.len() > self.page_limit {
+            return Err(Error::Limit(format!(
+                "more than {} distinct pages. If pages carry their query (--keep-query), leave it off; if the site \
+                 really has that many, raise --max-pages",
+                self.page_limit
+            )));
+        }
+        for (key, facts) in window::fold(&mut self.workers, &mut self.visitors, &self.names)? {
+            self.days.entry(key).or_default().push(facts);
+        }
+        Ok(())
+    }
+
+    /// Everything counted. What is in an unfinished window is not.
+    #[must_use]
+    pub fn finish(self) -> Facts {
+        Facts { names: self.names, visitors: self.visitors, days: self.days }
+    }
+}
+
+/// Everything a run knows: the facts of every day, and what their numbers mean.
+#[derive(Debug)]
+pub struct Facts {
+    names: Names,
+    visitors: Visitors,
+    days: BTreeMap<DayKey, Vec<DayFacts>>,
+}
+
+impl Facts {
+    /// The pages by number.
+    #[must_use]
+    pub fn names(&self) -> &Names {
+        &self.names
+    }
+
+    /// The visitors by number.
+    #[must_use]
+    pub fn visitors(&self) -> &Visitors {
+        &self.visitors
+    }
+
+    /// The (site, day)s that have facts, by site, then by day.
+    pub fn days(&self) -> impl ExactSizeIterator<Item = DayKey> {
+        self.days.keys().copied()
+    }
+
+    /// About how many facts a day has: those of a (page, visitor, minute) that is in several windows count again.
+    #[must_use]
+    pub fn day_len(&self, key: DayKey) -> usize {
+        self.days.get(&key).map_or(0, |pieces| pieces.iter().map(DayFacts::len).sum())
+    }
+
+    /// A day's facts in pieces that have no page in common; empty for a day without facts.
+    #[must_use]
+    pub fn day(&self, key: DayKey) -> std::borrow::Cow<'_, [DayFacts]> {
+        let pieces = self.days.get(&key).map(Vec::as_slice).unwrap_or_default();
+        if day_facts::are_disjoint(pieces) {
+            pieces.into()
+        } else {
+            vec![DayFacts::merge(pieces)].into()
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The end of a window: records by visitor become facts by day and page.
+//!
+//! Owns: the second exchange and its key layout. May import: the rest of `count`, rayon.
+//! Must not know: where records come from, what facts are used for.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use rayon::prelude::*;
+
+use super::exchange::{ChunkList, PARTITIONS, PageViewRecord};
+use super::names::Names;
+use super::visitors::{Partition, Visitors};
+use super::{DayFacts, DayKey, MINUTE_BITS, Worker, radix};
+use crate::error::Result;
+
+/// Facts of a bucket, so that sorting it stays in the second-level cache.
+const BUCKET_FACTS: u64 = 64 * 1024;
+
+/// Which bucket a (day, page) belongs to. A fat day has several buckets, each some of its pages; thin days share one.
+#[derive(Debug)]
+struct Plan {
+    keys: Vec<DayKey>,
+    /// By day: its first bucket, how many bits of the page choose among its buckets, its number in the bucket.
+    days: Vec<PlannedDay>,
+    /// By bucket: its first day.
+    buckets: Vec<BucketDays>,
+    layout: Layout,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct PlannedDay {
+    bucket: u32,
+    page_bits: u32,
+    number: u32,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct BucketDays {
+    first_day: usize,
+    /// Bits and value of the page number that the bucket's place stands for.
+    page_bits: u32,
+    page_low: u32,
+}
+
+/// Where day, page, visitor and minute stand in a key, from the top down.
+#[derive(Clone, Copy, Debug)]
+struct Layout {
+    page_shift: u32,
+    day_shift: u32,
+    bits: u32,
+}
+
+/// Bits needed to write every number below `bound`.
+fn bits_below(bound: u64) -> u32 {
+    u64::BITS - bound.saturating_sub(1).leading_zeros()
+}
+
+impl Plan {
+    fn new(views: &BTreeMap<DayKey, u64>, page_bound: u64, visitor_bound: u64) -> Self {
+        let page_bits_total = bits_below(page_bound);
+        let (mut days, mut buckets) = (Vec::with_capacity(views.len()), Vec::<BucketDays>::new());
+        // Views in the last bucket while it is one of thin days.
+        let mut shared: Option<u64> = None;
+        let mut most_days = 1;
+        for (day, &count) in views.values().enumerate() {
+            if count > BUCKET_FACTS {
+                shared = None;
+                let page_bits =
+                    bits_below(count.div_ceil(BUCKET_FACTS)).min(page_bits_total).min(16);
+                days.push(PlannedDay { bucket: index(buckets.len()), page_bits, number: 0 });
+                let lows = 0..1_u32 << page_bits;
+                buckets.extend(lows.map(|page_low| BucketDays {
+                    first_day: day,
+                    page_bits,
+                    page_low,
+                }));
+                continue;
+            }
+            shared = match shared {
+                Some(views) if views + count <= BUCKET_FACTS => Some(views + count),
+                _ => {
+                    buckets.push(BucketDays { first_day: day, page_bits: 0, page_low: 0 });
+                    Some(count)
+                }
+            };
+            let number = index(day - buckets[buckets.len() - 1].first_day);
+            most_days = most_days.max(number + 1);
+            days.push(PlannedDay { bucket: index(buckets.len() - 1), page_bits: 0, number });
+        }
+        let page_shift = MINUTE_BITS + bits_below(visitor_bound);
+        let day_shift = page_shift + page_bits_total;
+        let layout =
+            Layout { page_shift, day_shift, bits: day_shift + bits_below(u64::from(most_days)) };
+        Self { keys: views.keys().copied().collect(), days, buckets, layout }
+    }
+}
+
+fn index(value: usize) -> u32 {
+    // Days and buckets are far below 2^32: a worker meets at most 2^21 days.
+    u32::try_from(value).unwrap_or(u32::MAX)
+}
+
+/// A sort key: day in the bucket, page, visitor, minute.
+trait FactKey: radix::Key + Sync {
+    fn pack(layout: &Layout, day: u32, page: u32, visitor: u32, minute: u32) -> Self;
+    fn unpack(self, layout: &Layout) -> (u32, u32, u32, u16);
+}
+
+macro_rules! fact_key {
+    ($integer:ty) => {
+        impl FactKey for $integer {
+            #[inline]
+            fn pack(layout: &Layout, day: u32, page: u32, visitor: u32, minute: u32) -> Self {
+                let low = Self::from(page) << layout.page_shift
+                    | Self::from(visitor) << MINUTE_BITS
+                    | Self::from(minute);
+                // With one day a bucket the shift may be the whole width.
+                if day == 0 { low } else { Self::from(day) << layout.day_shift | low }
+            }
+
+            #[inline]
+            #[expect(clippy::cast_possible_truncation, reason = "`pack` put 32 and 11 bits there")]
+            fn unpack(self, layout: &Layout) -> (u32, u32, u32, u16) {
+                let day = self.checked_shr(layout.day_shift).unwrap_or(0);
+                let below_day = self ^ day.checked_shl(layout.day_shift).unwrap_or(0);
+                let page = below_day >> layout.page_shift;
+                let below_page = below_day ^ (page << layout.page_shift);
+                let minute = below_page & ((1 << MINUTE_BITS) - 1);
+                (day as u32, page as u32, (below_page >> MINUTE_BITS) as u32, minute as u16)
+            }
+        }
+    };
+}
+fact_key!(u64);
+fact_key!(u128);
+
+/// Takes the workers' records and returns the window's facts; a day may come in several pieces without a page in
+/// common.
+///
+/// # Errors
+/// [`Error::Limit`](crate::error::Error::Limit) where visitors are too many to number.
+pub(super) fn fold(
+    workers: &mut [Worker],
+    visitors: &mut Visitors,
+    names: &Names,
+) -> Result<Vec<(DayKey, DayFacts)>> {
+    let mut views = BTreeMap::new();
+    for (key, count) in workers.iter().flat_map(|worker| &worker.days) {
+        *views.entry(*key).or_insert(0) += count;
+    }
+    // New visitors are numbered on the way; a partition cannot get more of them than it gets records.
+    let records = workers.iter_mut().map(|worker| worker.exchange.take()).collect::<Vec<_>>();
+    let most_records = (0..PARTITIONS)
+        .map(|partition| records.iter().map(|lists| lists[partition].len()).sum::<usize>())
+        .max()
+        .unwrap_or(0);
+    let visitor_bound = visitors.number_bound() + (most_records * PARTITIONS) as u64;
+    let plan = Plan::new(&views, names.number_bound() as u64, visitor_bound.min(1 << 32));
+    let day_numbers: BTreeMap<DayKey, u32> = plan.keys.iter().copied().zip(0..).collect();
+    let origins: Vec<Origin<'_>> = workers
+        .iter_mut()
+        .map(|worker| {
+            worker.day_numbers.clear();
+            let days = std::mem::take(&mut worker.days);
+            let days = days.iter().map(|(key, _)| plan.days[day_numbers[key] as usize]).collect();
+            Origin { pages: worker.names.run_wide(), days }
+        })
+        .collect();
+    if plan.layout.bits <= u64::BITS {
+        deal_and_sort::<u64>(&plan, records, &origins, visitors)
+    } else {
+        deal_and_sort::<u128>(&plan, records, &origins, visitors)
+    }
+}
+
+/// What a worker's own numbers stand for.
+struct Origin<'a> {
+    pages: &'a [u32],
+    days: Vec<PlannedDay>,
+}
+
+/// A partition on its way to whoever deals it: its visitors, and its records by worker.
+type Hand<'a> = (&'a mut Partition, Vec<ChunkList<PageViewRecord>>);
+
+fn deal_and_sort<K: FactKey>(
+    plan: &Plan,
+    records: Vec<Vec<ChunkList<PageViewRecord>>>,
+    origins: &[Origin<'_>],
+    visitors: &mut Visitors,
+) -> Result<Vec<(DayKey, DayFacts)>> {
+    let mut by_partition: Vec<Vec<ChunkList<PageViewRecord>>> =
+        (0..PARTITIONS).map(|_| Vec::new()).collect();
+    for lists in records {
+        for (partition, list) in by_partition.iter_mut().zip(lists) {
+            partition.push(list);
+        }
+    }
+    let hands: Vec<Hand<'_>> = visitors.partitions_mut().iter_mut().zip(by_partition).collect();
+    let queue = Mutex::new(hands.into_iter());
+    // Each thread deals into lists of its own, so that nothing is shared.
+    let dealt = (0..rayon::current_num_threads())
+        .into_par_iter()
+        .map(|_| {
+            let mut buckets: Vec<ChunkList<K>> =
+                plan.buckets.iter().map(|_| ChunkList::default()).collect();
+            loop {
+                let hand = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+                let Some((partition, lists)) = hand else { return Ok(buckets) };
+                for (list, origin) in lists.into_iter().zip(origins) {
+                    deal(plan, partition, &list, origin, &mut buckets)?;
+                }
+            }
+        })
+        .collect::<Result<Vec<_>>>()?;
+    let buckets = plan.buckets.par_iter().enumerate();
+    let facts = buckets.map_init(
+        || (Vec::<K>::new(), Vec::<K>::new()),
+        |(keys, spare), (number, days)| {
+            keys.clear();
+            keys.extend(
+                dealt
+                    .iter()
+                    .flat_map(|buckets: &Vec<ChunkList<K>>| buckets[number].chunks())
+                    .flatten(),
+            );
+            radix::sort(keys, spare, 0, plan.layout.bits);
+            to_facts(plan, days, keys)
+        },
+    );
+    Ok(facts.flatten_iter().collect())
+}
+
+/// Deals a partition's records from one worker out to the buckets.
+fn deal<K: FactKey>(
+    plan: &Plan,
+    partition: &mut Partition,
+    list: &ChunkList<PageViewRecord>,
+    origin: &Origin<'_>,
+    buckets: &mut [ChunkList<K>],
+) -> Result<()> {
+    for record in list.chunks().flatten() {
+        let visitor = partition.number(record.visitor())?;
+        let page = origin.pages[record.page as usize];
+        let day = origin.days[(record.when >> MINUTE_BITS) as usize];
+        let minute = record.when & ((1 << MINUTE_BITS) - 1);
+        let bucket = day.bucket + (page & ((1 << day.page_bits) - 1));
+        let key = K::pack(&plan.layout, day.number, page >> day.page_bits, visitor, minute);
+        buckets[bucket as usize].push(key);
+    }
+    Ok(())
+}
+
+/// A bucket's sorted keys as facts, day by day.
+fn to_facts<K: FactKey>(plan: &Plan, bucket: &BucketDays, keys: &[K]) -> Vec<(DayKey, DayFacts)> {
+    let mut days: Vec<(u32, DayFacts)> = Vec::new();
+    for same in keys.chunk_by(|a, b| a == b) {
+        let (day, page, visitor, minute) = same[0].unpack(&plan.layout);
+        if days.last().is_none_or(|(last, _)| *last != day) {
+            days.push((day, DayFacts::default()));
+        }
+        let page = page << bucket.page_bits | bucket.page_low;
+        if let Some((_, facts)) = days.last_mut() {
+            facts.push(page, visitor, minute, same.len() as u64);
+        }
+    }
+    days.into_iter()
+        .map(|(day, facts)| (plan.keys[bucket.first_day + day as usize], facts))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FactKey, Layout, Plan, bits_below};
+    use crate::calendar::Day;
+    use crate::count::DayKey;
+
+    #[test]
+    fn keys_keep_their_fields_and_sort_by_them() {
+        let layout = Layout { page_shift: 43, day_shift: 75, bits: 96 };
+        let key = |day, page, visitor, minute| u128::pack(&layout, day, page, visitor, minute);
+        let fields = (1 << 20, u32::MAX, u32::MAX, 1439);
+        assert_eq!(key(fields.0, fields.1, fields.2, 1439).unpack(&layout), fields);
+        assert!(key(0, 1, 0, 0) > key(0, 0, u32::MAX, 1439));
+        // One day a bucket, and keys that fill all 64 bits.
+        let layout = Layout { page_shift: 11 + 29, day_shift: 64, bits: 64 };
+        let fields = (0, (1 << 24) - 1, (1 << 29) - 1, 1439);
+        assert_eq!(u64::pack(&layout, 0, fields.1, fields.2, 1439).unpack(&layout), fields);
+    }
+
+    #[test]
+    fn thin_days_share_a_bucket_and_fat_days_have_several() {
+        assert_eq!([0, 1, 2, 3, 256, 257].map(bits_below), [0, 0, 1, 2, 8, 9]);
+        let key = |day| DayKey { site: 0, day: Day(day) };
+        let views =
+            [(key(0), 10), (key(1), 60_000), (key(2), 6_000), (key(3), 200_000), (key(4), 1)]
+                .into();
+        let plan = Plan::new(&views, 1000, 1000);
+        let planned: Vec<_> =
+            plan.days.iter().map(|day| (day.bucket, day.page_bits, day.number)).collect();
+        assert_eq!(planned, [(0, 0, 0), (0, 0, 1), (1, 0, 0), (2, 2, 0), (6, 0, 0)]);
+        assert_eq!(plan.buckets.len(), 7);
+        assert_eq!(plan.layout.bits, 11 + 10 + 10 + 1);
+    }
+}

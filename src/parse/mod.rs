@@ -1,0 +1,232 @@
+//! Lines to records, one module a format.
+//!
+//! Owns: [`LogFormat`], its detection, [`Parser`] and [`Reason`]. May import: `calendar`, `record`, the longest line of `source`.
+//! Must not know: files, threads, what counts, or the command line.
+//!
+//! To add a format: a file here, a variant of [`LogFormat`], and its arm in [`Parser::line`].
+
+mod combined;
+mod dig;
+mod time;
+
+use memchr::memchr;
+
+use crate::record::Record;
+use crate::source::MAX_LINE_BYTES;
+use time::Clock;
+
+/// A log format by name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum LogFormat {
+    /// nginx `combined`, Apache `combined`: common, then `"REFERRER" "USER AGENT"`.
+    Combined,
+    /// Apache `common`, the NCSA Common Log Format.
+    Common,
+    /// Combined lines whose requests are beacons, `/dig?…url=…&ua=…`.
+    Dig,
+}
+
+impl LogFormat {
+    /// Every format, in the order `--help` names them.
+    pub const ALL: [Self; 3] = [Self::Combined, Self::Common, Self::Dig];
+
+    /// The name on the command line and in reports.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Combined => "combined",
+            Self::Common => "common",
+            Self::Dig => "dig",
+        }
+    }
+
+    /// Whether every hit of the format is a beacon: a page view whatever its method, status and extension.
+    #[must_use]
+    pub const fn is_beacon(self) -> bool {
+        matches!(self, Self::Dig)
+    }
+
+    /// The format of a file, judged by all lines of a `sample` from its beginning; `None` where no line is of a
+    /// known format, so that the next sample decides.
+    ///
+    /// Most well-formed lines decide between combined and common. Combined is dig when at least 90 % of the
+    /// readable requests target `/dig`.
+    #[must_use]
+    pub fn detect(sample: &[u8]) -> Option<Self> {
+        let mut clock = Clock::default();
+        let (mut combined, mut common, mut readable, mut beacons) = (0_u64, 0_u64, 0_u64, 0_u64);
+        for line in sample.split(|&byte| byte == b'\n').map(trim_carriage_return) {
+            if let Ok(record) = combined::parse(line, true, &mut clock) {
+                combined += 1;
+                if let Some(request) = record.request {
+                    readable += 1;
+                    beacons += u64::from(dig::is_beacon(request.target));
+                }
+            } else if combined::parse(line, false, &mut clock).is_ok() {
+                common += 1;
+            }
+        }
+        match (combined, common) {
+            (0, 0) => None,
+            _ if common > combined => Some(Self::Common),
+            _ if beacons > 0 && beacons * 10 >= readable * 9 => Some(Self::Dig),
+            _ => Some(Self::Combined),
+        }
+    }
+}
+
+/// Why a line is malformed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// There is no host, or a blank in its place.
+    Host,
+    /// There is no identity (the second field).
+    Identity,
+    /// There is no user before the date's bracket.
+    User,
+    /// The bracketed time is torn or not of the form `DD/Mon/YYYY:HH:MM:SS ±ZZZZ`.
+    Time,
+    /// The calendar or the clock has no such time.
+    Date,
+    /// No quoted request follows the time.
+    Request,
+    /// The status is not three digits.
+    Status,
+    /// The size is neither digits nor `-`.
+    Size,
+    /// A combined line needs a quoted referrer here; a common line ends here.
+    Referrer,
+    /// The quoted user agent is missing or torn.
+    UserAgent,
+    /// Something follows the last field without a blank, or a common line goes on.
+    Rest,
+    /// A beacon without `url` or `ua`.
+    BeaconArgument,
+    /// A beacon argument with a bad `%` escape.
+    BeaconEscape,
+    /// The line is longer than [`MAX_LINE_BYTES`].
+    TooLong,
+}
+
+impl Reason {
+    /// The reason in words, without a line end.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Host => "no host at the start of the line",
+            Self::Identity => "no identity after the host",
+            Self::User => "no user before the bracketed time",
+            Self::Time => "the time is not [DD/Mon/YYYY:HH:MM:SS +ZZZZ]",
+            Self::Date => "no such date or time",
+            Self::Request => "no complete quoted request after the time",
+            Self::Status => "the status is not three digits",
+            Self::Size => "the size is neither digits nor -",
+            Self::Referrer => "no complete quoted referrer after the size",
+            Self::UserAgent => "no complete quoted user agent after the referrer",
+            Self::Rest => "the line goes on after its last field",
+            Self::BeaconArgument => "the beacon has no url or no ua",
+            Self::BeaconEscape => "a bad % escape in an argument of the beacon",
+            Self::TooLong => "longer than 256 MiB",
+        }
+    }
+}
+
+/// Takes what a parser finds, line by line in order.
+pub trait LineSink {
+    /// A well-formed line.
+    fn hit(&mut self, record: &Record<'_>);
+    /// A line that is not of the format; `offset` is its start in the bytes given to [`Parser::lines`],
+    /// `line_index` its number there, from 0.
+    fn malformed(&mut self, offset: usize, line_index: u64, line: &[u8], reason: Reason);
+    /// An empty line.
+    fn empty(&mut self);
+    /// A line of a beacon log that is not a beacon.
+    fn other(&mut self);
+}
+
+/// What a line is.
+enum Line<'a> {
+    Hit(Record<'a>),
+    Other,
+}
+
+/// Parses the lines of one format. Keeps caches, so make one a thread and use it long.
+#[derive(Debug)]
+pub struct Parser {
+    format: LogFormat,
+    clock: Clock,
+    decoded: dig::Decoded,
+}
+
+impl Parser {
+    /// A parser of `format`.
+    #[must_use]
+    pub fn new(format: LogFormat) -> Self {
+        Self { format, clock: Clock::default(), decoded: dig::Decoded::default() }
+    }
+
+    /// Parses all lines of `bytes`, the last with or without its line end, and returns how many they are.
+    pub fn lines(&mut self, bytes: &[u8], sink: &mut impl LineSink) -> u64 {
+        let mut offset = 0;
+        let mut line_index = 0;
+        while offset < bytes.len() {
+            let rest = &bytes[offset..];
+            let length = memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = trim_carriage_return(&rest[..length]);
+            if line.is_empty() {
+                sink.empty();
+            } else {
+                match self.line(line) {
+                    Ok(Line::Hit(record)) => sink.hit(&record),
+                    Ok(Line::Other) => sink.other(),
+                    Err(reason) => sink.malformed(offset, line_index, line, reason),
+                }
+            }
+            offset += length + 1;
+            line_index += 1;
+        }
+        line_index
+    }
+
+    /// One line without its line end. The one place that knows every format.
+    fn line<'a>(&'a mut self, line: &'a [u8]) -> Result<Line<'a>, Reason> {
+        if line.len() > MAX_LINE_BYTES {
+            return Err(Reason::TooLong);
+        }
+        match self.format {
+            LogFormat::Combined => combined::parse(line, true, &mut self.clock).map(Line::Hit),
+            LogFormat::Common => combined::parse(line, false, &mut self.clock).map(Line::Hit),
+            LogFormat::Dig => {
+                let record = combined::parse(line, true, &mut self.clock)?;
+                dig::read(record, &mut self.decoded)
+            }
+        }
+    }
+}
+
+/// A line without the one CR before its line end.
+fn trim_carriage_return(line: &[u8]) -> &[u8] {
+    line.strip_suffix(b"\r").unwrap_or(line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::LogFormat;
+
+    const COMBINED: &str =
+        "1.2.3.4 - - [05/Mar/2018:00:00:01 +0800] \"GET / HTTP/1.1\" 200 5 \"-\" \"agent\"\n";
+    const COMMON: &str = "1.2.3.4 - - [05/Mar/2018:00:00:01 +0800] \"GET / HTTP/1.1\" 200 5\n";
+    const BEACON: &str =
+        "1.2.3.4 - - [05/Mar/2018:00:00:01 +0800] \"GET /dig?a HTTP/1.1\" 200 5 \"-\" \"agent\"\n";
+
+    #[test]
+    fn most_lines_decide_the_format() {
+        let detect = |text: String| LogFormat::detect(text.as_bytes());
+        assert_eq!(detect(String::new()), None);
+        assert_eq!(detect("\n\nnewsyslog: logfile turned over\n".to_owned()), None);
+        assert_eq!(detect(format!("junk\n{COMBINED}")), Some(LogFormat::Combined));
+        assert_eq!(detect(format!("{COMMON}{COMBINED}{COMMON}")), Some(LogFormat::Common));
+        assert_eq!(detect(BEACON.repeat(9) + COMBINED), Some(LogFormat::Dig));
+        assert_eq!(detect(BEACON.repeat(8) + COMBINED), Some(LogFormat::Combined));
+    }
+}

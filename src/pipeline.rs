@@ -1,0 +1,153 @@
+//! The wiring of a run: inputs through parsing and selection into the counter, window by window.
+//!
+//! Owns: [`analyze`], its [`Options`] and what it returns. May import: every stage's `mod.rs`, rayon.
+//! Must not know: clap, indicatif, reports, stores.
+
+mod intake;
+mod scan;
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use rayon::prelude::*;
+
+use crate::count::{Counter, Facts};
+use crate::error::{Error, Result};
+use crate::parse::LogFormat;
+use crate::select::Rules;
+use crate::source::Input;
+use crate::tally::Tally;
+use intake::Intake;
+use scan::Scanner;
+
+/// What to analyze and how, checked and ready.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The inputs; each distinct file once.
+    pub inputs: Vec<Input>,
+    /// The format of all inputs; `None` to detect each one's.
+    pub format: Option<LogFormat>,
+    /// What counts.
+    pub rules: Rules,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+    /// Whether regular files are mapped into memory.
+    pub map: bool,
+    /// Bytes of log that are held as records before they become day facts.
+    pub window_bytes: u64,
+    /// Most distinct pages.
+    pub page_limit: u64,
+    /// Where to write malformed lines.
+    pub invalid_lines: Option<PathBuf>,
+}
+
+/// How a run stands; shared with whoever shows or ends it.
+#[derive(Debug, Default)]
+pub struct Progress {
+    /// Bytes of all inputs together, where known; 0 where not.
+    pub total_bytes: AtomicU64,
+    /// Bytes read so far.
+    pub bytes: AtomicU64,
+    /// Inputs all of which has been handed to a worker.
+    pub inputs_done: AtomicU64,
+    /// Set it to end the run soon, with [`Error::Interrupted`].
+    pub interrupted: AtomicBool,
+}
+
+impl Progress {
+    /// Whether the run is to end.
+    #[must_use]
+    pub fn is_interrupted(&self) -> bool {
+        self.interrupted.load(Ordering::Relaxed)
+    }
+
+    fn check(&self) -> Result<()> {
+        if self.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
+    }
+}
+
+/// What a run found.
+#[derive(Debug)]
+pub struct Analysis {
+    /// The facts of every day.
+    pub facts: Facts,
+    /// Each input that could be opened, in the order given.
+    pub inputs: Vec<InputReport>,
+    /// What could not be read, in words; the rest was.
+    pub unreadable: Vec<String>,
+    /// How the time was spent.
+    pub stages: Stages,
+}
+
+/// One input as it was read.
+#[derive(Debug)]
+pub struct InputReport {
+    /// Its name.
+    pub name: String,
+    /// Bytes read.
+    pub bytes: u64,
+    /// Its format; `None` where no line of any known format was found.
+    pub format: Option<LogFormat>,
+    /// Sums over its lines.
+    pub tally: Tally,
+}
+
+/// Wall-clock time of the stages, for `--stats`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Stages {
+    /// Reading, parsing and selecting.
+    pub scan: Duration,
+    /// Turning windows into day facts.
+    pub fold: Duration,
+    /// Number of windows.
+    pub windows: u64,
+}
+
+/// Reads all inputs and counts them.
+///
+/// Call it inside the thread pool that it may use (see [`thread_pool`]). An input that cannot be read, or not to its
+/// end, is named in [`Analysis::unreadable`], and what was read of it counts.
+///
+/// # Errors
+/// [`Error::Interrupted`], [`Error::Limit`], [`Error::Write`] for the file of malformed lines.
+pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
+    let total = options.inputs.iter().filter_map(Input::bytes).sum();
+    progress.total_bytes.store(total, Ordering::Relaxed);
+    let intake = Intake::new(options, progress)?;
+    let mut counter = Counter::new(options.threads, options.page_limit);
+    let mut scanners: Vec<Scanner<'_>> =
+        (0..options.threads).map(|_| Scanner::new(&options.rules)).collect();
+    let mut stages = Stages::default();
+    while !intake.is_done() {
+        let start = Instant::now();
+        intake.open_window();
+        counter.workers_mut().par_iter_mut().zip(&mut scanners).try_for_each(
+            |(worker, scanner)| {
+                while let Some(task) = intake.next()? {
+                    scanner.scan(&task, worker, &intake)?;
+                }
+                Ok(())
+            },
+        )?;
+        progress.check()?;
+        stages.scan += start.elapsed();
+        let start = Instant::now();
+        counter.end_window()?;
+        stages.fold += start.elapsed();
+        stages.windows += 1;
+    }
+    let (inputs, unreadable) = intake.finish()?;
+    Ok(Analysis { facts: counter.finish(), inputs, unreadable, stages })
+}
+
+/// A pool of `threads` threads for [`analyze`] and what follows it.
+///
+/// # Errors
+/// [`Error::Threads`] if the system gives none.
+pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|error| Error::Threads(error.to_string()))
+}

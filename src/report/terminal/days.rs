@@ -1,0 +1,312 @@
+//! Days, site by site.
+//!
+//! Owns: the table of days, and which days it shows. May import: `calendar`, `report::summary`, the sibling
+//! modules. Must not know: lines, rankings.
+
+use std::collections::BTreeMap;
+
+use super::chart::{HourScale, bar, heat_row};
+use super::hours::{covered, heat_map, legend, one_day, weekdays};
+use super::layout::{Line, Look, Tone};
+use super::numbers::{WEEKDAYS, counted, grouped, weekday};
+use super::{WIDE, has_several_sites, visitor_note};
+use crate::calendar::Day;
+use crate::report::summary::{Summary, Totals};
+
+/// Rows of the table of days, all sites together.
+const SHOWN_DAYS: usize = 31;
+
+/// Sites that are shown with their days.
+const SHOWN_SITES: usize = 8;
+
+/// Days that have a row each in the heat map; more are summed up by weekday.
+const HEAT_DAYS: usize = 14;
+
+/// A day of a site.
+pub(super) struct DayRow {
+    pub(super) day: Day,
+    pub(super) pv: u64,
+    pub(super) uv: u64,
+    pub(super) hour_pv: [u64; 24],
+    pub(super) hour_uv: [u64; 24],
+}
+
+/// A site and its days, by time.
+pub(super) struct Site<'a> {
+    pub(super) name: &'a str,
+    pub(super) pv: u64,
+    pub(super) rows: Vec<DayRow>,
+}
+
+impl Site<'_> {
+    fn shown(&self, quota: usize) -> &[DayRow] {
+        &self.rows[self.rows.len().saturating_sub(quota)..]
+    }
+}
+
+/// The table of days, then the hours where the table does not show them.
+pub(super) fn blocks(summary: &Summary, look: Look) -> Vec<Vec<Line>> {
+    let sites = sites(summary);
+    let mut rows = sites.iter().flat_map(|site| &site.rows);
+    let (Some(first), second) = (rows.next(), rows.next()) else { return Vec::new() };
+    let mut blocks = vec![table(summary, look, &sites)];
+    let all_rows = sites.iter().map(|site| site.rows.len()).sum::<usize>();
+    if second.is_none() {
+        blocks.push(one_day(look, first));
+    } else if look.width < WIDE && all_rows <= HEAT_DAYS {
+        blocks.push(heat_map(summary, look, &sites));
+    } else if look.width < WIDE || all_rows > SHOWN_DAYS {
+        blocks.push(weekdays(look, &sites));
+    }
+    blocks
+}
+
+/// The days by site, the most viewed site first, each day with its hours.
+fn sites(summary: &Summary) -> Vec<Site<'_>> {
+    type Hours = [u64; 24];
+    let mut hours: BTreeMap<(&str, Day), (Hours, Hours)> = BTreeMap::new();
+    for row in &summary.hours {
+        let (pv, uv) = hours.entry((&row.site, row.bucket.day)).or_default();
+        let hour = usize::from(row.bucket.minute_of_day / 60).min(23);
+        pv[hour] += row.pv;
+        uv[hour] += row.uv;
+    }
+    let mut sites: Vec<Site<'_>> = Vec::new();
+    for row in &summary.days {
+        let (hour_pv, hour_uv) =
+            hours.get(&(row.site.as_str(), row.bucket.day)).copied().unwrap_or_default();
+        let day = DayRow { day: row.bucket.day, pv: row.pv, uv: row.uv, hour_pv, hour_uv };
+        match sites.last_mut() {
+            Some(site) if site.name == row.site => {
+                site.pv += day.pv;
+                site.rows.push(day);
+            }
+            _ => sites.push(Site { name: &row.site, pv: day.pv, rows: vec![day] }),
+        }
+    }
+    sites.sort_by(|a, b| b.pv.cmp(&a.pv).then_with(|| a.name.cmp(b.name)));
+    sites
+}
+
+/// Where a day at an end of the log is cut off: `until 20:10`.
+fn cut_off(totals: &Totals, day: Day) -> Option<String> {
+    let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
+    // A first view some minutes after midnight is a quiet night, not a log that starts late.
+    let first = totals.first.filter(|first| first.day() == day && first.minute_of_day() >= 60);
+    let last = totals.last.filter(|last| last.day() == day && last.minute_of_day() < 1439);
+    match (first, last) {
+        (None, None) => None,
+        (Some(first), None) => Some(format!("from {}", time(first.minute_of_day()))),
+        (None, Some(last)) => Some(format!("until {}", time(last.minute_of_day()))),
+        (Some(first), Some(last)) => {
+            Some(format!("{} to {}", time(first.minute_of_day()), time(last.minute_of_day())))
+        }
+    }
+}
+
+/// How a day is written where there is room for it.
+pub(super) fn day_label(look: Look, day: Day) -> String {
+    let date = day.to_string();
+    if look.width >= 60 {
+        format!("{date} {}", WEEKDAYS[weekday(day)])
+    } else if look.width >= 34 {
+        date
+    } else {
+        date.get(date.len().saturating_sub(5)..).unwrap_or_default().to_owned()
+    }
+}
+
+pub(super) fn label_width(look: Look) -> usize {
+    day_label(look, Day(0)).len()
+}
+
+/// How the room of the table is shared out.
+struct TableColumns {
+    label: usize,
+    pv: usize,
+    uv: usize,
+    pv_bar: usize,
+    uv_bar: usize,
+    heat: Option<HourScale>,
+    /// Columns of `until 20:10`, 0 where it has no room.
+    cut_off: usize,
+    max_pv: u64,
+    max_uv: u64,
+    max_hour: u64,
+}
+
+impl TableColumns {
+    /// `None` where not even the numbers fit beside each other.
+    fn fit(summary: &Summary, look: Look, rows: &[&DayRow]) -> Option<Self> {
+        let max = |value: fn(&DayRow) -> u64| rows.iter().map(|row| value(row)).max().unwrap_or(0);
+        let (max_pv, max_uv) = (max(|row| row.pv), max(|row| row.uv));
+        let label = label_width(look);
+        let pv = grouped(max_pv).len().max(2);
+        let uv = grouped(max_uv).len().max(2);
+        let mut left = look.room().checked_sub(label + 2 + pv + 2 + uv)?;
+        let heat = (look.width >= WIDE && rows.len() > 1).then(|| {
+            let widest = if look.width >= 180 { 3 } else { 2 };
+            HourScale::fit(72, widest)
+        });
+        if let Some(heat) = heat {
+            left = left.saturating_sub(3 + heat.width());
+        }
+        let cut_off = rows.iter().filter_map(|row| cut_off(&summary.totals, row.day));
+        let mut cut_off = cut_off.map(|text| text.len()).max().unwrap_or(0);
+        if cut_off > 0 && left < 2 + cut_off {
+            cut_off = 0;
+        }
+        if cut_off > 0 {
+            left -= 2 + cut_off;
+        }
+        let (pv_bar, uv_bar) = match left {
+            // A bar alone says nothing.
+            _ if rows.len() < 2 => (0, 0),
+            16.. => ((left - 4) / 2, (left - 4) / 2),
+            6.. => (left - 2, 0),
+            _ => (0, 0),
+        };
+        let max_hour = heat.map_or(0, |heat| heat.max(rows.iter().map(|row| &row.hour_pv)));
+        Some(Self { label, pv, uv, pv_bar, uv_bar, heat, cut_off, max_pv, max_uv, max_hour })
+    }
+
+    /// The column the hours start in.
+    fn heat_column(&self, look: Look) -> usize {
+        let bar = |columns| if columns > 0 { 2 + columns } else { 0 };
+        look.indent
+            + self.label
+            + 2
+            + self.pv
+            + bar(self.pv_bar)
+            + 2
+            + self.uv
+            + bar(self.uv_bar)
+            + 3
+    }
+
+    fn header(&self, look: Look) -> Line {
+        let mut line = look.line(Tone::Plain, "");
+        line.space(self.label);
+        line.right(Tone::Quiet, "PV", 2 + self.pv);
+        line.space(if self.pv_bar > 0 { 2 + self.pv_bar } else { 0 });
+        line.right(Tone::Quiet, "UV", 2 + self.uv);
+        line.space(if self.uv_bar > 0 { 2 + self.uv_bar } else { 0 });
+        if let Some(heat) = self.heat {
+            line.space(3);
+            line.append(heat.labels());
+        }
+        line
+    }
+
+    fn row(&self, summary: &Summary, look: Look, row: &DayRow) -> Line {
+        let mut line = look.line(Tone::Plain, "");
+        line.left(Tone::Plain, &day_label(look, row.day), self.label);
+        line.right(Tone::Plain, &grouped(row.pv), 2 + self.pv);
+        if self.pv_bar > 0 {
+            line.space(2);
+            line.left(Tone::Views, &bar(look, row.pv, self.max_pv, self.pv_bar), self.pv_bar);
+        }
+        line.right(Tone::Plain, &grouped(row.uv), 2 + self.uv);
+        if self.uv_bar > 0 {
+            line.space(2);
+            line.left(Tone::Visitors, &bar(look, row.uv, self.max_uv, self.uv_bar), self.uv_bar);
+        }
+        if let Some(heat) = self.heat {
+            line.space(3);
+            let covered = covered(&summary.totals, row.day);
+            line.append(heat_row(look, &row.hour_pv, self.max_hour, heat, &covered));
+        }
+        if self.cut_off > 0
+            && let Some(text) = cut_off(&summary.totals, row.day)
+        {
+            line.space(2);
+            line.push(Tone::Warning, text);
+        }
+        line
+    }
+}
+
+/// PV and UV of each day; of many days, the last ones of each site.
+fn table(summary: &Summary, look: Look, sites: &[Site<'_>]) -> Vec<Line> {
+    let several_sites = has_several_sites(summary);
+    let shown_sites = &sites[..sites.len().min(SHOWN_SITES)];
+    let quota = (SHOWN_DAYS / shown_sites.len().max(1)).max(3);
+    let rows: Vec<_> = shown_sites.iter().flat_map(|site| site.shown(quota)).collect();
+    let columns = TableColumns::fit(summary, look, &rows);
+
+    let mut note = vec![visitor_note(look, &summary.definition)];
+    if !several_sites && let [site] = sites {
+        note.insert(0, counted(site.rows.len() as u64, "day", "days"));
+    }
+    if columns.as_ref().is_some_and(|columns| columns.heat.is_some()) {
+        note.push("on the right: PV by hour".to_owned());
+    }
+    let mut lines = look.heading("Days", &note.join(look.dot()));
+    if let Some(columns) = &columns {
+        lines.push(columns.header(look));
+    }
+    for site in shown_sites {
+        if several_sites {
+            lines.push(site_line(look, site));
+        }
+        let shown = site.shown(quota);
+        let left_out = site.rows.len() - shown.len();
+        if left_out > 0 {
+            let days = counted(left_out as u64, "earlier day", "earlier days");
+            let text = format!("{} {days} left out, --json has all", look.ellipsis());
+            lines.extend(look.paragraph(Tone::Quiet, &text));
+        }
+        let mut previous: Option<Day> = None;
+        for row in shown {
+            if let Some(previous) = previous {
+                lines.extend(gap(look, previous, row.day));
+            }
+            previous = Some(row.day);
+            match &columns {
+                Some(columns) => lines.push(columns.row(summary, look, row)),
+                None => {
+                    lines.push(look.line(Tone::Plain, row.day.to_string()));
+                    lines.push(look.line(Tone::Plain, format!(" {} PV", grouped(row.pv))));
+                    lines.push(look.line(Tone::Plain, format!(" {} UV", grouped(row.uv))));
+                }
+            }
+            if columns.as_ref().is_none_or(|columns| columns.cut_off == 0)
+                && let Some(text) = cut_off(&summary.totals, row.day)
+            {
+                lines.push(look.line(Tone::Warning, format!(" {text}")));
+            }
+        }
+    }
+    if let Some(columns) = columns.filter(|columns| columns.heat.is_some()) {
+        lines.extend(legend(look, columns.heat_column(look), "", columns.max_hour));
+    }
+    if sites.len() > shown_sites.len() {
+        let more = counted((sites.len() - shown_sites.len()) as u64, "more site", "more sites");
+        let text = format!("{} {more} left out, --json has all", look.ellipsis());
+        lines.extend(look.paragraph(Tone::Quiet, &text));
+    }
+    lines
+}
+
+/// A site's name and its page views.
+pub(super) fn site_line(look: Look, site: &Site<'_>) -> Line {
+    let mut line = look.line(Tone::Strong, look.shorten_end(site.name, look.room()));
+    let text = format!("{} PV", grouped(site.pv));
+    if line.width() + 2 + text.len() <= look.width {
+        line.space(2);
+        line.push(Tone::Quiet, text);
+    }
+    line
+}
+
+/// Says that days are missing between two rows.
+fn gap(look: Look, previous: Day, next: Day) -> Vec<Line> {
+    let missing = i64::from(next.0) - i64::from(previous.0) - 1;
+    match u64::try_from(missing) {
+        Ok(missing @ 1..) => {
+            let text = format!("{} without page views", counted(missing, "day", "days"));
+            look.paragraph(Tone::Quiet, &format!("{} {text}", look.ellipsis()))
+        }
+        _ => Vec::new(),
+    }
+}

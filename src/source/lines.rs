@@ -1,0 +1,216 @@
+//! Which lines start in a range of a file, and reading them piece by piece.
+//!
+//! Owns: the ownership rule of lines (a line belongs to the range its first byte lies in). May import: memchr.
+//! Must not know: what a line means.
+
+use std::fs::File;
+use std::io;
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+
+use memchr::{memchr, memrchr};
+
+use super::MAX_LINE_BYTES;
+
+/// The lines of `bytes` that start in `range`, with their offset; empty where none does.
+pub(super) fn starting_in(bytes: &[u8], range: Range<u64>) -> (u64, &[u8]) {
+    let clamp = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
+    let (start, end) = (clamp(range.start), clamp(range.end));
+    if start >= end {
+        return (range.start, &[]);
+    }
+    let first = match start.checked_sub(1) {
+        None => Some(0),
+        Some(before) => memchr(b'\n', &bytes[before..end - 1]).map(|at| start + at),
+    };
+    let Some(first) = first else { return (range.start, &[]) };
+    let last = memchr(b'\n', &bytes[end - 1..]).map_or(bytes.len(), |at| end + at);
+    (first as u64, &bytes[first..last])
+}
+
+/// How much one read takes: fits the second-level cache together with what parsing needs.
+const READ_BYTES: usize = 256 * 1024;
+const PAGE_BYTES: usize = 4096;
+
+/// Room for one read and the unfinished line before it.
+///
+/// Reads go to a page-aligned address: on some machines a copy from the page cache to an address a few bytes past
+/// a page is four times slower.
+#[derive(Debug, Default)]
+pub struct ReadBuffer {
+    storage: Vec<u8>,
+    /// Where reads go; the unfinished line stands before.
+    base: usize,
+}
+
+impl ReadBuffer {
+    /// Makes room for `carry` bytes before the read, keeping the `kept` bytes that stand there.
+    fn reserve(&mut self, carry: usize, kept: usize) {
+        if !self.storage.is_empty() && self.base >= carry {
+            return;
+        }
+        let room = carry.max(64 * 1024).next_power_of_two();
+        let mut storage = vec![0_u8; room + PAGE_BYTES + READ_BYTES];
+        let misalignment = (storage.as_ptr() as usize + room) % PAGE_BYTES;
+        let base = room + (PAGE_BYTES - misalignment) % PAGE_BYTES;
+        storage[base - kept..base].copy_from_slice(&self.storage[self.base - kept..self.base]);
+        self.storage = storage;
+        self.base = base;
+    }
+}
+
+/// Reads the lines of `file` that start in `range`; see [`FileSource::lines`](super::FileSource::lines).
+/// `length` is where the file ended when it was opened.
+pub(super) fn read(
+    file: &File,
+    length: u64,
+    range: Range<u64>,
+    buffer: &mut ReadBuffer,
+    each: &mut dyn FnMut(u64, &[u8]),
+) -> io::Result<()> {
+    buffer.reserve(1, 0);
+    let end = range.end.min(length);
+    let mut offset = range.start;
+    // Bytes of an unfinished line, standing before `base`.
+    let mut carry = 0;
+    // The line at `offset` is not ours, or too long: go on behind its end.
+    let mut skipping = false;
+    if offset > 0 {
+        let mut before = [0];
+        file.read_exact_at(&mut before, offset - 1)?;
+        skipping = before[0] != b'\n';
+    }
+    while offset < length && (carry > 0 || skipping || offset < end) {
+        let wanted = usize::try_from(length - offset).unwrap_or(usize::MAX).min(READ_BYTES);
+        let base = buffer.base;
+        file.read_exact_at(&mut buffer.storage[base..base + wanted], offset).map_err(|error| {
+            match error.kind() {
+                io::ErrorKind::UnexpectedEof => {
+                    io::Error::other("it was truncated while being read")
+                }
+                _ => error,
+            }
+        })?;
+        let piece_offset = offset - carry as u64;
+        let piece = &buffer.storage[base - carry..base + wanted];
+        offset += wanted as u64;
+        let mut first = 0;
+        if skipping {
+            match memchr(b'\n', piece) {
+                Some(at) => first = at + 1,
+                None if offset >= end => return Ok(()),
+                None => continue,
+            }
+            skipping = false;
+        }
+        if piece_offset + first as u64 >= end {
+            return Ok(());
+        }
+        // Behind `end` only the line that started before it is still ours.
+        let last = if offset >= end {
+            let from = usize::try_from(end - 1 - piece_offset).unwrap_or(0).max(first);
+            memchr(b'\n', &piece[from..]).map(|at| from + at + 1)
+        } else {
+            memrchr(b'\n', &piece[first..]).map(|at| first + at + 1)
+        };
+        let whole = last.unwrap_or(first);
+        if whole > first {
+            each(piece_offset + first as u64, &piece[first..whole]);
+        }
+        if last.is_some() && offset >= end {
+            return Ok(());
+        }
+        let unfinished = piece.len() - whole;
+        if unfinished > MAX_LINE_BYTES {
+            each(piece_offset + whole as u64, &piece[whole..]);
+            carry = 0;
+            skipping = true;
+            continue;
+        }
+        let piece_end = base + wanted;
+        buffer.reserve_behind(unfinished, piece_end);
+        carry = unfinished;
+    }
+    if carry > 0 {
+        each(offset - carry as u64, &buffer.storage[buffer.base - carry..buffer.base]);
+    }
+    Ok(())
+}
+
+impl ReadBuffer {
+    /// Moves the `unfinished` bytes that end at `piece_end` to just before the place of the next read.
+    fn reserve_behind(&mut self, unfinished: usize, piece_end: usize) {
+        if unfinished <= self.base {
+            self.storage.copy_within(piece_end - unfinished..piece_end, self.base - unfinished);
+        } else {
+            let line = self.storage[piece_end - unfinished..piece_end].to_vec();
+            self.reserve(unfinished * 2, 0);
+            self.storage[self.base - unfinished..self.base].copy_from_slice(&line);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ReadBuffer, read, starting_in};
+
+    /// Both readers give every line once, to the range its first byte lies in.
+    fn check(text: &[u8], range_bytes: u64) {
+        let path = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&path, text).unwrap();
+        let file = path.reopen().unwrap();
+        let length = text.len() as u64;
+        let mut buffer = ReadBuffer::default();
+        let mut joined = Vec::new();
+        let mut start = 0;
+        while start < length {
+            let range = start..start + range_bytes;
+            let (offset, expected) = starting_in(text, range.clone());
+            let mut found = Vec::new();
+            let mut found_offset = None;
+            read(&file, length, range.clone(), &mut buffer, &mut |offset, bytes| {
+                assert_eq!(offset, *found_offset.get_or_insert(offset) + found.len() as u64);
+                found.extend_from_slice(bytes);
+            })
+            .unwrap();
+            assert_eq!(found, expected);
+            if !expected.is_empty() {
+                assert_eq!(found_offset, Some(offset));
+                assert!(range.contains(&offset));
+            }
+            joined.extend_from_slice(expected);
+            start += range_bytes;
+        }
+        assert_eq!(joined, text);
+    }
+
+    #[test]
+    fn every_line_is_read_once() {
+        for text in [
+            "",
+            "\n",
+            "a",
+            "a\n",
+            "\n\n\n",
+            "ab\ncd\n\nefghijklmnop\nq",
+            "abcdefghijklmnopqrstuvwxyz",
+        ] {
+            for range_bytes in 1..=text.len() as u64 + 1 {
+                check(text.as_bytes(), range_bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn long_lines_and_many_reads() {
+        let mut text = Vec::new();
+        for length in [10, 300_000, 5, 262_143, 262_144, 900_000, 0, 0, 70_000, 3] {
+            text.extend(std::iter::repeat_n(b'x', length));
+            text.push(b'\n');
+        }
+        text.extend_from_slice(b"tail");
+        for range_bytes in [4096, 100_000, 262_144, 1 << 20, 1 << 30] {
+            check(&text, range_bytes);
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! Inputs: files and streams as blocks of whole lines.
+//!
+//! Owns: opening an input, and reading the lines that start in a range of it. May import: std, memmap2, memchr.
+//! Must not know: what a line means, threads, the command line.
+
+mod lines;
+mod mapped;
+mod stream;
+
+use std::fs::{File, Metadata};
+use std::io::{self, Read};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+pub use lines::ReadBuffer;
+use mapped::Mapped;
+pub use stream::{Stream, StreamBlock};
+
+/// The split unit of a file: a worker takes the lines that start in one block.
+pub const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
+
+/// A longer line is malformed, whatever it holds: reading it would take memory without bound.
+pub const MAX_LINE_BYTES: usize = 256 * 1024 * 1024;
+
+/// How an input is named on the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// A file, a named pipe or a device.
+    Path(PathBuf),
+    /// Standard input.
+    Stdin,
+}
+
+impl Input {
+    /// The input as text for reports; bytes that are not UTF-8 stand as `\xNN`.
+    #[must_use]
+    pub fn display(&self) -> String {
+        use std::os::unix::ffi::OsStrExt;
+        match self {
+            Self::Stdin => "-".to_owned(),
+            Self::Path(path) => crate::text::from_bytes(path.as_os_str().as_bytes()).into_owned(),
+        }
+    }
+}
+
+/// An opened input.
+#[derive(Debug)]
+pub enum Opened {
+    /// A regular file of known length, readable at any place by several threads.
+    File(FileSource),
+    /// Bytes that come once, in order.
+    Stream(Stream),
+}
+
+/// A regular file; what is appended after it was opened is not read.
+#[derive(Debug)]
+pub struct FileSource {
+    bytes: u64,
+    access: Access,
+}
+
+#[derive(Debug)]
+enum Access {
+    Mapped(Mapped),
+    Read(File),
+}
+
+impl Input {
+    /// Opens the input; regular files are mapped if `map`.
+    ///
+    /// # Errors
+    /// What the system says; for a directory, that it is one.
+    pub fn open(&self, map: bool) -> io::Result<Opened> {
+        let path = match self {
+            Self::Stdin => return Ok(Opened::Stream(Stream::new(Box::new(io::stdin())))),
+            Self::Path(path) => path,
+        };
+        let file = File::open(path)?;
+        let metadata = file.metadata()?;
+        if metadata.is_dir() {
+            return Err(io::Error::other("it is a directory; name the files in it"));
+        }
+        // Files of /proc say 0 bytes and have some; an empty stream is as good for a file that really is empty.
+        if !metadata.is_file() || metadata.len() == 0 {
+            return Ok(Opened::Stream(Stream::new(Box::new(file))));
+        }
+        let access = if map { Access::Mapped(Mapped::new(&file)?) } else { Access::Read(file) };
+        Ok(Opened::File(FileSource { bytes: metadata.len(), access }))
+    }
+
+    /// Bytes to be read, where that is known before: the length of a regular file.
+    #[must_use]
+    pub fn bytes(&self) -> Option<u64> {
+        self.metadata().filter(Metadata::is_file).map(|metadata| metadata.len())
+    }
+
+    /// What tells a file from every other, whatever its names: device and inode.
+    #[must_use]
+    pub fn identity(&self) -> Option<(u64, u64)> {
+        use std::os::unix::fs::MetadataExt;
+        self.metadata().filter(Metadata::is_file).map(|metadata| (metadata.dev(), metadata.ino()))
+    }
+
+    fn metadata(&self) -> Option<Metadata> {
+        match self {
+            Self::Stdin => None,
+            Self::Path(path) => std::fs::metadata(path as &Path).ok(),
+        }
+    }
+}
+
+impl FileSource {
+    /// Length when it was opened.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Calls `each` with the offset and the bytes of pieces of whole lines, in order: all lines that start in
+    /// `range`, the last one whole although it may end behind the range. Only the file's last line may lack its
+    /// line end.
+    ///
+    /// # Errors
+    /// What the system says; that the file was truncated.
+    pub fn lines(
+        &self,
+        range: Range<u64>,
+        buffer: &mut ReadBuffer,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> io::Result<()> {
+        match &self.access {
+            Access::Mapped(map) => {
+                let (offset, lines) = lines::starting_in(map.bytes(), range);
+                each(offset, lines);
+                map.check()
+            }
+            Access::Read(file) => lines::read(file, self.bytes, range, buffer, each),
+        }
+    }
+}
+
+impl FileSource {
+    /// The file's bytes as a stream from its beginning.
+    #[must_use]
+    pub fn reader(file: Arc<Self>) -> impl Read + Send {
+        FileReader { file, offset: 0 }
+    }
+}
+
+/// Reads a file from its beginning, beside whoever reads its blocks.
+struct FileReader {
+    file: Arc<FileSource>,
+    offset: u64,
+}
+
+impl Read for FileReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = usize::try_from(self.file.bytes - self.offset).unwrap_or(usize::MAX);
+        let wanted = left.min(buffer.len());
+        let read = match &self.file.access {
+            Access::Mapped(map) => {
+                let start = usize::try_from(self.offset).unwrap_or(usize::MAX);
+                buffer[..wanted].copy_from_slice(&map.bytes()[start..start + wanted]);
+                wanted
+            }
+            Access::Read(file) => file.read_at(&mut buffer[..wanted], self.offset)?,
+        };
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
+
+/// Reads until `buffer` is full or the input ends; returns how much that is.
+fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match reader.read(&mut buffer[filled..]) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
