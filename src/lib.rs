@@ -21,3 +21,6 @@ pub mod pipeline;
 pub mod report;
 
 pub mod generate;
+
+#[doc(hidden)]
+pub mod cli;

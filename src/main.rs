@@ -1,2 +1,5 @@
-//! The hitmap program.
-fn main() {}
+//! The hitmap program: everything is in the library's `cli`.
+
+fn main() -> std::process::ExitCode {
+    hitmap::cli::run()
+}

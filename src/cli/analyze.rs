@@ -1,0 +1,438 @@
+//! `hitmap analyze`: options, run, report.
+//!
+//! Owns: the subcommand's options and the order of its outputs. May import: every public stage.
+//! Must not know: how stages work.
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
+use std::io::{self, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use clap::Args;
+
+use super::output::{self, NewFile, When, complain};
+use super::progress::Bar;
+use super::size::parse_size;
+use crate::count::DEFAULT_PAGE_LIMIT;
+use crate::error::{Error, Result};
+use crate::parse::LogFormat;
+use crate::pipeline::{self, Analysis, Options, Progress, Stages};
+use crate::report::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
+use crate::report::{self, CellFormat, Cube, terminal};
+use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey, Zone};
+use crate::source::Input;
+use crate::tally::{MALFORMED_SAMPLES, Tally};
+use crate::text;
+
+/// What `hitmap analyze` was given.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  hitmap analyze access.log
+  hitmap analyze /var/log/nginx/access.log* --top 20
+  zcat old/*.gz | hitmap analyze - --json > report.json
+  hitmap analyze access.log --cells cells.csv")]
+pub(super) struct AnalyzeArgs {
+    /// Logs to count together; - or nothing and a pipe is standard input
+    #[arg(value_name = "PATH")]
+    paths: Vec<PathBuf>,
+
+    /// Format of all logs: auto, combined, common or dig (beacons); auto judges each file by its first lines
+    #[arg(short = 'f', long, value_name = "NAME", default_value = "auto", value_parser = parse_format, help_heading = "Counting")]
+    log_format: FormatChoice,
+
+    /// What counts: page-views (readable GET or POST requests answered by 2xx or 304, no static files) or every hit
+    #[arg(
+        long,
+        value_name = "WHAT",
+        default_value = "page-views",
+        value_enum,
+        help_heading = "Counting"
+    )]
+    count: CountChoice,
+
+    /// Who is one visitor: a list of ip, ua, user, referrer and arg:NAME (query argument), joined by +
+    #[arg(long, value_name = "FIELDS", default_value = "ip+ua", help_heading = "Counting")]
+    visitor: VisitorDefinition,
+
+    /// Key visitors' hashes with the bytes of this file
+    #[arg(long, value_name = "FILE", help_heading = "Counting")]
+    visitor_key: Option<PathBuf>,
+
+    /// Sections by pattern, the first match counts; {} matches one segment's text, as in list=/list/{}.html
+    #[arg(long, value_name = "NAME=PATTERN", help_heading = "Counting")]
+    group: Vec<Group>,
+
+    /// Keep the query (?…) as part of a page
+    #[arg(long, help_heading = "Counting")]
+    keep_query: bool,
+
+    /// Convert times to UTC, ±HH:MM or Area/City; without it days and hours are as written in the log
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true, help_heading = "Counting")]
+    tz: Option<Zone>,
+
+    /// Name of the site in reports
+    #[arg(long, value_name = "NAME", default_value = "default", help_heading = "Counting")]
+    site: String,
+
+    /// End with an error above this many distinct pages
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_PAGE_LIMIT, help_heading = "Counting")]
+    max_pages: u64,
+
+    /// Sections and pages to list
+    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Output")]
+    top: usize,
+
+    /// Print the report as JSON
+    #[arg(long, help_heading = "Output")]
+    json: bool,
+
+    /// Write every cell to this file, .csv or .ndjson; - is NDJSON on standard output instead of the report
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    cells: Option<PathBuf>,
+
+    /// Write malformed lines to this file
+    #[arg(long, value_name = "FILE", help_heading = "Output")]
+    invalid_lines: Option<PathBuf>,
+
+    /// End with exit code 1 and write nothing if more lines than this, or than this percentage, are malformed
+    #[arg(long, value_name = "N|P%", help_heading = "Output")]
+    max_invalid: Option<InvalidLimit>,
+
+    /// Colours on a terminal
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
+    color: When,
+
+    /// Progress bar on standard error
+    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
+    progress: When,
+
+    /// Say nothing on standard error but errors
+    #[arg(short, long, help_heading = "Output")]
+    quiet: bool,
+
+    /// Say on standard error how time and memory were spent
+    #[arg(long, help_heading = "Output")]
+    stats: bool,
+
+    /// Worker threads; 0 is one a core
+    #[arg(short = 'j', long, value_name = "N", default_value_t = 0, help_heading = "Resources")]
+    threads: usize,
+
+    /// Read files instead of mapping them into memory
+    #[arg(long, help_heading = "Resources")]
+    no_mmap: bool,
+
+    /// Log bytes held as records at once; memory grows with it
+    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size, help_heading = "Resources")]
+    window: u64,
+}
+
+/// A format by name, or detection.
+#[derive(Clone, Copy, Debug)]
+struct FormatChoice(Option<LogFormat>);
+
+fn parse_format(name: &str) -> std::result::Result<FormatChoice, String> {
+    if name == "auto" {
+        return Ok(FormatChoice(None));
+    }
+    let known = LogFormat::ALL.into_iter().find(|format| format.name() == name);
+    known.map(|format| FormatChoice(Some(format))).ok_or_else(|| {
+        let names: Vec<&str> = LogFormat::ALL.iter().map(|format| format.name()).collect();
+        format!("formats are auto, {}", names.join(", "))
+    })
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum CountChoice {
+    PageViews,
+    Hits,
+}
+
+/// How many malformed lines are too many.
+#[derive(Clone, Copy, Debug)]
+enum InvalidLimit {
+    Lines(u64),
+    Percent(f64),
+}
+
+impl std::str::FromStr for InvalidLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let wrong = || "expected a number of lines, or a percentage such as 0.5%".to_owned();
+        match text.strip_suffix('%') {
+            None => text.parse().map(Self::Lines).map_err(|_| wrong()),
+            Some(percent) => match percent.trim().parse() {
+                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
+                _ => Err(wrong()),
+            },
+        }
+    }
+}
+
+impl InvalidLimit {
+    fn check(self, tally: &Tally) -> Result<()> {
+        let malformed = tally.malformed_lines;
+        let passed = match self {
+            Self::Lines(most) => malformed > most,
+            #[expect(clippy::cast_precision_loss, reason = "a percentage of lines")]
+            Self::Percent(most) => malformed as f64 * 100.0 > most * tally.lines as f64,
+        };
+        if !passed {
+            return Ok(());
+        }
+        Err(Error::TooManyInvalid(format!(
+            "{malformed} of {} lines are malformed, more than --max-invalid allows; nothing was stored. \
+             --invalid-lines FILE writes them to a file",
+            tally.lines
+        )))
+    }
+}
+
+/// Runs the subcommand.
+pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
+    let start = Instant::now();
+    let cells_on_stdout = arguments.cells.as_deref() == Some(Path::new("-"));
+    if cells_on_stdout && arguments.json {
+        return Err(Error::Usage(
+            "--json and --cells - both want standard output; give --cells a file name".to_owned(),
+        ));
+    }
+    let options = options(arguments)?;
+    let progress = Arc::new(Progress::default());
+    let pool = pipeline::thread_pool(options.threads)?;
+    // Taken before the work, so that a folder that cannot be written is known at once.
+    let cells = match &arguments.cells {
+        Some(path) if !cells_on_stdout => Some((NewFile::create(path)?, CellFormat::of_path(path))),
+        _ => None,
+    };
+    let bar = (output::wants_progress(arguments.progress) && !arguments.quiet)
+        .then(|| Bar::start(Arc::clone(&progress), options.inputs.len() as u64));
+    let analysis = pool.install(|| pipeline::analyze(&options, &progress));
+    drop(bar);
+    let analysis = analysis?;
+    for reason in &analysis.unreadable {
+        complain(&format!("hitmap: {reason}"));
+    }
+    let tally = total_tally(&analysis);
+    if let Some(limit) = arguments.max_invalid {
+        limit.check(&tally)?;
+    }
+    if analysis.inputs.is_empty() {
+        return Err(unreadable(&analysis));
+    }
+    let counted = Instant::now();
+    let groups = &options.rules.groups;
+    let cube =
+        pool.install(|| Cube::new(&analysis.facts, vec![options.rules.site.clone()], groups));
+    if cells_on_stdout {
+        pool.install(|| report::rows::write(&cube, CellFormat::Ndjson, &mut io::stdout()))?;
+    } else {
+        if let Some((mut file, format)) = cells {
+            let path = arguments.cells.clone().unwrap_or_default();
+            pool.install(|| report::rows::write(&cube, format, &mut file)).map_err(|error| {
+                match error {
+                    Error::Output(error) => Error::Write { path, error },
+                    error => error,
+                }
+            })?;
+            file.finish()?;
+        }
+        let mut summary =
+            pool.install(|| report::summarize::summarize(&cube, &tally, arguments.top))?;
+        complete(&mut summary, &analysis, &options, start.elapsed());
+        print(&summary, arguments)?;
+    }
+    if arguments.stats {
+        complain_stats(&analysis, &tally, start.elapsed(), counted.elapsed());
+    }
+    if tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines {
+        return Err(Error::NothingParsed(nothing_parsed(&analysis)));
+    }
+    if analysis.unreadable.is_empty() { Ok(()) } else { Err(unreadable(&analysis)) }
+}
+
+/// What was typed, checked and ready.
+fn options(arguments: &AnalyzeArgs) -> Result<Options> {
+    let threads = match arguments.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads @ 1..=1024 => threads,
+        _ => return Err(Error::Usage("--threads is at most 1024".to_owned())),
+    };
+    if arguments.window == 0 {
+        return Err(Error::Usage("--window must be at least one byte".to_owned()));
+    }
+    let visitor_key = match &arguments.visitor_key {
+        None => None,
+        Some(path) => {
+            let bytes = std::fs::read(path).map_err(|error| {
+                Error::Usage(format!("cannot read the visitor key {path:?}: {error}"))
+            })?;
+            if bytes.len() < 16 {
+                return Err(Error::Usage(format!(
+                    "the visitor key {path:?} has fewer than 16 bytes"
+                )));
+            }
+            Some(VisitorKey::new(&bytes))
+        }
+    };
+    Ok(Options {
+        inputs: inputs(arguments)?,
+        format: arguments.log_format.0,
+        rules: Rules {
+            count: match arguments.count {
+                CountChoice::PageViews => Count::PageViews,
+                CountChoice::Hits => Count::Hits,
+            },
+            visitor: arguments.visitor.clone(),
+            visitor_key,
+            keep_query: arguments.keep_query,
+            groups: arguments.group.clone(),
+            zone: arguments.tz.clone(),
+            site: arguments.site.clone(),
+        },
+        threads,
+        map: !arguments.no_mmap,
+        window_bytes: arguments.window,
+        page_limit: arguments.max_pages,
+        invalid_lines: arguments.invalid_lines.clone(),
+    })
+}
+
+/// The inputs, each file once although it may be named twice.
+fn inputs(arguments: &AnalyzeArgs) -> Result<Vec<Input>> {
+    if arguments.paths.is_empty() {
+        if io::stdin().is_terminal() {
+            return Err(Error::Usage(
+                "name at least one log, as in: hitmap analyze access.log".to_owned(),
+            ));
+        }
+        return Ok(vec![Input::Stdin]);
+    }
+    let mut seen = HashSet::new();
+    let mut inputs = Vec::new();
+    for path in &arguments.paths {
+        let input = if path == Path::new("-") { Input::Stdin } else { Input::Path(path.clone()) };
+        let is_new = match input.identity() {
+            Some(identity) => seen.insert(Ok(identity)),
+            None => input != Input::Stdin || seen.insert(Err("standard input")),
+        };
+        if is_new {
+            inputs.push(input);
+        } else if !arguments.quiet {
+            complain(&format!(
+                "hitmap: {:?} was named before and is counted once",
+                input.display()
+            ));
+        }
+    }
+    Ok(inputs)
+}
+
+fn total_tally(analysis: &Analysis) -> Tally {
+    let mut total = Tally::default();
+    for input in &analysis.inputs {
+        let mut tally = input.tally.clone();
+        tally.samples.clear();
+        total.merge(tally);
+    }
+    total
+}
+
+fn unreadable(analysis: &Analysis) -> Error {
+    let count = analysis.unreadable.len();
+    let rest =
+        if analysis.inputs.is_empty() { "nothing was counted" } else { "the rest was counted" };
+    Error::Unreadable(format!(
+        "{count} input{} could not be read to the end; {rest}",
+        if count == 1 { "" } else { "s" }
+    ))
+}
+
+fn nothing_parsed(analysis: &Analysis) -> String {
+    let sample =
+        analysis.inputs.iter().find_map(|input| Some((input, input.tally.samples.first()?)));
+    let mut text = "no line could be parsed; name the format with --log-format".to_owned();
+    if let Some((input, sample)) = sample {
+        let line = sample.line_index + 1;
+        let _ = write!(text, ". {:?}, line {line}: {}", input.name, sample.reason.text());
+    }
+    text
+}
+
+/// Adds what the lines and options say to what the cube said.
+fn complete(summary: &mut Summary, analysis: &Analysis, options: &Options, elapsed: Duration) {
+    let inputs = analysis.inputs.iter().map(|input| InputSummary {
+        path: input.name.clone(),
+        bytes: input.bytes,
+        lines: input.tally.lines,
+        format: input.format.map_or("unknown", LogFormat::name),
+    });
+    summary.inputs = inputs.collect();
+    let rules = &options.rules;
+    let groups: Vec<String> =
+        rules.groups.iter().map(|group| format!("{}={}", group.name, group.pattern)).collect();
+    summary.definition = Definition {
+        count: rules.count.name().to_owned(),
+        visitor: rules.visitor.text().to_owned(),
+        tz: rules.zone.as_ref().map_or("as written", Zone::name).to_owned(),
+        page: if rules.keep_query { "path with query" } else { "path without query" }.to_owned(),
+        section: if groups.is_empty() {
+            "first path segment".to_owned()
+        } else {
+            groups.join(", ")
+        },
+    };
+    let samples = analysis.inputs.iter().flat_map(|input| {
+        input.tally.samples.iter().map(|sample| MalformedSample {
+            path: input.name.clone(),
+            line: sample.line_index + 1,
+            offset: sample.offset,
+            reason: sample.reason.text().to_owned(),
+            text: text::from_bytes(&sample.bytes).into_owned(),
+        })
+    });
+    summary.malformed_samples = samples.take(MALFORMED_SAMPLES).collect();
+    summary.timing = Timing { seconds: elapsed.as_secs_f64(), threads: options.threads };
+}
+
+/// Prints the report on standard output.
+fn print(summary: &Summary, arguments: &AnalyzeArgs) -> Result<()> {
+    let mut stdout = io::BufWriter::new(io::stdout().lock());
+    let written = if arguments.json {
+        report::json::write(summary, &mut stdout)
+    } else {
+        let style = terminal::Style {
+            width: output::columns(),
+            color: output::wants_color(arguments.color),
+            unicode: output::is_unicode(),
+        };
+        terminal::write(summary, &style, &mut stdout)
+    };
+    written.and_then(|()| stdout.flush()).map_err(Error::Output)
+}
+
+/// Says how time and memory were spent.
+fn complain_stats(analysis: &Analysis, tally: &Tally, elapsed: Duration, reported: Duration) {
+    let Stages { scan, fold, windows } = analysis.stages;
+    let seconds = |duration: Duration| format!("{:.3} s", duration.as_secs_f64());
+    let facts: usize = analysis.facts.days().map(|key| analysis.facts.day_len(key)).sum();
+    complain(&format!("scan       {}  (read, parse, select; {windows} windows)", seconds(scan)));
+    complain(&format!("fold       {}  (records to day facts)", seconds(fold)));
+    complain(&format!("report     {}  (day facts to cells, output)", seconds(reported)));
+    complain(&format!("total      {}", seconds(elapsed)));
+    complain(&format!("lines      {}", tally.lines));
+    complain(&format!("page views {}", tally.page_views));
+    complain(&format!("facts      {facts}  (page, visitor, minute)"));
+    complain(&format!("pages      {}", analysis.facts.names().len()));
+    complain(&format!("visitors   {}", analysis.facts.visitors().len()));
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    for (name, key) in [("memory", "VmHWM:"), ("anonymous", "RssAnon:")] {
+        if let Some(value) = status.lines().find_map(|line| line.strip_prefix(key)) {
+            complain(&format!("{name:<10} {}", value.trim()));
+        }
+    }
+}
