@@ -99,7 +99,11 @@ const PAGE: &str = "/a/1.html";
 #[test]
 fn lines_longer_than_any_buffer() {
     let agents = [4_096, 4_097, 65_536, 1 << 20, 17 << 20].map(|length| vec![b'x'; length]);
-    check(lines("agent", &agents), [5, 5, 0, 0], &[(PAGE, 5, 5)]);
+    let log = lines("agent", &agents);
+    check(&log, [5, 5, 0, 0], &[(PAGE, 5, 5)]);
+    check_with(&["--no-mmap"], Rules::default(), &log, [5, 5, 0, 0], &[(PAGE, 5, 5)]);
+    let report = program::hitmap_reading(&["analyze", "--json"], &log).expect_exit(0).json();
+    check_report(&oracle::analyze(&[&log], Rules::default()), &report);
 }
 
 #[test]
@@ -259,6 +263,22 @@ fn requests() {
     check(lines("request", &page_views), [7, 6, 0, 0], &pages);
     check(line("request", "GET /a\"b HTTP/1.1"), [0, 0, 1, 0], &[]); // a raw quote ends the request
     check(line("request", "GET /a HTTP/1.1\\"), [0, 0, 1, 0], &[]); // the closing quote is escaped
+}
+
+#[test]
+fn static_files() {
+    let extensions = "css js mjs map gif jpg jpeg png webp avif svg ico bmp tif tiff woff woff2 ttf otf eot \
+                      mp3 mp4 m4a ogg wav webm mov avi flv swf";
+    let mut requests = Vec::new();
+    for extension in extensions.split(' ') {
+        requests.push(format!("GET /a.{extension} HTTP/1.1"));
+        requests.push(format!("GET /a.b.{}?x=/y HTTP/1.1", extension.to_uppercase()));
+    }
+    check(lines("request", &requests), [60, 0, 0, 0], &[]);
+    let pages = ["/.csss", "/a.css/", "/a.css;b", "/a.j", "/a.xcss", "/a?b.css", "/acss", "/css"];
+    let requests = pages.map(|page| format!("GET {page} HTTP/1.1"));
+    let pages = ["/.csss", "/a", "/a.css/", "/a.css;b", "/a.j", "/a.xcss", "/acss", "/css"];
+    check(lines("request", &requests), [8, 8, 0, 0], &pages.map(|page| (page, 1, 1)));
 }
 
 #[test]
@@ -436,7 +456,7 @@ fn terminal_escapes() {
     assert_eq!(report["page_count"], 2);
     check_report(&oracle::analyze(&[&log], Rules::default()), &report);
     for colour in ["never", "always"] {
-        for more in [&[][..], &["--stats"], &["--quiet"], &["--top=1"], &["--cells", "-"]] {
+        for more in [&[][..], &["--stats"], &["--quiet"], &["--top=1"]] {
             let arguments =
                 [&["analyze", "--color", colour, path.to_str().unwrap()], more].concat();
             let outcome = program::hitmap(&arguments).expect_exit(0);
@@ -444,4 +464,9 @@ fn terminal_escapes() {
             assert_harmless(&outcome.stderr, colour == "always");
         }
     }
+    let cells =
+        program::hitmap(&["analyze", "--cells", "-", path.to_str().unwrap()]).expect_exit(0);
+    assert!(
+        cells.stdout_text().chars().all(|character| character == '\n' || !character.is_control())
+    );
 }

@@ -300,6 +300,10 @@ fn max_invalid_is_a_limit() {
     }
     let good = folder.write("b.log", LINE);
     check(&["--max-invalid", "0"], &[&good], 0);
+
+    let cells = folder.path("cells.csv"); // beyond the limit nothing is written
+    let outcome = check(&["--max-invalid=0", "--cells", cells.to_str().unwrap()], &[&log], 1);
+    assert!(outcome.stdout.is_empty() && !cells.exists());
 }
 
 #[test]

@@ -155,6 +155,25 @@ proptest! {
     }
 }
 
+proptest! {
+    #![proptest_config(cases(30))]
+
+    /// Every file is a window of its own, so that days meet again and again when windows are merged.
+    #[test]
+    fn a_log_cut_into_many_files_counts_like_many_windows(
+        file in lines::file(),
+        lines_a_file in 1..8_usize,
+        format in select(&[Format::Combined, Format::Common, Format::Dig][..]),
+        reading in reading(),
+    ) {
+        let lines: Vec<&[u8]> = file.split_inclusive(|&byte| byte == b'\n').collect();
+        let files: Vec<Vec<u8>> = lines.chunks(lines_a_file).map(<[&[u8]]>::concat).collect();
+        let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+        let rules = Rules { format: Some(format), ..Rules::default() };
+        check(&files, rules, &Reading { window: Some("1"), ..reading });
+    }
+}
+
 /// The random files hold enough of everything to be worth comparing.
 #[test]
 fn the_random_files_are_mixed_well() {
@@ -202,6 +221,9 @@ fn a_large_file_counts_the_same_however_it_is_read() {
         check_report(&answer, &report);
         check_cells(&answer, &fs::read(&cells).unwrap());
     }
+    let piped =
+        program::hitmap_reading(&["analyze", "--window=64KiB", "--cells=-"], &log).expect_exit(0);
+    check_cells(&answer, &piped.stdout);
 }
 
 fn large_log(lines: u64) -> Vec<u8> {
