@@ -170,6 +170,7 @@ proptest! {
         let files: Vec<Vec<u8>> = lines.chunks(lines_a_file).map(<[&[u8]]>::concat).collect();
         let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
         let rules = Rules { format: Some(format), ..Rules::default() };
+        prop_assume!(!files.is_empty());
         check(&files, rules, &Reading { window: Some("1"), ..reading });
     }
 }
