@@ -3,16 +3,22 @@
 //! Owns: [`LogFormat`], its detection, [`Parser`] and [`Reason`]. May import: `calendar`, `record`, the longest line of `source`.
 //! Must not know: files, threads, what counts, or the command line.
 //!
+//! Lines are found by one scan for quotes and line ends (`index`); the usual line is read from those marks (`fast`),
+//! any other by the careful parser (`combined`), which says what the grammar is.
+//!
 //! To add a format: a file here, a variant of [`LogFormat`], and its arm in [`Parser::line`].
 
 mod combined;
 mod dig;
+mod fast;
+mod index;
 mod time;
 
 use memchr::memchr;
 
 use crate::record::Record;
 use crate::source::MAX_LINE_BYTES;
+use index::{Marks, WINDOW_BYTES};
 use time::Clock;
 
 /// A log format by name.
@@ -156,51 +162,105 @@ pub struct Parser {
     format: LogFormat,
     clock: Clock,
     decoded: dig::Decoded,
+    marks: Marks,
 }
 
 impl Parser {
     /// A parser of `format`.
     #[must_use]
     pub fn new(format: LogFormat) -> Self {
-        Self { format, clock: Clock::default(), decoded: dig::Decoded::default() }
+        Self {
+            format,
+            clock: Clock::default(),
+            decoded: dig::Decoded::default(),
+            marks: Marks::default(),
+        }
     }
 
     /// Parses all lines of `bytes`, the last with or without its line end, and returns how many they are.
     pub fn lines(&mut self, bytes: &[u8], sink: &mut impl LineSink) -> u64 {
+        // The format is chosen once, not for each line.
+        match self.format {
+            LogFormat::Combined => {
+                self.lines_as::<true>(bytes, sink, |record, _| Ok(Line::Hit(record)))
+            }
+            LogFormat::Common => {
+                self.lines_as::<false>(bytes, sink, |record, _| Ok(Line::Hit(record)))
+            }
+            LogFormat::Dig => self.lines_as::<true>(bytes, sink, dig::read),
+        }
+    }
+
+    /// Parses lines of the combined (`WITH_AGENT`) or common grammar; `read` makes of each what the format says.
+    fn lines_as<const WITH_AGENT: bool>(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut impl LineSink,
+        read: impl for<'a> Fn(Record<'a>, &'a mut dig::Decoded) -> Result<Line<'a>, Reason>,
+    ) -> u64 {
         let mut offset = 0;
         let mut line_index = 0;
         while offset < bytes.len() {
-            let rest = &bytes[offset..];
-            let length = memchr(b'\n', rest).unwrap_or(rest.len());
-            let line = trim_carriage_return(&rest[..length]);
-            if line.is_empty() {
-                sink.empty();
-            } else {
-                match self.line(line) {
-                    Ok(Line::Hit(record)) => sink.hit(&record),
-                    Ok(Line::Other) => sink.other(),
-                    Err(reason) => sink.malformed(offset, line_index, line, reason),
-                }
+            let window = &bytes[offset..bytes.len().min(offset + WINDOW_BYTES)];
+            self.marks.find(window);
+            let mut marks = self.marks.positions();
+            let mut start = 0;
+            while !marks.is_empty() {
+                let record = fast::parse::<WITH_AGENT>(window, start, marks, &mut self.clock);
+                let Some(line_end_mark) = marks.iter().position(|&at| window[at as usize] == b'\n')
+                else {
+                    break;
+                };
+                let line_end = marks[line_end_mark] as usize;
+                marks = &marks[line_end_mark + 1..];
+                let line = trim_carriage_return(&window[start..line_end]);
+                let record = match record {
+                    Some(record) => Ok(record),
+                    None => combined::parse(line, WITH_AGENT, &mut self.clock),
+                };
+                let outcome = record.and_then(|record| read(record, &mut self.decoded));
+                take(outcome, offset + start, line_index, line, sink);
+                start = line_end + 1;
+                line_index += 1;
             }
-            offset += length + 1;
-            line_index += 1;
+            if start == 0 || offset + window.len() == bytes.len() {
+                // A line longer than the window, or the last one without its line end.
+                let rest = &bytes[offset + start..];
+                if rest.is_empty() {
+                    break;
+                }
+                let length = memchr(b'\n', rest).unwrap_or(rest.len());
+                let line = trim_carriage_return(&rest[..length]);
+                let outcome = if line.len() > MAX_LINE_BYTES {
+                    Err(Reason::TooLong)
+                } else {
+                    combined::parse(line, WITH_AGENT, &mut self.clock)
+                        .and_then(|record| read(record, &mut self.decoded))
+                };
+                take(outcome, offset + start, line_index, line, sink);
+                start += length + 1;
+                line_index += 1;
+            }
+            offset += start;
         }
         line_index
     }
+}
 
-    /// One line without its line end. The one place that knows every format.
-    fn line<'a>(&'a mut self, line: &'a [u8]) -> Result<Line<'a>, Reason> {
-        if line.len() > MAX_LINE_BYTES {
-            return Err(Reason::TooLong);
-        }
-        match self.format {
-            LogFormat::Combined => combined::parse(line, true, &mut self.clock).map(Line::Hit),
-            LogFormat::Common => combined::parse(line, false, &mut self.clock).map(Line::Hit),
-            LogFormat::Dig => {
-                let record = combined::parse(line, true, &mut self.clock)?;
-                dig::read(record, &mut self.decoded)
-            }
-        }
+/// Tells the sink what a line is.
+#[inline]
+fn take(
+    outcome: Result<Line<'_>, Reason>,
+    offset: usize,
+    line_index: u64,
+    line: &[u8],
+    sink: &mut impl LineSink,
+) {
+    match outcome {
+        Ok(Line::Hit(record)) => sink.hit(&record),
+        Ok(Line::Other) => sink.other(),
+        Err(_) if line.is_empty() => sink.empty(),
+        Err(reason) => sink.malformed(offset, line_index, line, reason),
     }
 }
 
