@@ -4,6 +4,7 @@
 //! Must not know: bytes of logs, how counts are kept.
 
 mod analyze;
+mod generate;
 mod output;
 mod progress;
 mod size;
@@ -34,6 +35,7 @@ Try: hitmap analyze access.log";
 enum Command {
     /// Count logs and print a report.
     Analyze(Box<analyze::AnalyzeArgs>),
+    Generate(Box<generate::GenerateArgs>),
     /// Print completions for a shell.
     Completions {
         /// The shell to complete for.
@@ -54,6 +56,7 @@ pub fn run() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Generate(arguments) => generate::run(&arguments),
         Command::Completions { shell } => completions(shell),
     };
     match result {

@@ -10,7 +10,7 @@
 ///
 /// # Errors
 /// A sentence that says what is wrong.
-pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+pub(super) fn parse_size(text: &str) -> Result<u64, String> {
     let trimmed = text.trim();
     let digits = trimmed.bytes().take_while(|byte| byte.is_ascii_digit() || *byte == b'.').count();
     let (number, unit) = trimmed.split_at(digits);

@@ -1,0 +1,323 @@
+//! `hitmap generate`: a log to try things with, and its exact answer.
+//!
+//! Owns: the arguments and the run of this subcommand. May import: clap, indicatif, `generate`, `error`, `report`,
+//! `output`, `size`. Must not know: what lines look like.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::calendar::Day;
+use crate::error::{Error, Result};
+use crate::generate::{Answer, Format, Options, Size, generate};
+use crate::report::CellFormat;
+use clap::{Args, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use signal_hook::consts::SIGINT;
+
+use super::output::{self, NewFile, When};
+use super::size::parse_size;
+
+/// Make a web log of a movie site, and with --truth its exact answer
+///
+/// The same options give the same bytes on every machine. Traffic has nights and weekends, few pages and visitors
+/// have many hits, static files, errors and crawlers are among them.
+#[derive(Debug, Args)]
+#[command(after_long_help = "\
+Examples:
+  A million lines, and the cells that `hitmap analyze --cells` must find in them:
+    hitmap generate --lines 1M -o access.log --truth access.ndjson
+
+  One line in a hundred is torn, binary or strange:
+    hitmap generate --lines 100k --bad 10 | hitmap analyze -
+
+  Hard on memory and caches:
+    hitmap generate --lines 5M --pages 1000000 --visitors 5000000 --sections 20 \\
+      --user-agents 20000 --queries 500 --shuffle -o hard.log")]
+pub(super) struct GenerateArgs {
+    /// Write N lines; k and M (thousand, million) may follow [default: 100k]
+    #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "bytes")]
+    lines: Option<u64>,
+
+    /// Write whole lines until SIZE is reached, as in 512MiB or 10GB
+    ///
+    /// K, M, G and KiB, MiB, GiB are powers of 1024; KB, MB, GB are powers of 1000.
+    #[arg(long, value_name = "SIZE", value_parser = parse_size)]
+    bytes: Option<u64>,
+
+    /// The lines' format
+    #[arg(short = 'f', long, value_name = "NAME", value_enum, default_value_t = FormatName::Combined)]
+    log_format: FormatName,
+
+    /// Spread the lines over N days
+    #[arg(long, value_name = "N", default_value_t = 7, value_parser = clap::value_parser!(u32).range(1..=3_652_425))]
+    days: u32,
+
+    /// First day, as YYYY-MM-DD
+    #[arg(long, value_name = "DATE", default_value = "2018-03-05", value_parser = parse_day)]
+    start: Day,
+
+    /// Pages of movies, besides the home page and 21 lists
+    #[arg(long, value_name = "N", default_value_t = 12_924, value_parser = pool())]
+    pages: u32,
+
+    /// Spread the movies over N sections
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = pool())]
+    sections: u32,
+
+    /// Draw from N visitors
+    #[arg(long, value_name = "N", default_value_t = 200_000, value_parser = pool())]
+    visitors: u32,
+
+    /// Draw from N user agents
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = pool())]
+    user_agents: u32,
+
+    /// Of 1000 pages, ask for N with a query (common and combined)
+    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=1000))]
+    queries: u32,
+
+    /// Of 1000 lines, make PERMILLE odd: torn, binary, of another format, with strange fields
+    #[arg(long, value_name = "PERMILLE", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000))]
+    bad: u32,
+
+    /// Mix lines of all days, instead of nearly ascending times
+    ///
+    /// Every line draws its own time, so this takes no memory.
+    #[arg(long)]
+    shuffle: bool,
+
+    /// Another seed gives another log
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    seed: u64,
+
+    /// Write the true cells to FILE, as CSV where it ends in .csv, else as NDJSON
+    ///
+    /// For the default counting rules. Takes 16 bytes of memory a page view.
+    #[arg(long, value_name = "FILE")]
+    truth: Option<PathBuf>,
+
+    /// Write the log to FILE; - is standard output
+    ///
+    /// The file appears when it is complete.
+    #[arg(short, long, value_name = "FILE", default_value = "-")]
+    output: PathBuf,
+
+    /// Show progress on standard error; auto: with -o, when it is a terminal
+    #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
+    progress: When,
+
+    /// Show no progress
+    #[arg(short, long)]
+    quiet: bool,
+}
+
+/// The formats by name.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum FormatName {
+    /// nginx and Apache combined
+    Combined,
+    /// The NCSA Common Log Format
+    Common,
+    /// Beacons: /dig?refer=…&time=…&ua=…&url=…
+    Dig,
+}
+
+/// Lines where the command line does not say how much.
+const DEFAULT_LINES: u64 = 100_000;
+
+impl GenerateArgs {
+    fn options(&self) -> Result<Options> {
+        let last_day = i64::from(self.start.0) + i64::from(self.days) - 1;
+        if Day::from_date(9999, 12, 31).is_some_and(|last| last_day > i64::from(last.0)) {
+            return Err(Error::Usage(
+                "--start and --days reach beyond year 9999; take fewer days".to_owned(),
+            ));
+        }
+        let size = match (self.bytes, self.lines) {
+            (Some(bytes), _) => Size::Bytes(bytes),
+            (None, lines) => Size::Lines(lines.unwrap_or(DEFAULT_LINES)),
+        };
+        let format = match self.log_format {
+            FormatName::Combined => Format::Combined,
+            FormatName::Common => Format::Common,
+            FormatName::Dig => Format::Dig,
+        };
+        Ok(Options {
+            days: self.days,
+            start: self.start,
+            pages: self.pages,
+            sections: self.sections,
+            visitors: self.visitors,
+            user_agents: self.user_agents,
+            query_permille: self.queries,
+            bad_permille: self.bad,
+            shuffle: self.shuffle,
+            seed: self.seed,
+            collect_cells: self.truth.is_some(),
+            ..Options::new(size, format)
+        })
+    }
+
+    fn writes_file(&self) -> bool {
+        self.output != Path::new("-")
+    }
+
+    /// A bar that counts bytes, or a hidden one.
+    fn bar(&self, size: Size) -> ProgressBar {
+        let show = !self.quiet
+            && match self.progress {
+                When::Auto => self.writes_file() && output::wants_progress(When::Auto),
+                when => output::wants_progress(when),
+            };
+        if !show {
+            return ProgressBar::hidden();
+        }
+        let (bar, template) = match size {
+            Size::Bytes(bytes) => (
+                ProgressBar::new(bytes),
+                "{bar:30} {percent:>3}% {bytes} of {total_bytes} {bytes_per_sec} {eta} left",
+            ),
+            Size::Lines(_) => {
+                (ProgressBar::no_length(), "{spinner} {bytes} {bytes_per_sec} {elapsed}")
+            }
+        };
+        bar.set_draw_target(ProgressDrawTarget::stderr());
+        bar.with_style(
+            ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar()),
+        )
+    }
+}
+
+/// Runs the subcommand. A reader that closes the pipe early ends it quietly.
+///
+/// # Errors
+/// What could not be written, or [`Error::Interrupted`].
+pub(super) fn run(args: &GenerateArgs) -> Result<()> {
+    let options = args.options()?;
+    // The first Ctrl-C ends the work in order, so that unfinished files are taken away; a second ends the process.
+    let interrupted = Arc::new(AtomicBool::new(false));
+    let exit_code = i32::from(Error::Interrupted.exit_code());
+    signal_hook::flag::register_conditional_shutdown(SIGINT, exit_code, Arc::clone(&interrupted))
+        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)))
+        .map_err(Error::Output)?;
+    // The truth is opened first, so that a long run does not end at a wrong name.
+    let truth = args.truth.as_deref().map(NewFile::create).transpose()?;
+    let bar = args.bar(options.size);
+    let answer = if args.writes_file() {
+        let mut file = NewFile::create(&args.output)?;
+        let written = write_log(&options, &mut file, &bar, &interrupted);
+        bar.finish_and_clear();
+        let Some(answer) = written.map_err(|error| write_error(&args.output, error))? else {
+            return Ok(());
+        };
+        file.finish()?;
+        answer
+    } else {
+        let written = write_log(&options, io::stdout().lock(), &bar, &interrupted);
+        bar.finish_and_clear();
+        let Some(answer) = written.map_err(output_error)? else { return Ok(()) };
+        answer
+    };
+    if let (Some(path), Some(mut file)) = (&args.truth, truth) {
+        answer
+            .write_cells(CellFormat::of_path(path), &mut file)
+            .map_err(|error| write_error(path, error))?;
+        if interrupted.load(Ordering::Relaxed) {
+            return Err(Error::Interrupted);
+        }
+        file.finish()?;
+    }
+    Ok(())
+}
+
+/// Writes the log; `None` where its reader went away.
+fn write_log(
+    options: &Options,
+    output: impl Write,
+    bar: &ProgressBar,
+    interrupted: &AtomicBool,
+) -> io::Result<Option<Answer>> {
+    let result = generate(options, output, |bytes| {
+        bar.set_position(bytes);
+        if interrupted.load(Ordering::Relaxed) {
+            Err(io::ErrorKind::Interrupted.into())
+        } else {
+            Ok(())
+        }
+    });
+    match result {
+        Ok(answer) => Ok(Some(answer)),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn write_error(path: &Path, error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Error::Interrupted,
+        _ => Error::Write { path: path.to_owned(), error },
+    }
+}
+
+fn output_error(error: io::Error) -> Error {
+    match error.kind() {
+        io::ErrorKind::Interrupted => Error::Interrupted,
+        _ => Error::Output(error),
+    }
+}
+
+/// A number from 1 on that a pool of pages, visitors or user agents can have.
+fn pool() -> clap::builder::RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(Options::MAX_POOL))
+}
+
+/// `5000000`, `500k` or `5M`.
+fn parse_count(text: &str) -> std::result::Result<u64, String> {
+    let (number, unit) = match text.as_bytes().last() {
+        Some(b'k' | b'K') => (&text[..text.len() - 1], 1_000),
+        Some(b'm' | b'M') => (&text[..text.len() - 1], 1_000_000),
+        _ => (text, 1),
+    };
+    let count = number.parse::<u64>().ok().and_then(|count| count.checked_mul(unit));
+    count.ok_or_else(|| {
+        format!("{text:?} is not a number of lines; write it as 5000000, 500k or 5M")
+    })
+}
+
+/// `2018-03-05`.
+fn parse_day(text: &str) -> std::result::Result<Day, String> {
+    let parts: Vec<&str> = text.split('-').collect();
+    let digits =
+        |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
+    let day = match parts[..] {
+        [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2) => {
+            match (year.parse(), month.parse(), day.parse()) {
+                (Ok(year), Ok(month), Ok(day)) => Day::from_date(year, month, day),
+                _ => None,
+            }
+        }
+        _ => None,
+    };
+    day.ok_or_else(|| format!("{text:?} is no date; write it as 2018-03-05"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{parse_count, parse_day};
+
+    #[test]
+    fn numbers_and_dates_are_read() {
+        assert_eq!(parse_count("5M"), Ok(5_000_000));
+        assert_eq!(parse_count("500k"), Ok(500_000));
+        assert_eq!(parse_count("0"), Ok(0));
+        for text in ["", "M", "-1", "1G", "1.5M", "99999999999999999999"] {
+            assert!(parse_count(text).is_err(), "{text}");
+        }
+        assert_eq!(parse_day("1970-01-02").map(|day| day.0), Ok(1));
+        for text in ["", "2018", "2018-02-29", "2018-3-5", "+018-03-05", "2018-03-05-01"] {
+            assert!(parse_day(text).is_err(), "{text}");
+        }
+    }
+}
