@@ -1,6 +1,6 @@
 //! Whatever the lines, however they are read: the program's numbers are the oracle's.
 
-#![allow(clippy::unwrap_used, clippy::cast_possible_truncation, reason = "tests")]
+#![allow(clippy::unwrap_used, reason = "tests")]
 
 mod contract;
 mod lines;
@@ -193,66 +193,4 @@ fn the_random_files_are_mixed_well() {
     }
     let enough = [0.6, 0.3, 0.1, 0.005, 0.2, 0.2];
     assert!(share.iter().zip(enough).all(|(share, enough)| *share > enough), "{share:?}");
-}
-
-/// Some 20 MB, so that blocks, windows and workers of every size are really used: many lines a page, pages a minute
-/// and visitors a day, with a damaged line now and then.
-#[test]
-fn a_large_file_counts_the_same_however_it_is_read() {
-    let log = large_log(150_000);
-    let readings = [
-        Reading { threads: 1, window: None, is_mapped: true },
-        Reading { threads: 2, window: Some("1MiB"), is_mapped: true },
-        Reading { threads: 7, window: Some("64KiB"), is_mapped: false },
-    ];
-    let answer = oracle::analyze(&[&log], Rules::default());
-    assert!(answer.page_views > 100_000 && answer.malformed > 100);
-    let folder = Folder::new();
-    let path = folder.write("access.log", &log);
-    for reading in readings {
-        let cells = folder.path("cells.ndjson");
-        let mut arguments = arguments(Rules::default(), &reading);
-        arguments.extend([
-            "--json".into(),
-            "--cells".into(),
-            cells.clone().into(),
-            path.clone().into(),
-        ]);
-        let report = program::hitmap(&arguments).expect_exit(0).json();
-        check_report(&answer, &report);
-        check_cells(&answer, &fs::read(&cells).unwrap());
-    }
-    let piped =
-        program::hitmap_reading(&["analyze", "--window=64KiB", "--cells=-"], &log).expect_exit(0);
-    check_cells(&answer, &piped.stdout);
-}
-
-fn large_log(lines: u64) -> Vec<u8> {
-    let mut log = Vec::new();
-    let mut state = 1_u64;
-    let mut random = |below: u64| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
-    for number in 0..lines {
-        let minute = (number * 4 * 1440 / lines + random(90)) % (4 * 1440); // nearly in order
-        let (day, hour, minute) = (5 + minute / 1440, minute / 60 % 24, minute % 60);
-        let visitor = random(3_000);
-        let page = random(40) * random(40);
-        let line = format!(
-            "10.0.{}.{} - - [{day:02}/Mar/2018:{hour:02}:{minute:02}:{:02} +0800] \
-             \"GET /s{}/{page}.html?n={number} HTTP/1.1\" {} {} \"-\" \"Mozilla/5.0 ({})\"\n",
-            visitor / 256,
-            visitor % 256,
-            random(60),
-            page % 7,
-            [200, 200, 200, 200, 304, 404][random(6) as usize],
-            random(100_000),
-            random(2),
-        );
-        let keep = if random(1_000) == 0 { random(line.len() as u64) as usize } else { line.len() };
-        log.extend_from_slice(&line.as_bytes()[..keep]);
-    }
-    log
 }
