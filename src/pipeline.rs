@@ -148,8 +148,8 @@ pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
 /// window's end. Never more than half as large again.
 fn even_windows(total: u64, window_bytes: u64) -> u64 {
     let windows = (total.saturating_add(window_bytes / 2) / window_bytes).max(1);
-    total
-        .div_ceil(windows)
+    // One byte more, so that the last window is open until it is known to be the last.
+    (total.div_ceil(windows) + 1)
         .clamp(window_bytes / 2 + 1, window_bytes.saturating_add(window_bytes / 2))
 }
 

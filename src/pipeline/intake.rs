@@ -175,7 +175,7 @@ impl<'o> Intake<'o> {
 
     /// Gets an opened input ready, its format included if it is a file.
     fn start(&self, input: usize, opened: Opened) -> io::Result<Current> {
-        lock(&self.ledger).inputs.entry(input).or_default();
+        lock(&self.ledger).inputs.entry(input).or_default().format = self.options.format;
         let mut format = self.options.format;
         let kind = match opened {
             Opened::Stream(stream) => CurrentKind::Stream(stream),
