@@ -43,9 +43,13 @@ fn check(format: Format, bad_permille: u32, shuffle: bool) {
     let cells = cells.to_str().unwrap();
     for threads in ["-j1", "-j2", "-j3", "-j7"] {
         for window in ["--window=1MiB", "--window=1GiB"] {
-            let arguments = ["analyze", "--json", "--top=1000000", "--cells", cells, threads, window, path];
+            let arguments =
+                ["analyze", "--json", "--top=1000000", "--cells", cells, threads, window, path];
             let report = program::hitmap(&arguments).expect_exit(0).json();
-            assert!(fs::read(cells).unwrap() == true_cells, "{threads} {window}: other cells than the truth");
+            assert!(
+                fs::read(cells).unwrap() == true_cells,
+                "{threads} {window}: other cells than the truth"
+            );
             check_report(&answer, &report);
         }
     }
