@@ -1,4 +1,4 @@
-//! Exact page views and unique visitors of huge web logs.
+#![doc = include_str!("../README.md")]
 
 pub mod calendar;
 pub mod error;

@@ -34,7 +34,7 @@ pub struct Options {
     pub threads: usize,
     /// Whether regular files are mapped into memory.
     pub map: bool,
-    /// Bytes of log that are held as records before they become day facts.
+    /// About how many bytes of log are held as records before they become day facts.
     pub window_bytes: u64,
     /// Most distinct pages.
     pub page_limit: u64,
@@ -114,7 +114,7 @@ pub struct Stages {
 pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
     let total = options.inputs.iter().filter_map(Input::bytes).sum();
     progress.total_bytes.store(total, Ordering::Relaxed);
-    let intake = Intake::new(options, progress)?;
+    let intake = Intake::new(options, even_windows(total, options.window_bytes), progress)?;
     let mut counter = Counter::new(options.threads, options.page_limit);
     let mut scanners: Vec<Scanner<'_>> =
         (0..options.threads).map(|_| Scanner::new(&options.rules)).collect();
@@ -139,6 +139,15 @@ pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
     }
     let (inputs, unreadable) = intake.finish()?;
     Ok(Analysis { facts: counter.finish(), inputs, unreadable, stages })
+}
+
+/// The window that cuts `total` bytes into equal windows nearest to `window_bytes`: a small rest would cost a whole
+/// window's end. Never more than half as large again.
+fn even_windows(total: u64, window_bytes: u64) -> u64 {
+    let windows = (total.saturating_add(window_bytes / 2) / window_bytes).max(1);
+    // One byte more, so that the last window is open until it is known to be the last.
+    (total.div_ceil(windows) + 1)
+        .clamp(window_bytes / 2 + 1, window_bytes.saturating_add(window_bytes / 2))
 }
 
 /// A pool of `threads` threads for [`analyze`] and what follows it.

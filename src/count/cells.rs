@@ -105,7 +105,9 @@ impl Gathered {
     /// Puts the facts of several pages together, sorted by visitor and minute.
     fn gather(&mut self, runs: &[&[Fact]]) {
         self.facts.clear();
-        self.facts.extend(runs.iter().copied().flatten());
+        for run in runs {
+            self.facts.extend_from_slice(run);
+        }
         if runs.len() > 1 {
             radix::sort(&mut self.facts, &mut self.spare, ORDER_SHIFT, u64::BITS);
         }
@@ -205,10 +207,9 @@ impl Walk {
             }
         }
         self.cells[0].pv = day.pv;
-        let mut next = 1;
-        for (hour, count) in self.hours.iter_mut().enumerate().filter(|(_, count)| count.uv > 0) {
-            self.cells[next] = cell(Granularity::Hour, hour * 60, std::mem::take(count));
-            next += 1;
+        let hours = self.hours.iter_mut().enumerate().filter(|(_, count)| count.uv > 0);
+        for (place, (hour, count)) in self.cells[1..].iter_mut().zip(hours) {
+            *place = cell(Granularity::Hour, hour * 60, std::mem::take(count));
         }
     }
 }

@@ -173,7 +173,7 @@ mod tests {
         ]);
         assert_eq!(DayFacts::merge(&[a.clone(), b.clone()]), merged);
         assert_eq!(DayFacts::merge(&[b.clone(), DayFacts::default(), a.clone()]), merged);
-        assert_eq!(DayFacts::merge(&[a.clone()]), a);
+        assert_eq!(DayFacts::merge(std::slice::from_ref(&a)), a);
         assert!(!are_disjoint(&[a.clone(), b]));
         assert!(are_disjoint(&[a, piece(&[(2, 1, 1, 1)])]));
     }

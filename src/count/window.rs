@@ -218,12 +218,11 @@ fn deal_and_sort<K: FactKey>(
         || (Vec::<K>::new(), Vec::<K>::new()),
         |(keys, spare), (number, days)| {
             keys.clear();
-            keys.extend(
-                dealt
-                    .iter()
-                    .flat_map(|buckets: &Vec<ChunkList<K>>| buckets[number].chunks())
-                    .flatten(),
-            );
+            for buckets in &dealt {
+                for chunk in buckets[number].chunks() {
+                    keys.extend_from_slice(chunk);
+                }
+            }
             radix::sort(keys, spare, 0, plan.layout.bits);
             to_facts(plan, days, keys)
         },
@@ -239,14 +238,16 @@ fn deal<K: FactKey>(
     origin: &Origin<'_>,
     buckets: &mut [ChunkList<K>],
 ) -> Result<()> {
-    for record in list.chunks().flatten() {
-        let visitor = partition.number(record.visitor())?;
-        let page = origin.pages[record.page as usize];
-        let day = origin.days[(record.when >> MINUTE_BITS) as usize];
-        let minute = record.when & ((1 << MINUTE_BITS) - 1);
-        let bucket = day.bucket + (page & ((1 << day.page_bits) - 1));
-        let key = K::pack(&plan.layout, day.number, page >> day.page_bits, visitor, minute);
-        buckets[bucket as usize].push(key);
+    for chunk in list.chunks() {
+        for record in chunk {
+            let visitor = partition.number(record.visitor())?;
+            let page = origin.pages[record.page as usize];
+            let day = origin.days[(record.when >> MINUTE_BITS) as usize];
+            let minute = record.when & ((1 << MINUTE_BITS) - 1);
+            let bucket = day.bucket + (page & ((1 << day.page_bits) - 1));
+            let key = K::pack(&plan.layout, day.number, page >> day.page_bits, visitor, minute);
+            buckets[bucket as usize].push(key);
+        }
     }
     Ok(())
 }

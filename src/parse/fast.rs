@@ -92,11 +92,7 @@ pub(super) fn parse<'a, const WITH_AGENT: bool>(
 /// Whether the line goes on as it may behind the user agent's quote: with its end, or with a blank.
 #[inline]
 fn ends_after(window: &[u8], agent_close: usize) -> bool {
-    match window[agent_close + 1..] {
-        [b'\n' | b' ' | b'\t', ..] => true,
-        [b'\r', b'\n', ..] => true,
-        _ => false,
-    }
+    matches!(window[agent_close + 1..], [b'\n' | b' ' | b'\t', ..] | [b'\r', b'\n', ..])
 }
 
 /// Whether `window[start..end]` holds no byte up to the space. At least 8 bytes must follow `end`.

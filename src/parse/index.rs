@@ -35,8 +35,8 @@ impl Marks {
         assert!(bytes.len() <= WINDOW_BYTES, "windows are cut before they are indexed");
         self.len = 0;
         #[cfg(target_arch = "x86_64")]
-        if is_x86_feature_detected!("avx2") {
-            // SAFETY: the machine has AVX2.
+        if has_avx2() {
+            // SAFETY: the machine has what the function is compiled for.
             let done = unsafe { self.find_avx2(bytes) };
             self.find_portable(bytes, done);
             return;
@@ -82,9 +82,7 @@ impl Marks {
             };
             let mut mask = half(0) | half(32) << 32;
             let count = mask.count_ones() as usize;
-            let Some(room) = self.positions.get_mut(len..len + STEP) else {
-                unreachable!("a step of room is kept")
-            };
+            let room = &mut self.positions[len..len + STEP];
             // Four positions are written without a branch; what is written too much is overwritten next. A line has
             // about two marks a step.
             for place in &mut room[..4] {
@@ -105,6 +103,15 @@ impl Marks {
     }
 }
 
+/// Whether `find_avx2` can run here.
+#[cfg(target_arch = "x86_64")]
+fn has_avx2() -> bool {
+    is_x86_feature_detected!("avx2")
+        && is_x86_feature_detected!("bmi1")
+        && is_x86_feature_detected!("bmi2")
+        && is_x86_feature_detected!("popcnt")
+}
+
 #[cfg(test)]
 mod tests {
     use super::{Marks, WINDOW_BYTES};
@@ -119,7 +126,7 @@ mod tests {
                 .map(|_| {
                     state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
                     match state >> 33 {
-                        random if random % share != 0 => (random >> 8) as u8,
+                        random if random % share != 0 => random.to_le_bytes()[1],
                         random if random >> 20 & 1 == 0 => b'"',
                         _ => b'\n',
                     }

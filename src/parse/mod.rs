@@ -6,7 +6,7 @@
 //! Lines are found by one scan for quotes and line ends (`index`); the usual line is read from those marks (`fast`),
 //! any other by the careful parser (`combined`), which says what the grammar is.
 //!
-//! To add a format: a file here, a variant of [`LogFormat`], and its arm in [`Parser::line`].
+//! To add a format: a file here, a variant of [`LogFormat`], and its arm in [`Parser::lines`].
 
 mod combined;
 mod dig;

@@ -24,26 +24,36 @@ pub(super) struct Clock {
 
 impl Clock {
     /// The wall-clock time and its offset from UTC in minutes.
+    #[inline]
     pub(super) fn read(&mut self, text: &[u8; TIME_BYTES]) -> Result<(CivilTime, i16), Reason> {
         let second = two_digits(text[18], text[19]).ok_or(Reason::Time)?;
         if second > 60 {
             return Err(Reason::Date);
         }
         if but_seconds(text) != but_seconds(&self.text) {
-            let (day, minute_of_day, offset_minutes) = decode(text)?;
-            self.text = *text;
-            self.minute = Some((day, minute_of_day));
-            self.offset_minutes = offset_minutes;
+            self.turn(text)?;
         }
         let (day, minute_of_day) = self.minute.ok_or(Reason::Time)?;
         Ok((CivilTime::new(day, minute_of_day, second), self.offset_minutes))
     }
 }
 
+impl Clock {
+    /// Remembers another minute.
+    #[cold]
+    fn turn(&mut self, text: &[u8; TIME_BYTES]) -> Result<(), Reason> {
+        let (day, minute_of_day, offset_minutes) = decode(text)?;
+        self.text = *text;
+        self.minute = Some((day, minute_of_day));
+        self.offset_minutes = offset_minutes;
+        Ok(())
+    }
+}
+
 /// A timestamp's bytes but the two of its seconds, in words that compare fast.
 #[inline]
 fn but_seconds(text: &[u8; TIME_BYTES]) -> [u64; 4] {
-    let word = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| text[at + index]));
+    let word = |at: usize| text[at..].first_chunk().map_or(0, |bytes| u64::from_le_bytes(*bytes));
     // Bytes 0–17, and from the two behind the seconds on the last six.
     [word(0), word(8), word(10), word(18) & !0xffff]
 }

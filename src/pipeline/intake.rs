@@ -38,6 +38,7 @@ pub(super) enum Lines {
 /// Shared by all workers.
 pub(super) struct Intake<'o> {
     options: &'o Options,
+    window_bytes: u64,
     progress: &'o Progress,
     queue: Mutex<Queue>,
     ledger: Mutex<Ledger>,
@@ -100,10 +101,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl<'o> Intake<'o> {
-    pub(super) fn new(options: &'o Options, progress: &'o Progress) -> Result<Self> {
+    pub(super) fn new(
+        options: &'o Options,
+        window_bytes: u64,
+        progress: &'o Progress,
+    ) -> Result<Self> {
         let invalid = options.invalid_lines.as_ref().map(InvalidLines::create).transpose()?;
         Ok(Self {
             options,
+            window_bytes,
             progress,
             queue: Mutex::new(Queue { next_input: 0, current: None, window_left: 0, done: false }),
             ledger: Mutex::new(Ledger { invalid, ..Ledger::default() }),
@@ -117,7 +123,7 @@ impl<'o> Intake<'o> {
 
     /// Starts the next window.
     pub(super) fn open_window(&self) {
-        lock(&self.queue).window_left = self.options.window_bytes;
+        lock(&self.queue).window_left = self.window_bytes;
     }
 
     pub(super) fn keeps_invalid_lines(&self) -> bool {

@@ -138,7 +138,9 @@ fn append(
     text: &mut Vec<u8>,
 ) {
     let minute_of_day = u16::try_from(cell.order >> 32).unwrap_or(u16::MAX);
-    let (section, page) = match ranks.groups[(cell.order & u64::from(u32::MAX)) as usize] {
+    #[expect(clippy::cast_possible_truncation, reason = "the lower half, where the rank is")]
+    let rank = cell.order as u32;
+    let (section, page) = match ranks.groups[rank as usize] {
         Group::Site => (None, None),
         Group::Section(section) => (Some(section), None),
         Group::Page(page) => (Some(cube.sections.of_page(page)), Some(page)),

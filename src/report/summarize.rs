@@ -57,7 +57,8 @@ impl CellSink for DaySums {
 /// The distinct visitors of facts that are sorted by visitor.
 fn visitors(facts: &[Fact]) -> RoaringBitmap {
     let runs = facts.chunk_by(|a, b| a.visitor() == b.visitor());
-    runs.map(|run| run[0].visitor()).collect()
+    RoaringBitmap::from_sorted_iter(runs.map(|run| run[0].visitor()))
+        .expect("facts are sorted by visitor")
 }
 
 /// Sums of one site over the whole range.

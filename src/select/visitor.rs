@@ -172,7 +172,7 @@ mod tests {
     #[test]
     fn a_visitor_is_the_hash_of_its_fields() {
         let plain = hash("ip+ua", None, &RECORD);
-        let bytes = b"\x07\0\0\01.2.3.4\x05\0\0\0agent";
+        let bytes = b"\x07\x00\x00\x001.2.3.4\x05\x00\x00\x00agent";
         assert_eq!(plain, VisitorHash(xxhash_rust::xxh3::xxh3_128(bytes)));
         // Fields do not run into one another.
         let shifted = Record { host: b"1.2.3.4a", user_agent: b"gent", ..RECORD };
