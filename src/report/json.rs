@@ -90,9 +90,15 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
 struct Harmless;
 
 impl Formatter for Harmless {
-    fn write_string_fragment<W: ?Sized + Write>(&mut self, writer: &mut W, fragment: &str) -> io::Result<()> {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
         let mut rest = fragment;
-        while let Some((at, character)) = rest.char_indices().find(|&(_, character)| is_hostile(character)) {
+        while let Some((at, character)) =
+            rest.char_indices().find(|&(_, character)| is_hostile(character))
+        {
             writer.write_all(&rest.as_bytes()[..at])?;
             for unit in character.encode_utf16(&mut [0; 2]) {
                 write!(writer, "\\u{unit:04x}")?;
@@ -140,7 +146,13 @@ mod tests {
     #[test]
     fn hostile_text_is_escaped_and_comes_back_whole() {
         let page = "/\u{1b}[31m\u{9b}\u{202e}\u{200b}\u{e0001}ü\"\\\n".to_owned();
-        let row = PageRow { site: String::new(), section: String::new(), page: page.clone(), pv: 1, uv: 1 };
+        let row = PageRow {
+            site: String::new(),
+            section: String::new(),
+            page: page.clone(),
+            pv: 1,
+            uv: 1,
+        };
         let mut text = Vec::new();
         write(&Summary { pages: vec![row], ..Summary::default() }, &mut text).unwrap();
         let text = String::from_utf8(text).unwrap();
