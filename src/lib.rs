@@ -3,6 +3,7 @@
 pub mod calendar;
 pub mod error;
 pub mod text;
+mod varint;
 
 pub mod source;
 

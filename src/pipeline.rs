@@ -137,6 +137,9 @@ pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
     let mut stages = Stages::default();
     while !intake.is_done() {
         let start = Instant::now();
+        counter.begin_window();
+        stages.fold += start.elapsed();
+        let start = Instant::now();
         intake.open_window();
         counter.workers_mut().par_iter_mut().zip(&mut scanners).try_for_each(
             |(worker, scanner)| {

@@ -14,13 +14,16 @@
 //!    after sorting the facts of their pages by visitor. Nothing is ever added up that is not disjoint.
 
 pub mod cells;
+pub mod columns;
 pub mod day_facts;
 mod exchange;
+mod kept;
 mod names;
 mod radix;
 mod visitors;
 mod window;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use crate::calendar::{CivilTime, Day};
@@ -28,6 +31,7 @@ use crate::error::{Error, Result};
 use crate::select::VisitorHash;
 pub use day_facts::{DayFacts, Fact};
 use exchange::Exchange;
+use kept::Kept;
 pub use names::Names;
 use names::{LocalNames, NameHasher};
 pub use visitors::Visitors;
@@ -50,7 +54,7 @@ pub struct Counter {
     workers: Vec<Worker>,
     names: Names,
     visitors: Visitors,
-    days: BTreeMap<DayKey, Vec<DayFacts>>,
+    kept: Kept,
     page_limit: u64,
 }
 
@@ -123,7 +127,7 @@ impl Counter {
             workers: (0..threads).map(|_| Worker::new(hasher.clone())).collect(),
             names: Names::new(hasher),
             visitors: Visitors::default(),
-            days: BTreeMap::new(),
+            kept: Kept::default(),
             page_limit,
         }
     }
@@ -131,6 +135,12 @@ impl Counter {
     /// The workers, one a thread.
     pub fn workers_mut(&mut self) -> &mut [Worker] {
         &mut self.workers
+    }
+
+    /// Makes room for a window: what earlier ones left is encoded, where it is much. Call it before each window, in
+    /// the pool that may be used.
+    pub fn begin_window(&mut self) {
+        self.kept.begin_window();
     }
 
     /// Turns what the workers hold into day facts. Call it between windows, in the pool that may be used.
@@ -151,16 +161,15 @@ impl Counter {
                 self.page_limit
             )));
         }
-        for (key, facts) in window::fold(&mut self.workers, &mut self.visitors, &self.names)? {
-            self.days.entry(key).or_default().push(facts);
-        }
+        let window = window::fold(&mut self.workers, &mut self.visitors, &self.names)?;
+        self.kept.add_window(window);
         Ok(())
     }
 
     /// Everything counted. What is in an unfinished window is not.
     #[must_use]
     pub fn finish(self) -> Facts {
-        Facts { names: self.names, visitors: self.visitors, days: self.days }
+        Facts { names: self.names, visitors: self.visitors, kept: self.kept }
     }
 }
 
@@ -169,7 +178,7 @@ impl Counter {
 pub struct Facts {
     names: Names,
     visitors: Visitors,
-    days: BTreeMap<DayKey, Vec<DayFacts>>,
+    kept: Kept,
 }
 
 impl Facts {
@@ -187,23 +196,42 @@ impl Facts {
 
     /// The (site, day)s that have facts, by site, then by day.
     pub fn days(&self) -> impl ExactSizeIterator<Item = DayKey> {
-        self.days.keys().copied()
+        self.kept.days().keys().copied()
     }
 
     /// About how many facts a day has: those of a (page, visitor, minute) that is in several windows count again.
     #[must_use]
     pub fn day_len(&self, key: DayKey) -> usize {
-        self.days.get(&key).map_or(0, |pieces| pieces.iter().map(DayFacts::len).sum())
+        self.kept.days().get(&key).copied().unwrap_or(0)
     }
 
     /// A day's facts in pieces that have no page in common; empty for a day without facts.
     #[must_use]
-    pub fn day(&self, key: DayKey) -> std::borrow::Cow<'_, [DayFacts]> {
-        let pieces = self.days.get(&key).map(Vec::as_slice).unwrap_or_default();
-        if day_facts::are_disjoint(pieces) {
-            pieces.into()
-        } else {
-            vec![DayFacts::merge(pieces)].into()
-        }
+    pub fn day(&self, key: DayKey) -> Cow<'_, [DayFacts]> {
+        self.load(&[key]).pop().unwrap_or_default()
+    }
+
+    /// The facts of some days, by ascending key, as [`Facts::day`] has them; days that are near each other cost less
+    /// together. Decodes what is encoded, in parallel: 8 bytes a fact.
+    #[must_use]
+    pub fn load(&self, keys: &[DayKey]) -> Vec<Cow<'_, [DayFacts]>> {
+        self.kept.load(keys)
+    }
+
+    /// Folds over all facts in parallel, in no order, with little memory: `add` is given pieces of days, and a
+    /// (page, visitor, minute) may be in several of them.
+    pub fn fold_pieces<T: Send>(
+        &self,
+        new: impl Fn() -> T + Send + Sync,
+        add: impl Fn(&mut T, DayKey, &DayFacts) + Send + Sync,
+        join: impl Fn(T, T) -> T + Send + Sync,
+    ) -> T {
+        self.kept.fold(new, add, join)
+    }
+
+    /// Bytes of the facts that are kept encoded.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        self.kept.encoded_bytes()
     }
 }
