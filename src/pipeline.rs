@@ -42,6 +42,22 @@ pub struct Options {
     pub invalid_lines: Option<PathBuf>,
 }
 
+/// No inputs, and everything else as the command line has it by default.
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            inputs: Vec::new(),
+            format: None,
+            rules: Rules::default(),
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+            map: true,
+            window_bytes: 1 << 30,
+            page_limit: crate::count::DEFAULT_PAGE_LIMIT,
+            invalid_lines: None,
+        }
+    }
+}
+
 /// How a run stands; shared with whoever shows or ends it.
 #[derive(Debug, Default)]
 pub struct Progress {

@@ -49,7 +49,8 @@ pub fn escape_terminal(text: &str) -> Cow<'_, str> {
 }
 
 /// Control characters, and the format characters (Unicode category Cf and kin) that are invisible or reorder text.
-fn is_hostile(character: char) -> bool {
+#[must_use]
+pub fn is_hostile(character: char) -> bool {
     character.is_control()
         || matches!(character,
             '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'

@@ -20,14 +20,14 @@ fn check(log: &[u8]) -> Answer {
     let answer = oracle::analyze(&[log], Rules::default());
     let folder = Folder::new();
     let path = folder.write("access.log", log);
+    let cells = folder.path("cells.ndjson");
+    let paths = ["--cells", cells.to_str().unwrap(), path.to_str().unwrap()];
     for options in [&["-j1"][..], &["-j7", "--window=1MiB", "--no-mmap"]] {
-        let cells = folder.path("cells.ndjson");
-        let paths = ["--cells", cells.to_str().unwrap(), path.to_str().unwrap()];
         let arguments = [&["analyze", "--json", "--top=1000000"], options, &paths].concat();
         let report = program::hitmap(&arguments).expect_exit(0).json();
         check_report(&answer, &report);
-        check_cells(&answer, &fs::read(&cells).unwrap());
     }
+    check_cells(&answer, &fs::read(&cells).unwrap());
     let piped = ["analyze", "--window=64KiB", "--cells=-"]; // a window a megabyte, and the same days in all of them
     check_cells(&answer, &program::hitmap_reading(&piped, log).expect_exit(0).stdout);
     answer
@@ -54,7 +54,7 @@ fn line(random: &mut Random, date: &str, minute: u64, page: &str, visitor: u64) 
     let mut line = format!(
         "10.0.{high}.{low} - - [{date}:{hour:02}:{minute:02}:{second:02} +0800] \"GET {page} HTTP/1.1\" \
          {status} {size} \"-\" \"Mozilla/5.0 ({})\"\n",
-        random.below(2)
+        visitor % 3
     );
     if random.below(1_000) == 0 {
         line.truncate(usize::try_from(random.below(line.len() as u64)).unwrap());
@@ -76,7 +76,7 @@ fn several_days_nearly_in_order() {
         log += &line(&mut random, &date, minute % 1440, &page, visitor);
     }
     let answer = check(log.as_bytes());
-    assert!(answer.page_views > 80_000 && answer.malformed > 100);
+    assert!(answer.page_views > 80_000 && answer.malformed > 50);
 }
 
 #[test]
@@ -100,7 +100,7 @@ fn one_fat_day_of_many_visitors() {
 fn one_visitor_of_many_pages_on_many_days() {
     let mut random = Random(3);
     let mut log = String::new();
-    for number in 0..60_000 {
+    for number in 0..75_000 {
         let date = format!(
             "{:02}/{}/{:04}",
             1 + random.below(28),

@@ -58,14 +58,14 @@ pub(super) fn parse<'a>(
     })
 }
 
-/// A blank is a space or a tab.
+/// A blank is what C's `isspace` calls one.
 fn is_blank(byte: u8) -> bool {
-    byte == b' ' || byte == b'\t'
+    matches!(byte, b' ' | b'\t'..=b'\r')
 }
 
 /// A field without blanks and the rest after the one space behind it.
 fn word(line: &[u8]) -> Option<(&[u8], &[u8])> {
-    let end = memchr2(b' ', b'\t', line)?;
+    let end = line.iter().position(|&byte| is_blank(byte))?;
     (end > 0 && line[end] == b' ').then(|| (&line[..end], &line[end + 1..]))
 }
 

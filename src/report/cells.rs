@@ -7,6 +7,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use crate::calendar::{Bucket, Granularity};
+use crate::text::is_hostile;
 
 /// PV and UV of one cell of the cube.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -177,8 +178,7 @@ fn push_json_nullable(buffer: &mut Vec<u8>, text: Option<&str>) {
     }
 }
 
-/// A JSON string (RFC 8259 section 7). DEL and C1 controls are legal in JSON but escaped as well, so that a row
-/// does a terminal no harm.
+/// A JSON string (RFC 8259 section 7). What could do a terminal harm is escaped as well although JSON allows it.
 fn push_json_string(buffer: &mut Vec<u8>, text: &str) {
     buffer.push(b'"');
     if text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
@@ -188,11 +188,10 @@ fn push_json_string(buffer: &mut Vec<u8>, text: &str) {
             match character {
                 '"' => buffer.extend_from_slice(b"\\\""),
                 '\\' => buffer.extend_from_slice(b"\\\\"),
-                '\0'..='\x1f'
-                | '\x7f'..='\u{9f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2066}'..='\u{2069}' => {
-                    buffer.extend_from_slice(format!("\\u{:04x}", u32::from(character)).as_bytes());
+                _ if is_hostile(character) => {
+                    for unit in character.encode_utf16(&mut [0; 2]) {
+                        buffer.extend_from_slice(format!("\\u{unit:04x}").as_bytes());
+                    }
                 }
                 _ => buffer.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
             }

@@ -5,10 +5,13 @@
 
 use std::io::{self, Write};
 
+use serde::Serialize;
+use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value, json};
 
 use super::summary::{BucketRow, CellSum, Summary};
 use crate::calendar::Granularity;
+use crate::text::is_hostile;
 
 const LEVELS: [&str; 3] = ["site", "section", "page"];
 const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
@@ -79,15 +82,40 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
             "threads": summary.timing.threads,
         },
     });
-    serde_json::to_writer(&mut *output, &object)?;
+    object.serialize(&mut Serializer::with_formatter(&mut *output, Harmless))?;
     output.write_all(b"\n")
+}
+
+/// Compact JSON in which nothing can do a terminal harm: what [`is_hostile`] is written as `\uNNNN`.
+struct Harmless;
+
+impl Formatter for Harmless {
+    fn write_string_fragment<W: ?Sized + Write>(
+        &mut self,
+        writer: &mut W,
+        fragment: &str,
+    ) -> io::Result<()> {
+        let mut rest = fragment;
+        while let Some((at, character)) =
+            rest.char_indices().find(|&(_, character)| is_hostile(character))
+        {
+            writer.write_all(&rest.as_bytes()[..at])?;
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                write!(writer, "\\u{unit:04x}")?;
+            }
+            rest = &rest[at + character.len_utf8()..];
+        }
+        writer.write_all(rest.as_bytes())
+    }
 }
 
 /// `+0800`, as a log line writes it.
 pub(super) fn offset_text(minutes: i16) -> String {
     let sign = if minutes < 0 { '-' } else { '+' };
     let minutes = minutes.unsigned_abs();
-    format!("{sign}{:02}{:02}", minutes / 60, minutes % 60)
+    // A line may write up to 99 minutes.
+    let hours = (minutes / 60).min(99);
+    format!("{sign}{hours:02}{:02}", minutes - hours * 60)
 }
 
 fn by_level(sums: &[[CellSum; 3]; 3], value: impl Fn(&CellSum) -> Value) -> Value {
@@ -108,4 +136,33 @@ fn bucket_rows(rows: &[BucketRow]) -> Vec<Value> {
 
 fn bucket_row(row: &BucketRow) -> Value {
     json!({"site": row.site, "bucket": row.bucket.to_string(), "pv": row.pv, "uv": row.uv})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Summary, offset_text, write};
+    use crate::report::summary::PageRow;
+
+    #[test]
+    fn hostile_text_is_escaped_and_comes_back_whole() {
+        let page = "/\u{1b}[31m\u{9b}\u{202e}\u{200b}\u{e0001}ü\"\\\n".to_owned();
+        let row = PageRow {
+            site: String::new(),
+            section: String::new(),
+            page: page.clone(),
+            pv: 1,
+            uv: 1,
+        };
+        let mut text = Vec::new();
+        write(&Summary { pages: vec![row], ..Summary::default() }, &mut text).unwrap();
+        let text = String::from_utf8(text).unwrap();
+        assert!(!text.trim_end().chars().any(crate::text::is_hostile), "{text}");
+        let object: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(object["pages"][0]["page"], page);
+    }
+
+    #[test]
+    fn offsets_read_as_written() {
+        assert_eq!([0, 480, -210, 6039].map(offset_text), ["+0000", "+0800", "-0330", "+9999"]);
+    }
 }

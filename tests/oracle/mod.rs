@@ -175,6 +175,9 @@ fn detect(file: &[u8]) -> Option<Format> {
     None
 }
 
+/// What C's `isspace` calls a blank.
+const BLANKS: &[u8] = b" \t\n\x0b\x0c\r";
+
 /// `HOST IDENT USER [DD/Mon/YYYY:HH:MM:SS ±ZZZZ] "REQUEST" STATUS SIZE`, and in a combined or dig file
 /// ` "REFERRER" "USER AGENT"`.
 fn read_line(line: &[u8], format: Format) -> Option<Hit> {
@@ -184,24 +187,23 @@ fn read_line(line: &[u8], format: Format) -> Option<Hit> {
     let (time, rest) = cut(rest, b"] ")?;
     let (request, rest) = quoted(rest)?;
     let (status, rest) = cut(rest.strip_prefix(b" ")?, b" ")?;
-    let size_length = rest.iter().position(|byte| b" \t".contains(byte)).unwrap_or(rest.len());
+    let size_length = rest.iter().position(|byte| BLANKS.contains(byte)).unwrap_or(rest.len());
     let (size, rest) = rest.split_at(size_length);
     let names_ok = [host, ident, user].iter().all(|name| !name.is_empty())
-        && !host.contains(&b'\t')
-        && !ident.contains(&b'\t')
+        && ![host, ident].iter().any(|name| name.iter().any(|byte| BLANKS.contains(byte)))
         && !user.contains(&b'[');
     if !names_ok || status.len() != 3 {
         return None;
     }
     let mut ua: &[u8] = b"";
     if format == Format::Common {
-        if !rest.iter().all(|byte| b" \t".contains(byte)) {
+        if !rest.iter().all(|byte| BLANKS.contains(byte)) {
             return None;
         }
     } else {
         let (_referrer, rest) = quoted(rest.strip_prefix(b" ")?)?;
         let (user_agent, rest) = quoted(rest.strip_prefix(b" ")?)?;
-        if rest.first().is_some_and(|byte| !b" \t".contains(byte)) {
+        if rest.first().is_some_and(|byte| !BLANKS.contains(byte)) {
             return None;
         }
         ua = user_agent;
