@@ -5,7 +5,7 @@
 
 use rayon::prelude::*;
 
-use super::day_facts::{Fact, ORDER_SHIFT};
+use super::day_facts::{Fact, VISITOR_SHIFT};
 use super::exchange::partition;
 use super::kept::Kept;
 use super::names::{NameHasher, Names};
@@ -143,7 +143,8 @@ fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts 
         page_facts.clear();
         page_facts.extend(old.iter().map(|fact| fact.with_visitor(visitor(fact.visitor()))));
         if page_facts.len() > 1 {
-            radix::sort(&mut page_facts, &mut spare, ORDER_SHIFT, u64::BITS);
+            // A visitor's minutes are in order already, and stay so.
+            radix::sort(&mut page_facts, &mut spare, VISITOR_SHIFT, u64::BITS);
         }
         facts.extend_from_slice(&page_facts);
         ends.push((page, facts.len()));

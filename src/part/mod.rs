@@ -58,7 +58,7 @@ impl fmt::Display for SourceId {
 pub struct Header {
     /// Whose facts they are.
     pub source: SourceId,
-    /// The counting rules, as text; the same text for the same rules.
+    /// The counting rules, as [`Rules::text`](crate::select::Rules::text) has them.
     pub rules: String,
     /// Sums over the lines; without samples of malformed ones.
     pub tally: Tally,
