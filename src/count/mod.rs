@@ -72,6 +72,13 @@ pub struct Worker {
     too_many_days: bool,
 }
 
+/// How much a worker had counted at some moment of a window.
+#[derive(Debug)]
+pub struct Mark {
+    records: Vec<usize>,
+    days: usize,
+}
+
 /// Bits of a minute of the day in a record.
 const MINUTE_BITS: u32 = 11;
 /// Most (site, day)s that a worker can meet in a window.
@@ -101,6 +108,23 @@ impl Worker {
         self.days[self.last_day as usize].1 += 1;
         let when = self.last_day << MINUTE_BITS | u32::from(time.minute_of_day());
         self.exchange.push(visitor, self.names.intern(page), when);
+    }
+
+    /// Remembers how much is counted, for [`undo`](Self::undo) in the same window.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        Mark { records: self.exchange.lengths(), days: self.days.len() }
+    }
+
+    /// Takes back everything counted since `mark`. Names of pages stay, without a fact: they are in no result.
+    pub fn undo(&mut self, mark: &Mark) {
+        let Self { exchange, days, day_numbers, last_day, .. } = self;
+        exchange.truncate(&mark.records, |record| {
+            days[(record.when >> MINUTE_BITS) as usize].1 -= 1;
+        });
+        days.truncate(mark.days);
+        day_numbers.retain(|_, &mut number| (number as usize) < mark.days);
+        *last_day = 0;
     }
 
     /// Makes `key` the last day; false if there are too many.
