@@ -93,6 +93,13 @@ impl Waiting {
     }
 }
 
+/// How much a worker had counted at some moment of a window.
+#[derive(Debug)]
+pub struct Mark {
+    records: Vec<usize>,
+    days: usize,
+}
+
 /// Bits of a minute of the day in a record.
 const MINUTE_BITS: u32 = 11;
 /// Most (site, day)s that a worker can meet in a window.
@@ -144,6 +151,25 @@ impl Worker {
         hashes.clear();
         views.clear();
         pages.clear();
+    }
+
+    /// Remembers how much is counted, for [`undo`](Self::undo) in the same window.
+    #[must_use]
+    pub fn mark(&mut self) -> Mark {
+        self.flush();
+        Mark { records: self.exchange.lengths(), days: self.days.len() }
+    }
+
+    /// Takes back everything counted since `mark`. Names of pages stay, without a fact: they are in no result.
+    pub fn undo(&mut self, mark: &Mark) {
+        self.flush();
+        let Self { exchange, days, day_numbers, last_day, .. } = self;
+        exchange.truncate(&mark.records, |record| {
+            days[(record.when >> MINUTE_BITS) as usize].1 -= 1;
+        });
+        days.truncate(mark.days);
+        day_numbers.retain(|_, &mut number| (number as usize) < mark.days);
+        *last_day = 0;
     }
 
     /// Makes `key` the last day; false if there are too many.
