@@ -200,6 +200,13 @@ impl LocalNames {
         }
     }
 
+    /// The worker's number of one name.
+    pub(super) fn intern(&mut self, name: &[u8]) -> u32 {
+        let mut number = 0;
+        self.intern_all(&[self.hash(name)], std::iter::once(name), |_, found| number = found);
+        number
+    }
+
     /// Run-wide numbers by the worker's numbers.
     pub(super) fn run_wide(&self) -> &[u32] {
         &self.run_wide
