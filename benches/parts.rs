@@ -71,6 +71,23 @@ fn measure(header: &Header, facts: &hitmap::count::Facts, tally: &Tally, log_byt
         .collect();
     let visitor_days: usize = days.iter().map(|day| day.visitors.len()).sum();
     let count: usize = days.iter().map(|day| day.facts.len()).sum();
+    let mut encoder = hitmap::count::columns::Encoder::default();
+    let column_bytes: usize = days.iter().map(|day| encoder.encode(&day.facts).len()).sum();
+    let visitor_bytes: usize = days
+        .iter()
+        .map(|day| {
+            let visitors = hitmap::count::LocalDay {
+                visitors: day.visitors.clone(),
+                ..hitmap::count::LocalDay::default()
+            };
+            hitmap::part::block::encode(&visitors, &mut encoder).len()
+        })
+        .sum();
+    println!(
+        "parts: {:.2} bytes a fact in columns, {:.2} bytes a visitor-day",
+        column_bytes as f64 / count as f64,
+        visitor_bytes as f64 / visitor_days as f64,
+    );
     println!(
         "parts: {} bytes, {:.2} % of the log, {:.2} a fact; {count} facts, {visitor_days} visitor-days, {} page-days; written in {encoded:.3} s",
         bytes.len(),
