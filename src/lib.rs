@@ -18,6 +18,8 @@ pub mod count;
 
 pub mod tally;
 
+pub mod part;
+
 pub mod pipeline;
 
 pub mod report;

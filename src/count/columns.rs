@@ -130,6 +130,11 @@ impl Encoder {
         blob
     }
 
+    /// Appends some bytes to `to`, compressed where that makes them fewer.
+    pub(crate) fn put_column(&mut self, to: &mut Vec<u8>, column: &[u8]) {
+        put_column(to, column, self.compressor.as_mut(), &mut self.compressed);
+    }
+
     fn push(&mut self, frame: &mut FrameStart, group: u64, facts: &[Fact]) {
         let [groups, counts, visitors, hours, minutes, views] = &mut self.columns;
         varint::put(groups, group - frame.last_group);
@@ -253,6 +258,15 @@ impl Decoder {
         Ok(groups)
     }
 
+    /// Takes what [`Encoder::put_column`] appended off the front of `from`; at most `most` bytes.
+    pub(crate) fn take_column<'b: 'd, 'd>(
+        &'d mut self,
+        from: &mut &'b [u8],
+        most: usize,
+    ) -> Result<&'d [u8], Damaged> {
+        take_column(from, self.decompressor.as_mut(), &mut self.columns[0], most)
+    }
+
     fn decode_frame<'a>(
         &'a mut self,
         mut frame: &'a [u8],
@@ -361,7 +375,7 @@ fn decode_views(mut views: &[u8], facts: &mut [Fact]) -> Result<(), Damaged> {
     Ok(())
 }
 
-/// Refuses two facts of one (group, visitor, minute), unless the first is full.
+/// Refuses two facts of one (group, visitor, minute), unless the second is full.
 fn check_repeats(groups: &Groups, frame_start: usize, frame_groups: usize) -> Result<(), Damaged> {
     let first_group = groups.ends.len() - frame_groups;
     let mut start = frame_start;
@@ -372,7 +386,7 @@ fn check_repeats(groups: &Groups, frame_start: usize, frame_groups: usize) -> Re
             && groups.ends[..first_group].last().map_or(0, |&(_, end)| end) < start;
         let facts = &groups.facts[start - usize::from(goes_on)..end];
         let repeats = |pair: &[Fact]| {
-            pair[0].0 >> ORDER_SHIFT == pair[1].0 >> ORDER_SHIFT && pair[0].views() < MAX_VIEWS
+            pair[0].0 >> ORDER_SHIFT == pair[1].0 >> ORDER_SHIFT && pair[1].views() < MAX_VIEWS
         };
         if facts.windows(2).any(repeats) {
             return Err(Damaged("a fact is there twice"));
@@ -383,12 +397,12 @@ fn check_repeats(groups: &Groups, frame_start: usize, frame_groups: usize) -> Re
 }
 
 /// A column's bytes: those in the frame, or decompressed into `room`.
-fn take_column<'a>(
-    frame: &mut &'a [u8],
+fn take_column<'b: 'd, 'd>(
+    frame: &mut &'b [u8],
     decompressor: Option<&mut Decompressor<'static>>,
-    room: &'a mut Vec<u8>,
+    room: &'d mut Vec<u8>,
     most: usize,
-) -> Result<&'a [u8], Damaged> {
+) -> Result<&'d [u8], Damaged> {
     const CUT: Damaged = Damaged("a column is cut");
     let head = varint::take_usize(frame).ok_or(CUT)?;
     if head & 1 == 0 {
@@ -400,7 +414,7 @@ fn take_column<'a>(
         return Err(Damaged("a column of an impossible size"));
     }
     room.clear();
-    room.reserve(length);
+    room.try_reserve(length).map_err(|_| Damaged("a column of an impossible size"))?;
     let decompressor = decompressor.ok_or(Damaged("no memory to decompress"))?;
     let size = decompressor
         .decompress_to_buffer(compressed, room)

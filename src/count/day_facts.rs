@@ -38,7 +38,13 @@ impl Fact {
         Self(u64::from(visitor) << VISITOR_SHIFT | u64::from(minute_of_day) << VIEW_BITS)
     }
 
-    /// The visitor's run-wide number.
+    /// The same fact of another visitor.
+    #[inline]
+    pub(super) fn with_visitor(self, visitor: u32) -> Self {
+        Self(u64::from(visitor) << VISITOR_SHIFT | self.0 & u64::from(u32::MAX))
+    }
+
+    /// The visitor's number in the run (or, in a [`LocalDay`](super::LocalDay), in the day).
     #[must_use]
     #[inline]
     pub fn visitor(self) -> u32 {
@@ -69,15 +75,15 @@ pub struct DayFacts {
 }
 
 impl DayFacts {
-    /// Appends `views` views of `page`; pages come in ascending order, their (visitor, minute)s too.
+    /// Appends `views` views (at least 1) of `page`; pages come in ascending order, their (visitor, minute)s too.
     #[inline]
-    pub(super) fn push(&mut self, page: u32, visitor: u32, minute_of_day: u16, mut views: u64) {
+    pub(super) fn push(&mut self, page: u32, visitor: u32, minute_of_day: u16, views: u64) {
         debug_assert!(self.pages.last().is_none_or(|&(last, _)| last <= page));
-        while views > 0 {
-            let some = views.min(MAX_VIEWS);
-            self.facts.push(Fact::new(visitor, minute_of_day, some));
-            views -= some;
-        }
+        // The full ones last, so that facts ascend in all their bits.
+        let rest = (views - 1) % MAX_VIEWS + 1;
+        self.facts.push(Fact::new(visitor, minute_of_day, rest));
+        let full = (views - rest) / MAX_VIEWS;
+        self.facts.extend((0..full).map(|_| Fact::new(visitor, minute_of_day, MAX_VIEWS)));
         let end = self.facts.len();
         match self.pages.last_mut() {
             Some(last) if last.0 == page => last.1 = end,
@@ -99,6 +105,11 @@ impl DayFacts {
             start = end;
             (page, facts)
         })
+    }
+
+    /// All facts, page after page.
+    pub(super) fn facts(&self) -> &[Fact] {
+        &self.facts
     }
 
     /// Number of facts.

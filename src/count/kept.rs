@@ -76,8 +76,13 @@ impl Kept {
         }
     }
 
+    /// How many facts are not encoded.
+    pub(super) fn plain_facts(&self) -> usize {
+        self.plain_facts
+    }
+
     /// Encodes all facts.
-    fn encode(&mut self) {
+    pub(super) fn encode(&mut self) {
         let days: Vec<(DayKey, Cow<'_, [DayFacts]>)> =
             self.plain.par_iter().map(|(&key, day)| (key, day.joined())).collect();
         let mut shares: Vec<Vec<(DayKey, &DayFacts)>> = Vec::new();

@@ -18,6 +18,7 @@ pub mod columns;
 pub mod day_facts;
 mod exchange;
 mod kept;
+mod local;
 mod names;
 mod radix;
 mod visitors;
@@ -26,14 +27,17 @@ mod window;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use rayon::prelude::*;
+
 use crate::calendar::{CivilTime, Day};
 use crate::error::{Error, Result};
 use crate::select::VisitorHash;
 pub use day_facts::{DayFacts, Fact};
 use exchange::Exchange;
 use kept::Kept;
+pub use local::{FactsBuilder, LocalDay, Texts};
 pub use names::Names;
-use names::{LocalNames, NameHasher};
+use names::{BATCH, LocalNames, NameHasher};
 pub use visitors::Visitors;
 
 /// Which facts belong together: those of one site and day.
@@ -63,6 +67,7 @@ pub struct Counter {
 pub struct Worker {
     names: LocalNames,
     exchange: Exchange,
+    waiting: Waiting,
     /// The (site, day)s met in this window and their page views.
     days: Vec<(DayKey, u64)>,
     day_numbers: BTreeMap<DayKey, u32>,
@@ -70,6 +75,24 @@ pub struct Worker {
     last_day: u32,
     /// A limit was reached; nothing is counted any more.
     too_many_days: bool,
+}
+
+/// Page views whose pages are numbered together.
+#[derive(Debug, Default)]
+struct Waiting {
+    hashes: Vec<u64>,
+    /// Visitor, day and minute, end of the page in `pages`.
+    views: Vec<(VisitorHash, u32, usize)>,
+    pages: Vec<u8>,
+}
+
+impl Waiting {
+    #[inline]
+    fn push(&mut self, hash: u64, page: &[u8], visitor: VisitorHash, when: u32) {
+        self.hashes.push(hash);
+        self.pages.extend_from_slice(page);
+        self.views.push((visitor, when, self.pages.len()));
+    }
 }
 
 /// How much a worker had counted at some moment of a window.
@@ -89,6 +112,7 @@ impl Worker {
         Self {
             names: LocalNames::new(hasher),
             exchange: Exchange::default(),
+            waiting: Waiting::default(),
             days: Vec::new(),
             day_numbers: BTreeMap::new(),
             last_day: 0,
@@ -107,17 +131,40 @@ impl Worker {
         }
         self.days[self.last_day as usize].1 += 1;
         let when = self.last_day << MINUTE_BITS | u32::from(time.minute_of_day());
-        self.exchange.push(visitor, self.names.intern(page), when);
+        self.waiting.push(self.names.hash(page), page, visitor, when);
+        if self.waiting.hashes.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    /// Numbers the pages of the waiting page views and passes them on.
+    fn flush(&mut self) {
+        let Waiting { hashes, views, pages } = &mut self.waiting;
+        let mut start = 0;
+        let names = views.iter().map(|&(_, _, end)| {
+            let name = &pages[start..end];
+            start = end;
+            name
+        });
+        self.names.intern_all(hashes, names, |index, page| {
+            let (visitor, when, _) = views[index];
+            self.exchange.push(visitor, page, when);
+        });
+        hashes.clear();
+        views.clear();
+        pages.clear();
     }
 
     /// Remembers how much is counted, for [`undo`](Self::undo) in the same window.
     #[must_use]
-    pub fn mark(&self) -> Mark {
+    pub fn mark(&mut self) -> Mark {
+        self.flush();
         Mark { records: self.exchange.lengths(), days: self.days.len() }
     }
 
     /// Takes back everything counted since `mark`. Names of pages stay, without a fact: they are in no result.
     pub fn undo(&mut self, mark: &Mark) {
+        self.flush();
         let Self { exchange, days, day_numbers, last_day, .. } = self;
         exchange.truncate(&mark.records, |record| {
             days[(record.when >> MINUTE_BITS) as usize].1 -= 1;
@@ -177,6 +224,7 @@ impl Counter {
                 "more than {MAX_DAYS} days in one window; use a smaller --window"
             )));
         }
+        self.workers.par_iter_mut().for_each(Worker::flush);
         self.names.absorb(&mut self.workers)?;
         if self.names.len() > self.page_limit {
             return Err(Error::Limit(format!(
