@@ -120,14 +120,15 @@ fn default_permissions() -> Option<std::fs::Permissions> {
 impl Write for NewFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match &mut self.output {
-            Output::Temporary(temporary) => temporary.write(buffer),
+            // Not through tempfile, which would put its own name for the file into the error.
+            Output::Temporary(temporary) => temporary.as_file_mut().write(buffer),
             Output::Direct(direct) => direct.write(buffer),
         }
     }
 
     fn flush(&mut self) -> io::Result<()> {
         match &mut self.output {
-            Output::Temporary(temporary) => temporary.flush(),
+            Output::Temporary(temporary) => temporary.as_file_mut().flush(),
             Output::Direct(direct) => direct.flush(),
         }
     }
