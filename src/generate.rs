@@ -155,7 +155,8 @@ pub fn generate(
             break;
         }
         let seconds = traffic.next(done, &mut random);
-        let moment = Moment { visitor: world.visitors.draw(&mut random), seconds };
+        let moment =
+            Moment { visitor: world.visitors.draw(seconds / 86_400, &mut random), seconds };
         let odd = options.bad_permille > 0
             && random.below(1000) < options.bad_permille
             && answer.lines > 0;

@@ -11,6 +11,9 @@ const IPV4_HOSTS: u64 = IPV4_BLOCKS << 24;
 /// Prime to [`IPV4_HOSTS`], so that multiplying by it spreads hosts without two meeting.
 const IPV4_STEP: u64 = 1_640_531_527;
 
+/// Visitors who take turns.
+const TURN: u32 = 5;
+
 /// A visitor is a number, and stands for one pair of host and user agent that no other visitor has.
 ///
 /// One in eight shares the host of the visitor before, with another user agent. Nothing is kept for a visitor but
@@ -18,6 +21,7 @@ const IPV4_STEP: u64 = 1_640_531_527;
 #[derive(Debug)]
 pub(super) struct Visitors {
     seed: u64,
+    count: u32,
     activity: Weighted,
     agents: Texts,
     encoded_agents: Texts,
@@ -43,6 +47,7 @@ impl Visitors {
             (1..=223).filter(|block| ![10, 100, 127, 169, 172, 192, 198, 203].contains(block));
         Self {
             seed: random.bits(),
+            count: visitors,
             activity: Weighted::new(&weights),
             agents: Texts::new((0..agents).map(user_agent)),
             encoded_agents,
@@ -52,9 +57,17 @@ impl Visitors {
         }
     }
 
-    /// A visitor, the busy ones more often.
-    pub(super) fn draw(&self, random: &mut Random) -> u32 {
-        self.activity.draw(random.bits())
+    /// A visitor who is about on that day, the busy ones more often.
+    ///
+    /// Of [`TURN`] visitors one is about on a day, another perhaps on the next: a site sees most of its visitors on
+    /// some days only.
+    pub(super) fn draw(&self, day: i64, random: &mut Random) -> u32 {
+        let drawn = self.activity.draw(random.bits());
+        let turn = drawn / TURN;
+        let member =
+            scramble(self.seed ^ u64::from(turn) << 24 ^ day.cast_unsigned()) % u64::from(TURN);
+        let about = turn * TURN + u32::try_from(member).unwrap_or(0);
+        if about < self.count { about } else { drawn }
     }
 
     /// The first visitor with the same host: who a log without user agents takes it for.

@@ -3,7 +3,7 @@
 //! Owns: the beacon's arguments and their URL decoding (WHATWG URL, application/x-www-form-urlencoded).
 //! May import: `calendar`, `record`. Must not know: other formats, what counts.
 
-use memchr::{memchr, memchr2};
+use memchr::memchr;
 
 use super::{Line, Reason};
 use crate::calendar::CivilTime;
@@ -42,19 +42,24 @@ pub(super) fn read<'a>(record: Record<'a>, decoded: &'a mut Decoded) -> Result<L
     let Some(request) = record.request else { return Ok(Line::Hit(record)) };
     let Some(query) = beacon_query(request.target) else { return Ok(Line::Other) };
     let [mut url, mut user_agent, mut referrer, mut time] = [None; 4];
-    for argument in query.split(|&byte| byte == b'&') {
-        let (name, value) = match memchr(b'=', argument) {
-            Some(at) => (&argument[..at], &argument[at + 1..]),
-            None => (argument, &[][..]),
-        };
-        let slot = match name {
-            b"url" => &mut url,
-            b"ua" => &mut user_agent,
-            b"refer" => &mut referrer,
-            b"time" => &mut time,
+    let mut rest = query;
+    while !rest.is_empty() {
+        let end = memchr(b'&', rest).unwrap_or(rest.len());
+        let argument = &rest[..end];
+        rest = &rest[rest.len().min(end + 1)..];
+        let (slot, name_bytes) = match argument {
+            [b'u', b'r', b'l', ..] => (&mut url, 3),
+            [b'u', b'a', ..] => (&mut user_agent, 2),
+            [b'r', b'e', b'f', b'e', b'r', ..] => (&mut referrer, 5),
+            [b't', b'i', b'm', b'e', ..] => (&mut time, 4),
             _ => continue,
         };
-        slot.get_or_insert(value);
+        match argument[name_bytes..] {
+            [] => slot.get_or_insert(&[]),
+            [b'=', ..] => slot.get_or_insert(&argument[name_bytes + 1..]),
+            // A longer name.
+            _ => continue,
+        };
     }
     decode(url.ok_or(Reason::BeaconArgument)?, &mut decoded.url)?;
     decode(user_agent.ok_or(Reason::BeaconArgument)?, &mut decoded.user_agent)?;
@@ -88,38 +93,44 @@ fn unix_seconds(text: &[u8]) -> Option<i64> {
 }
 
 /// Replaces `output` by the decoded `text`: `+` is a blank, `%XX` a byte.
-fn decode(mut text: &[u8], output: &mut Vec<u8>) -> Result<(), Reason> {
+///
+/// Byte by byte, since in beacons an escape comes every few bytes: twice as fast as looking for the next one.
+fn decode(text: &[u8], output: &mut Vec<u8>) -> Result<(), Reason> {
     output.clear();
-    while let Some(at) = memchr2(b'%', b'+', text) {
-        output.extend_from_slice(&text[..at]);
-        if text[at] == b'+' {
-            output.push(b' ');
-            text = &text[at + 1..];
-        } else {
-            let [high, low] = *text
-                .get(at + 1..at + 3)
-                .and_then(|pair| pair.first_chunk())
-                .ok_or(Reason::BeaconEscape)?;
-            output.push(
-                hex(high).ok_or(Reason::BeaconEscape)? << 4
-                    | hex(low).ok_or(Reason::BeaconEscape)?,
-            );
-            text = &text[at + 3..];
-        }
+    output.resize(text.len(), 0);
+    let (mut read, mut written) = (0, 0);
+    while let Some(&byte) = text.get(read) {
+        output[written] = match byte {
+            b'+' => b' ',
+            b'%' => {
+                let &[_, high, low] = text[read..].first_chunk().ok_or(Reason::BeaconEscape)?;
+                let (high, low) = (HEX[usize::from(high)], HEX[usize::from(low)]);
+                if high > 15 || low > 15 {
+                    return Err(Reason::BeaconEscape);
+                }
+                read += 2;
+                high << 4 | low
+            }
+            _ => byte,
+        };
+        read += 1;
+        written += 1;
     }
-    output.extend_from_slice(text);
+    output.truncate(written);
     Ok(())
 }
 
-/// The value of a hexadecimal digit.
-fn hex(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        b'A'..=b'F' => Some(digit - b'A' + 10),
-        _ => None,
+/// The value of each hexadecimal digit, 255 for other bytes.
+const HEX: [u8; 256] = {
+    let mut values = [255; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value] as usize] = value.to_le_bytes()[0];
+        values[b"0123456789ABCDEF"[value] as usize] = value.to_le_bytes()[0];
+        value += 1;
     }
-}
+    values
+};
 
 #[cfg(test)]
 mod tests {

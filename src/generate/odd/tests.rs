@@ -40,7 +40,7 @@ fn lines_of(format: Format, kind: usize) -> Vec<String> {
     (0..2)
         .map(|_| {
             let moment =
-                Moment { visitor: world.visitors.draw(&mut random), seconds: 1_520_260_000 };
+                Moment { visitor: world.visitors.draw(0, &mut random), seconds: 1_520_260_000 };
             let mut line = Vec::new();
             let outcome = odd.write(&world, moment, &mut random, &mut line, &mut answer);
             assert_eq!(
