@@ -55,7 +55,7 @@ pub(super) fn read<'a>(record: Record<'a>, decoded: &'a mut Decoded) -> Result<L
             _ => continue,
         };
         match argument[name_bytes..] {
-            [] => slot.get_or_insert(&[]),
+            [] => slot.get_or_insert(&argument[name_bytes..]),
             [b'=', ..] => slot.get_or_insert(&argument[name_bytes + 1..]),
             // A longer name.
             _ => continue,
