@@ -2,6 +2,8 @@
 //!
 //! Files that change while they are read are in `truncated_files.rs`, odd lines in `bad_inputs.rs`.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot run its program fails")]
+
 mod running;
 
 use std::ffi::OsStr;
@@ -186,7 +188,6 @@ fn a_gigabyte_without_a_line_end_takes_bounded_memory() {
         assert_eq!((said.code, said.counts()), (Some(0), (2, 1, 1)), "{command:?}");
         assert_eq!(said.json["malformed_samples"][0]["reason"], "longer than 256 MiB");
         assert_eq!(said.json["inputs"][0]["bytes"], (1_u64 << 30) + 1 + line(1).len() as u64);
-        eprintln!("{command:?}: at most {peak} MiB of anonymous memory");
         assert!(peak < most, "{command:?}: {peak} MiB");
     }
 }
@@ -201,7 +202,7 @@ fn a_line_of_64_mebibytes_counts() {
         let (said, peak) = run_watched(&mut command);
         assert_eq!((said.code, said.counts()), (Some(0), (3, 3, 0)), "{command:?}");
         assert_eq!(said.total("unique_visitors"), 3);
-        eprintln!("{command:?}: at most {peak} MiB of anonymous memory");
+        assert!(peak < 300, "{command:?}: {peak} MiB");
     }
 }
 

@@ -1,5 +1,7 @@
 //! Files that change while they are read: what was there counts, what is gone is no line, and the file is named.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot run its program fails")]
+
 mod running;
 
 use std::fs::{File, OpenOptions};
@@ -178,12 +180,12 @@ fn truncation_at_any_moment_makes_no_malformed_line() {
             assert_eq!((hits, malformed), (lines, 0), "{}", said.json["malformed_samples"]);
             assert_eq!(said.total("unique_visitors"), lines);
         } else {
-            assert_eq!(said.code, Some(i32::from(hits == 0)), "{}", said.errors);
+            assert_eq!(said.code, Some(i32::from(lines > 0 && hits == 0)), "{}", said.errors);
             // The whole file, or what it was when it was opened, the last line cut.
             assert!(lines == 200_000 || lines == length.div_ceil(line_bytes), "{lines} {length}");
         }
     }
-    eprintln!("{truncated} of 30 runs met the truncation");
+    assert!(truncated > 0, "no run met the truncation");
 }
 
 /// A SIGBUS that is not about a log ends the process as it would have without the guard.

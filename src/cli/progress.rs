@@ -76,6 +76,8 @@ fn redraw(mut view: View, stopped: &AtomicBool) {
         bar.set_style(style);
     }
     clear_at_end(&bar);
+    // A run that is over in a moment shows nothing.
+    std::thread::park_timeout(REDRAW);
     while !stopped.load(Ordering::Relaxed) {
         let width = terminal_size::terminal_size_of(io::stderr());
         let width = width.map_or(80, |(width, _)| usize::from(width.0));
