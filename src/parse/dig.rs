@@ -88,7 +88,7 @@ fn unix_seconds(text: &[u8]) -> Option<i64> {
 }
 
 /// Replaces `output` by the decoded `text`: `+` is a blank, `%XX` a byte.
-fn decode(mut text: &[u8], output: &mut Vec<u8>) -> Result<(), Reason> {
+pub(super) fn decode(mut text: &[u8], output: &mut Vec<u8>) -> Result<(), Reason> {
     output.clear();
     while let Some(at) = memchr2(b'%', b'+', text) {
         output.extend_from_slice(&text[..at]);
