@@ -41,8 +41,8 @@ pub enum Error {
     /// Some inputs could not be read, or not to their end.
     #[error("{0}")]
     Unreadable(String),
-    /// The user pressed Ctrl-C.
-    #[error("interrupted; nothing was written")]
+    /// The user pressed Ctrl-C, or the process was told to end.
+    #[error("interrupted; no unfinished file is left")]
     Interrupted,
     /// Threads could not be started.
     #[error("cannot start the worker threads: {0}")]

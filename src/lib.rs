@@ -2,7 +2,9 @@
 
 pub mod calendar;
 pub mod error;
+mod new_file;
 pub mod text;
+mod varint;
 
 pub mod source;
 
@@ -15,6 +17,8 @@ pub mod select;
 pub mod count;
 
 pub mod tally;
+
+pub mod part;
 
 pub mod pipeline;
 

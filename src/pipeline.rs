@@ -7,7 +7,7 @@ mod intake;
 mod scan;
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -61,7 +61,7 @@ impl Default for Options {
 /// How a run stands; shared with whoever shows or ends it.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes of all inputs together, where known; 0 where not.
+    /// Bytes of all inputs together; 0 unless all are known.
     pub total_bytes: AtomicU64,
     /// Bytes read so far.
     pub bytes: AtomicU64,
@@ -69,6 +69,24 @@ pub struct Progress {
     pub inputs_done: AtomicU64,
     /// Set it to end the run soon, with [`Error::Interrupted`].
     pub interrupted: AtomicBool,
+    phase: AtomicU8,
+}
+
+/// What a run is at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    /// Reading a window of the inputs.
+    Reading,
+    /// Turning a window into day facts.
+    Counting,
+    /// Making the report.
+    Reporting,
+    /// Writing every cell.
+    WritingCells,
+}
+
+impl Phase {
+    const ALL: [Self; 4] = [Self::Reading, Self::Counting, Self::Reporting, Self::WritingCells];
 }
 
 impl Progress {
@@ -78,7 +96,21 @@ impl Progress {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    fn check(&self) -> Result<()> {
+    /// What the run is at.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        let phase = self.phase.load(Ordering::Relaxed);
+        Phase::ALL.get(usize::from(phase)).copied().unwrap_or(Phase::Reading)
+    }
+
+    /// Says what the run is at.
+    pub fn enter(&self, phase: Phase) {
+        self.phase.store(phase as u8, Ordering::Relaxed);
+    }
+
+    /// # Errors
+    /// [`Error::Interrupted`] if the run is to end.
+    pub fn check(&self) -> Result<()> {
         if self.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }
 }
@@ -128,8 +160,11 @@ pub struct Stages {
 /// # Errors
 /// [`Error::Interrupted`], [`Error::Limit`], [`Error::Write`] for the file of malformed lines.
 pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
-    let total = options.inputs.iter().filter_map(Input::bytes).sum();
-    progress.total_bytes.store(total, Ordering::Relaxed);
+    let sizes = options.inputs.iter().map(Input::bytes);
+    let total = sizes.clone().flatten().fold(0, u64::saturating_add);
+    if sizes.into_iter().all(|size| size.is_some()) {
+        progress.total_bytes.store(total, Ordering::Relaxed);
+    }
     let intake = Intake::new(options, even_windows(total, options.window_bytes), progress)?;
     let mut counter = Counter::new(options.threads, options.page_limit);
     let mut scanners: Vec<Scanner<'_>> =
@@ -137,6 +172,11 @@ pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
     let mut stages = Stages::default();
     while !intake.is_done() {
         let start = Instant::now();
+        progress.enter(Phase::Counting);
+        counter.begin_window();
+        stages.fold += start.elapsed();
+        let start = Instant::now();
+        progress.enter(Phase::Reading);
         intake.open_window();
         counter.workers_mut().par_iter_mut().zip(&mut scanners).try_for_each(
             |(worker, scanner)| {
@@ -149,7 +189,9 @@ pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
         progress.check()?;
         stages.scan += start.elapsed();
         let start = Instant::now();
+        progress.enter(Phase::Counting);
         counter.end_window()?;
+        progress.check()?;
         stages.fold += start.elapsed();
         stages.windows += 1;
     }

@@ -3,26 +3,28 @@
 //! Owns: the subcommand's options and the order of its outputs. May import: every public stage.
 //! Must not know: how stages work.
 
-use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use clap::Args;
 
-use super::output::{self, NewFile, When, complain};
+use super::output::{self, When, complain};
+use super::paths;
 use super::progress::Bar;
+use super::signals;
 use super::size::parse_size;
 use crate::count::DEFAULT_PAGE_LIMIT;
 use crate::error::{Error, Result};
+use crate::new_file::NewFile;
 use crate::parse::LogFormat;
-use crate::pipeline::{self, Analysis, Options, Progress, Stages};
+use crate::pipeline::{self, Analysis, Options, Phase, Progress, Stages};
 use crate::report::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
 use crate::report::{self, CellFormat, Cube, terminal};
 use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey, Zone};
-use crate::source::Input;
 use crate::tally::{MALFORMED_SAMPLES, Tally};
 use crate::text;
 
@@ -203,35 +205,40 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     }
     let options = options(arguments)?;
     let progress = Arc::new(Progress::default());
+    let interrupted = Arc::clone(&progress);
+    signals::watch(move || interrupted.interrupted.store(true, Ordering::Relaxed))?;
     let pool = pipeline::thread_pool(options.threads)?;
     // Taken before the work, so that a folder that cannot be written is known at once.
     let cells = match &arguments.cells {
         Some(path) if !cells_on_stdout => Some((NewFile::create(path)?, CellFormat::of_path(path))),
         _ => None,
     };
-    let bar = (output::wants_progress(arguments.progress) && !arguments.quiet)
+    let mut bar = (output::wants_progress(arguments.progress) && !arguments.quiet)
         .then(|| Bar::start(Arc::clone(&progress), options.inputs.len() as u64));
-    let analysis = pool.install(|| pipeline::analyze(&options, &progress));
-    drop(bar);
-    let analysis = analysis?;
-    for reason in &analysis.unreadable {
-        complain(&format!("hitmap: {reason}"));
-    }
+    let analysis = pool.install(|| pipeline::analyze(&options, &progress))?;
     let tally = total_tally(&analysis);
-    if let Some(limit) = arguments.max_invalid {
-        limit.check(&tally)?;
-    }
-    if analysis.inputs.is_empty() {
-        return Err(unreadable(&analysis));
+    let limit = arguments.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
+    if limit.is_err() || analysis.inputs.is_empty() {
+        drop(bar);
+        complain_unreadable(&analysis);
+        return limit.and_then(|()| Err(unreadable(&analysis)));
     }
     let counted = Instant::now();
     let groups = &options.rules.groups;
+    progress.enter(Phase::Reporting);
     let cube =
         pool.install(|| Cube::new(&analysis.facts, vec![options.rules.site.clone()], groups));
     if cells_on_stdout {
+        // The bar would stand among the cells if both are on a terminal.
+        bar = bar.filter(|_| !io::stdout().is_terminal());
+        progress.enter(Phase::WritingCells);
         pool.install(|| report::rows::write(&cube, CellFormat::Ndjson, &mut io::stdout()))?;
+        drop(bar);
+        complain_unreadable(&analysis);
     } else {
+        let mut unfinished = None;
         if let Some((mut file, format)) = cells {
+            progress.enter(Phase::WritingCells);
             let path = arguments.cells.clone().unwrap_or_default();
             pool.install(|| report::rows::write(&cube, format, &mut file)).map_err(|error| {
                 match error {
@@ -239,11 +246,16 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
                     error => error,
                 }
             })?;
-            file.finish()?;
+            unfinished = Some(file);
         }
+        progress.enter(Phase::Reporting);
         let mut summary =
             pool.install(|| report::summarize::summarize(&cube, &tally, arguments.top))?;
         complete(&mut summary, &analysis, &options, start.elapsed());
+        drop(bar);
+        progress.check()?;
+        unfinished.map_or(Ok(()), NewFile::finish)?;
+        complain_unreadable(&analysis);
         print(&summary, arguments)?;
     }
     if arguments.stats {
@@ -279,8 +291,12 @@ fn options(arguments: &AnalyzeArgs) -> Result<Options> {
             Some(VisitorKey::new(&bytes))
         }
     };
+    let inputs = paths::inputs(&arguments.paths, arguments.quiet)?;
+    let outputs = [&arguments.cells, &arguments.invalid_lines];
+    let outputs: Vec<&Path> = outputs.into_iter().filter_map(Option::as_deref).collect();
+    paths::check_outputs(&outputs, &inputs)?;
     Ok(Options {
-        inputs: inputs(arguments)?,
+        inputs,
         format: arguments.log_format.0,
         rules: Rules {
             count: match arguments.count {
@@ -302,34 +318,11 @@ fn options(arguments: &AnalyzeArgs) -> Result<Options> {
     })
 }
 
-/// The inputs, each file once although it may be named twice.
-fn inputs(arguments: &AnalyzeArgs) -> Result<Vec<Input>> {
-    if arguments.paths.is_empty() {
-        if io::stdin().is_terminal() {
-            return Err(Error::Usage(
-                "name at least one log, as in: hitmap analyze access.log".to_owned(),
-            ));
-        }
-        return Ok(vec![Input::Stdin]);
+/// Names the inputs that could not be read, or not to their end.
+fn complain_unreadable(analysis: &Analysis) {
+    for reason in &analysis.unreadable {
+        complain(&format!("hitmap: {reason}"));
     }
-    let mut seen = HashSet::new();
-    let mut inputs = Vec::new();
-    for path in &arguments.paths {
-        let input = if path == Path::new("-") { Input::Stdin } else { Input::Path(path.clone()) };
-        let is_new = match input.identity() {
-            Some(identity) => seen.insert(Ok(identity)),
-            None => input != Input::Stdin || seen.insert(Err("standard input")),
-        };
-        if is_new {
-            inputs.push(input);
-        } else if !arguments.quiet {
-            complain(&format!(
-                "hitmap: {:?} was named before and is counted once",
-                input.display()
-            ));
-        }
-    }
-    Ok(inputs)
 }
 
 fn total_tally(analysis: &Analysis) -> Tally {

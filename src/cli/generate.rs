@@ -11,13 +11,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::calendar::Day;
 use crate::error::{Error, Result};
 use crate::generate::{Answer, Format, Options, Size, generate};
+use crate::new_file::NewFile;
 use crate::report::CellFormat;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use signal_hook::consts::SIGINT;
 
-use super::output::{self, NewFile, When};
+use super::output::{self, When};
 use super::size::parse_size;
+use super::{progress, signals};
 
 /// Make a web log of a movie site, and with --truth its exact answer
 ///
@@ -196,15 +197,13 @@ impl GenerateArgs {
 /// What could not be written, or [`Error::Interrupted`].
 pub(super) fn run(args: &GenerateArgs) -> Result<()> {
     let options = args.options()?;
-    // The first Ctrl-C ends the work in order, so that unfinished files are taken away; a second ends the process.
     let interrupted = Arc::new(AtomicBool::new(false));
-    let exit_code = i32::from(Error::Interrupted.exit_code());
-    signal_hook::flag::register_conditional_shutdown(SIGINT, exit_code, Arc::clone(&interrupted))
-        .and_then(|_| signal_hook::flag::register(SIGINT, Arc::clone(&interrupted)))
-        .map_err(Error::Output)?;
+    let flag = Arc::clone(&interrupted);
+    signals::watch(move || flag.store(true, Ordering::Relaxed))?;
     // The truth is opened first, so that a long run does not end at a wrong name.
     let truth = args.truth.as_deref().map(NewFile::create).transpose()?;
     let bar = args.bar(options.size);
+    progress::clear_at_end(&bar);
     let answer = if args.writes_file() {
         let mut file = NewFile::create(&args.output)?;
         let written = write_log(&options, &mut file, &bar, &interrupted);

@@ -1,12 +1,14 @@
 //! The command line: what was typed, turned into runs, and their results into output and exit codes.
 //!
-//! Owns: subcommands, options, progress, colours. May import: everything public, clap, indicatif.
+//! Owns: subcommands, options, progress, colours, signals. May import: everything public, clap, indicatif.
 //! Must not know: bytes of logs, how counts are kept.
 
 mod analyze;
 mod generate;
 mod output;
+mod paths;
 mod progress;
+mod signals;
 mod size;
 
 use std::process::ExitCode;

@@ -1,11 +1,9 @@
-//! Where output goes: standard output, standard error, files that appear whole or not at all.
+//! Where output goes: standard output and standard error.
 //!
-//! Owns: terminal detection and files written by rename. May import: std, tempfile. Must not know: what is written.
+//! Owns: terminal detection. May import: std, terminal_size. Must not know: what is written.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
 use crate::text::escape_terminal;
 
 /// When to do what only a terminal should see.
@@ -46,7 +44,8 @@ pub(super) fn wants_progress(when: When) -> bool {
     }
 }
 
-fn is_dumb() -> bool {
+/// Whether the terminal cannot move its cursor.
+pub(super) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
@@ -70,79 +69,5 @@ pub(super) fn is_unicode() -> bool {
         }
         // Not set at all: containers and cron. Their terminals and files are UTF-8 today.
         None => true,
-    }
-}
-
-/// A file that takes its name only when it is whole; dropped before that, nothing is left of it.
-#[derive(Debug)]
-pub(super) struct NewFile {
-    path: PathBuf,
-    /// Beside the path; `None` for what cannot be renamed over, such as a device or a pipe.
-    temporary: Option<tempfile::NamedTempFile>,
-    direct: Option<std::fs::File>,
-}
-
-impl NewFile {
-    /// Starts a file that will be called `path`.
-    pub(super) fn create(path: &Path) -> Result<Self> {
-        let fail = |error| Error::Write { path: path.to_owned(), error };
-        // Through a link the file it names is written, not the link replaced.
-        let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-        match std::fs::metadata(&target) {
-            Ok(metadata) if metadata.is_dir() => {
-                return Err(fail(io::Error::other("it is a directory")));
-            }
-            Ok(metadata) if !metadata.is_file() => {
-                let direct = std::fs::OpenOptions::new().write(true).open(&target).map_err(fail)?;
-                return Ok(Self { path: target, temporary: None, direct: Some(direct) });
-            }
-            _ => {}
-        }
-        let folder = match target.parent() {
-            Some(folder) if !folder.as_os_str().is_empty() => folder,
-            _ => Path::new("."),
-        };
-        let temporary =
-            tempfile::Builder::new().prefix(".hitmap-").tempfile_in(folder).map_err(fail)?;
-        Ok(Self { path: target, temporary: Some(temporary), direct: None })
-    }
-
-    /// Gives the file its name.
-    pub(super) fn finish(self) -> Result<()> {
-        let Self { path, temporary, .. } = self;
-        let Some(temporary) = temporary else { return Ok(()) };
-        // As `open` would have made it: readable as the umask says, or as the file it replaces was.
-        let permissions = std::fs::metadata(&path).ok().map(|metadata| metadata.permissions());
-        if let Some(permissions) = permissions.or_else(default_permissions) {
-            let _ = temporary.as_file().set_permissions(permissions);
-        }
-        temporary.persist(&path).map_err(|error| Error::Write { path, error: error.error })?;
-        Ok(())
-    }
-}
-
-/// What a new file's permissions are under this process's umask.
-fn default_permissions() -> Option<std::fs::Permissions> {
-    use std::os::unix::fs::PermissionsExt;
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?.trim();
-    Some(std::fs::Permissions::from_mode(0o666 & !u32::from_str_radix(umask, 8).ok()?))
-}
-
-impl Write for NewFile {
-    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
-        match (&mut self.temporary, &mut self.direct) {
-            (Some(temporary), _) => temporary.write(buffer),
-            (None, Some(direct)) => direct.write(buffer),
-            (None, None) => Err(io::Error::other("no file")),
-        }
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        match (&mut self.temporary, &mut self.direct) {
-            (Some(temporary), _) => temporary.flush(),
-            (None, Some(direct)) => direct.flush(),
-            (None, None) => Ok(()),
-        }
     }
 }

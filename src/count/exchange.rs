@@ -58,6 +58,20 @@ impl Exchange {
         });
     }
 
+    /// How many records each partition holds.
+    pub(super) fn lengths(&self) -> Vec<usize> {
+        self.partitions.iter().map(ChunkList::len).collect()
+    }
+
+    /// Takes back what was pushed since `lengths` were these, calling `each` with every record.
+    pub(super) fn truncate(&mut self, lengths: &[usize], mut each: impl FnMut(&PageViewRecord)) {
+        for (partition, &length) in self.partitions.iter_mut().zip(lengths) {
+            while let Some(record) = partition.pop_above(length) {
+                each(&record);
+            }
+        }
+    }
+
     /// Takes the records of one partition out.
     pub(super) fn take(&mut self) -> Vec<ChunkList<PageViewRecord>> {
         std::mem::take(self).partitions
@@ -95,6 +109,19 @@ impl<T: Copy> ChunkList<T> {
         let mut chunk = Vec::with_capacity(items);
         chunk.push(item);
         self.chunks.push(chunk);
+    }
+
+    /// Takes the last item out, if there are more than `length`.
+    fn pop_above(&mut self, length: usize) -> Option<T> {
+        if self.len() <= length {
+            return None;
+        }
+        let last = self.chunks.last_mut()?;
+        let item = last.pop();
+        if last.is_empty() {
+            self.chunks.pop();
+        }
+        item
     }
 
     pub(super) fn chunks(&self) -> impl Iterator<Item = &[T]> {

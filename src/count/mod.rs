@@ -14,22 +14,30 @@
 //!    after sorting the facts of their pages by visitor. Nothing is ever added up that is not disjoint.
 
 pub mod cells;
+pub mod columns;
 pub mod day_facts;
 mod exchange;
+mod kept;
+mod local;
 mod names;
 mod radix;
 mod visitors;
 mod window;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+
+use rayon::prelude::*;
 
 use crate::calendar::{CivilTime, Day};
 use crate::error::{Error, Result};
 use crate::select::VisitorHash;
 pub use day_facts::{DayFacts, Fact};
 use exchange::Exchange;
+use kept::Kept;
+pub use local::{FactsBuilder, LocalDay, Texts};
 pub use names::Names;
-use names::{LocalNames, NameHasher};
+use names::{BATCH, LocalNames, NameHasher};
 pub use visitors::Visitors;
 
 /// Which facts belong together: those of one site and day.
@@ -50,7 +58,7 @@ pub struct Counter {
     workers: Vec<Worker>,
     names: Names,
     visitors: Visitors,
-    days: BTreeMap<DayKey, Vec<DayFacts>>,
+    kept: Kept,
     page_limit: u64,
 }
 
@@ -59,6 +67,7 @@ pub struct Counter {
 pub struct Worker {
     names: LocalNames,
     exchange: Exchange,
+    waiting: Waiting,
     /// The (site, day)s met in this window and their page views.
     days: Vec<(DayKey, u64)>,
     day_numbers: BTreeMap<DayKey, u32>,
@@ -66,6 +75,31 @@ pub struct Worker {
     last_day: u32,
     /// A limit was reached; nothing is counted any more.
     too_many_days: bool,
+}
+
+/// Page views whose pages are numbered together.
+#[derive(Debug, Default)]
+struct Waiting {
+    hashes: Vec<u64>,
+    /// Visitor, day and minute, end of the page in `pages`.
+    views: Vec<(VisitorHash, u32, usize)>,
+    pages: Vec<u8>,
+}
+
+impl Waiting {
+    #[inline]
+    fn push(&mut self, hash: u64, page: &[u8], visitor: VisitorHash, when: u32) {
+        self.hashes.push(hash);
+        self.pages.extend_from_slice(page);
+        self.views.push((visitor, when, self.pages.len()));
+    }
+}
+
+/// How much a worker had counted at some moment of a window.
+#[derive(Debug)]
+pub struct Mark {
+    records: Vec<usize>,
+    days: usize,
 }
 
 /// Bits of a minute of the day in a record.
@@ -78,6 +112,7 @@ impl Worker {
         Self {
             names: LocalNames::new(hasher),
             exchange: Exchange::default(),
+            waiting: Waiting::default(),
             days: Vec::new(),
             day_numbers: BTreeMap::new(),
             last_day: 0,
@@ -96,7 +131,47 @@ impl Worker {
         }
         self.days[self.last_day as usize].1 += 1;
         let when = self.last_day << MINUTE_BITS | u32::from(time.minute_of_day());
-        self.exchange.push(visitor, self.names.intern(page), when);
+        self.waiting.push(self.names.hash(page), page, visitor, when);
+        if self.waiting.hashes.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    /// Numbers the pages of the waiting page views and passes them on.
+    fn flush(&mut self) {
+        let Waiting { hashes, views, pages } = &mut self.waiting;
+        let mut start = 0;
+        let names = views.iter().map(|&(_, _, end)| {
+            let name = &pages[start..end];
+            start = end;
+            name
+        });
+        self.names.intern_all(hashes, names, |index, page| {
+            let (visitor, when, _) = views[index];
+            self.exchange.push(visitor, page, when);
+        });
+        hashes.clear();
+        views.clear();
+        pages.clear();
+    }
+
+    /// Remembers how much is counted, for [`undo`](Self::undo) in the same window.
+    #[must_use]
+    pub fn mark(&mut self) -> Mark {
+        self.flush();
+        Mark { records: self.exchange.lengths(), days: self.days.len() }
+    }
+
+    /// Takes back everything counted since `mark`. Names of pages stay, without a fact: they are in no result.
+    pub fn undo(&mut self, mark: &Mark) {
+        self.flush();
+        let Self { exchange, days, day_numbers, last_day, .. } = self;
+        exchange.truncate(&mark.records, |record| {
+            days[(record.when >> MINUTE_BITS) as usize].1 -= 1;
+        });
+        days.truncate(mark.days);
+        day_numbers.retain(|_, &mut number| (number as usize) < mark.days);
+        *last_day = 0;
     }
 
     /// Makes `key` the last day; false if there are too many.
@@ -123,7 +198,7 @@ impl Counter {
             workers: (0..threads).map(|_| Worker::new(hasher.clone())).collect(),
             names: Names::new(hasher),
             visitors: Visitors::default(),
-            days: BTreeMap::new(),
+            kept: Kept::default(),
             page_limit,
         }
     }
@@ -131,6 +206,12 @@ impl Counter {
     /// The workers, one a thread.
     pub fn workers_mut(&mut self) -> &mut [Worker] {
         &mut self.workers
+    }
+
+    /// Makes room for a window: what earlier ones left is encoded, where it is much. Call it before each window, in
+    /// the pool that may be used.
+    pub fn begin_window(&mut self) {
+        self.kept.begin_window();
     }
 
     /// Turns what the workers hold into day facts. Call it between windows, in the pool that may be used.
@@ -143,6 +224,7 @@ impl Counter {
                 "more than {MAX_DAYS} days in one window; use a smaller --window"
             )));
         }
+        self.workers.par_iter_mut().for_each(Worker::flush);
         self.names.absorb(&mut self.workers)?;
         if self.names.len() > self.page_limit {
             return Err(Error::Limit(format!(
@@ -151,16 +233,15 @@ impl Counter {
                 self.page_limit
             )));
         }
-        for (key, facts) in window::fold(&mut self.workers, &mut self.visitors, &self.names)? {
-            self.days.entry(key).or_default().push(facts);
-        }
+        let window = window::fold(&mut self.workers, &mut self.visitors, &self.names)?;
+        self.kept.add_window(window);
         Ok(())
     }
 
     /// Everything counted. What is in an unfinished window is not.
     #[must_use]
     pub fn finish(self) -> Facts {
-        Facts { names: self.names, visitors: self.visitors, days: self.days }
+        Facts { names: self.names, visitors: self.visitors, kept: self.kept }
     }
 }
 
@@ -169,7 +250,7 @@ impl Counter {
 pub struct Facts {
     names: Names,
     visitors: Visitors,
-    days: BTreeMap<DayKey, Vec<DayFacts>>,
+    kept: Kept,
 }
 
 impl Facts {
@@ -187,23 +268,42 @@ impl Facts {
 
     /// The (site, day)s that have facts, by site, then by day.
     pub fn days(&self) -> impl ExactSizeIterator<Item = DayKey> {
-        self.days.keys().copied()
+        self.kept.days().keys().copied()
     }
 
     /// About how many facts a day has: those of a (page, visitor, minute) that is in several windows count again.
     #[must_use]
     pub fn day_len(&self, key: DayKey) -> usize {
-        self.days.get(&key).map_or(0, |pieces| pieces.iter().map(DayFacts::len).sum())
+        self.kept.days().get(&key).copied().unwrap_or(0)
     }
 
     /// A day's facts in pieces that have no page in common; empty for a day without facts.
     #[must_use]
-    pub fn day(&self, key: DayKey) -> std::borrow::Cow<'_, [DayFacts]> {
-        let pieces = self.days.get(&key).map(Vec::as_slice).unwrap_or_default();
-        if day_facts::are_disjoint(pieces) {
-            pieces.into()
-        } else {
-            vec![DayFacts::merge(pieces)].into()
-        }
+    pub fn day(&self, key: DayKey) -> Cow<'_, [DayFacts]> {
+        self.load(&[key]).pop().unwrap_or_default()
+    }
+
+    /// The facts of some days, by ascending key, as [`Facts::day`] has them; days that are near each other cost less
+    /// together. Decodes what is encoded, in parallel: 8 bytes a fact.
+    #[must_use]
+    pub fn load(&self, keys: &[DayKey]) -> Vec<Cow<'_, [DayFacts]>> {
+        self.kept.load(keys)
+    }
+
+    /// Folds over all facts in parallel, in no order, with little memory: `add` is given pieces of days, and a
+    /// (page, visitor, minute) may be in several of them.
+    pub fn fold_pieces<T: Send>(
+        &self,
+        new: impl Fn() -> T + Send + Sync,
+        add: impl Fn(&mut T, DayKey, &DayFacts) + Send + Sync,
+        join: impl Fn(T, T) -> T + Send + Sync,
+    ) -> T {
+        self.kept.fold(new, add, join)
+    }
+
+    /// Bytes of the facts that are kept encoded.
+    #[must_use]
+    pub fn encoded_bytes(&self) -> usize {
+        self.kept.encoded_bytes()
     }
 }

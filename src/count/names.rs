@@ -5,55 +5,159 @@
 
 use std::hash::BuildHasher;
 
-use hashbrown::{DefaultHashBuilder, HashTable};
+use hashbrown::DefaultHashBuilder;
 use rayon::prelude::*;
 
 use super::Worker;
 use crate::error::{Error, Result};
 
+/// Most names interned together: enough for their cache misses to overlap, few enough to stay in the cache.
+pub(super) const BATCH: usize = 32;
+
 /// Hashes names; seeded by chance for each run, so that no one can craft collisions.
 pub(super) type NameHasher = DefaultHashBuilder;
 
-/// Distinct byte strings in one growing buffer.
-#[derive(Debug, Default)]
-struct Arena {
+/// Distinct byte strings by number, found by hash.
+///
+/// An open-addressing table of our own, because a caller with many names at hand can look at all their slots, then at
+/// all their bytes, before it compares the first: the cache misses of 32 names overlap, which made the scan of the
+/// hard log (450,000 pages) 1.3 times as fast.
+#[derive(Debug)]
+struct Interner {
+    /// A power of two, at most half full.
+    slots: Vec<Slot>,
+    /// Every string behind its length (4 bytes, little-endian).
     bytes: Vec<u8>,
-    /// Where each string ends; it begins where the one before ends.
-    ends: Vec<u64>,
+    /// Where each string's length stands.
+    starts: Vec<u64>,
 }
 
-impl Arena {
-    fn push(&mut self, text: &[u8]) -> usize {
-        self.bytes.extend_from_slice(text);
-        self.ends.push(self.bytes.len() as u64);
-        self.ends.len() - 1
+/// A place for one string.
+#[derive(Clone, Copy, Debug)]
+struct Slot {
+    start: u64,
+    /// The upper half of the hash, so that most other strings are told apart without a look at their bytes.
+    tag: u32,
+    /// [`EMPTY`] where there is none.
+    number: u32,
+}
+
+const EMPTY: u32 = u32::MAX;
+const EMPTY_SLOT: Slot = Slot { start: 0, tag: 0, number: EMPTY };
+
+impl Default for Interner {
+    fn default() -> Self {
+        Self { slots: vec![EMPTY_SLOT; 64], bytes: Vec::new(), starts: Vec::new() }
+    }
+}
+
+impl Interner {
+    fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Where the search for a hash begins.
+    #[inline]
+    fn home(&self, hash: u64) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
+        let place = hash as usize;
+        place & (self.slots.len() - 1)
     }
 
     #[inline]
-    fn get(&self, index: usize) -> &[u8] {
-        let start = if index == 0 { 0 } else { self.ends[index - 1] };
-        #[expect(clippy::cast_possible_truncation, reason = "offsets into memory")]
-        &self.bytes[start as usize..self.ends[index] as usize]
+    fn tag(hash: u64) -> u32 {
+        (hash >> 32) as u32
     }
 
-    fn len(&self) -> usize {
-        self.ends.len()
+    /// Begins to bring what `intern` will need into the cache: returns where the string probably is.
+    #[inline]
+    fn glance(&self, hash: u64) -> u64 {
+        self.slots[self.home(hash)].start
+    }
+
+    /// Looks at the first byte of what `glance` found.
+    #[inline]
+    fn touch(&self, start: u64) -> u8 {
+        self.bytes.get(index(start)).copied().unwrap_or(0)
+    }
+
+    #[inline]
+    fn at(&self, start: u64) -> &[u8] {
+        let start = index(start);
+        let length = self.bytes[start..]
+            .first_chunk()
+            .map_or(0, |length| u32::from_le_bytes(*length) as usize);
+        &self.bytes[start + 4..start + 4 + length]
+    }
+
+    fn get(&self, number: usize) -> &[u8] {
+        self.at(self.starts[number])
+    }
+
+    fn find(&self, name: &[u8], hash: u64) -> std::result::Result<u32, usize> {
+        let tag = Self::tag(hash);
+        let mut place = self.home(hash);
+        loop {
+            let slot = self.slots[place];
+            if slot.number == EMPTY {
+                return Err(place);
+            }
+            if slot.tag == tag && self.at(slot.start) == name {
+                return Ok(slot.number);
+            }
+            place = (place + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    /// The number of a string, a new one if it was not met before; `None` if there are no more.
+    #[inline]
+    fn intern(&mut self, name: &[u8], hash: u64) -> Option<u32> {
+        match self.find(name, hash) {
+            Ok(number) => Some(number),
+            Err(place) => self.insert(place, name, hash),
+        }
+    }
+
+    #[cold]
+    fn insert(&mut self, place: usize, name: &[u8], hash: u64) -> Option<u32> {
+        let number = u32::try_from(self.starts.len()).ok().filter(|&number| number != EMPTY)?;
+        let length = u32::try_from(name.len()).ok()?;
+        let start = self.bytes.len() as u64;
+        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.bytes.extend_from_slice(name);
+        self.starts.push(start);
+        self.slots[place] = Slot { start, tag: Self::tag(hash), number };
+        Some(number)
+    }
+
+    /// Doubles the table if it is half full. `hash` must be the one that strings were interned by.
+    fn grow(&mut self, hash: impl Fn(&[u8]) -> u64) {
+        if self.starts.len() * 2 < self.slots.len() {
+            return;
+        }
+        let old = std::mem::take(&mut self.slots);
+        self.slots = vec![EMPTY_SLOT; old.len() * 2];
+        for slot in old.into_iter().filter(|slot| slot.number != EMPTY) {
+            let mut place = self.home(hash(self.at(slot.start)));
+            while self.slots[place].number != EMPTY {
+                place = (place + 1) & (self.slots.len() - 1);
+            }
+            self.slots[place] = slot;
+        }
     }
 }
 
-/// A slot of the hash table: half of the hash, so that most other names are told apart without a look at the arena.
-#[derive(Clone, Copy, Debug)]
-struct Slot {
-    hash: u64,
-    number: u32,
+/// An offset into memory as an index.
+#[expect(clippy::cast_possible_truncation, reason = "offsets into memory")]
+fn index(offset: u64) -> usize {
+    offset as usize
 }
 
 /// The names one worker has met, numbered in the order it met them.
 #[derive(Debug)]
 pub(super) struct LocalNames {
     hasher: NameHasher,
-    arena: Arena,
-    table: HashTable<Slot>,
+    names: Interner,
     /// Run-wide numbers of the names that were absorbed.
     run_wide: Vec<u32>,
     /// More names than numbers.
@@ -62,36 +166,45 @@ pub(super) struct LocalNames {
 
 impl LocalNames {
     pub(super) fn new(hasher: NameHasher) -> Self {
-        Self {
-            hasher,
-            arena: Arena::default(),
-            table: HashTable::new(),
-            run_wide: Vec::new(),
-            overflowed: false,
+        Self { hasher, names: Interner::default(), run_wide: Vec::new(), overflowed: false }
+    }
+
+    /// The hash that [`intern_all`](Self::intern_all) wants with a name.
+    #[inline]
+    pub(super) fn hash(&self, name: &[u8]) -> u64 {
+        self.hasher.hash_one(name)
+    }
+
+    /// Turns hashes and names into the worker's numbers, in order.
+    #[inline]
+    pub(super) fn intern_all<'a>(
+        &mut self,
+        hashes: &[u64],
+        names: impl Iterator<Item = &'a [u8]>,
+        mut each: impl FnMut(usize, u32),
+    ) {
+        let mut starts = [0; BATCH];
+        for (start, &hash) in starts.iter_mut().zip(hashes) {
+            *start = self.names.glance(hash);
+        }
+        let touched =
+            starts[..hashes.len()].iter().fold(0, |all, &start| all | self.names.touch(start));
+        std::hint::black_box(touched);
+        for (index, (&hash, name)) in hashes.iter().zip(names).enumerate() {
+            let number = self.names.intern(name, hash).unwrap_or_else(|| {
+                self.overflowed = true;
+                0
+            });
+            self.names.grow(|name| self.hasher.hash_one(name));
+            each(index, number);
         }
     }
 
-    /// The worker's number of a name.
-    #[inline]
+    /// The worker's number of one name.
     pub(super) fn intern(&mut self, name: &[u8]) -> u32 {
-        let hash = self.hasher.hash_one(name);
-        let arena = &mut self.arena;
-        let entry = self.table.entry(
-            hash,
-            |slot| slot.hash == hash && arena.get(slot.number as usize) == name,
-            |slot| slot.hash,
-        );
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(entry) => entry.get().number,
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                let Ok(number) = u32::try_from(arena.push(name)) else {
-                    self.overflowed = true;
-                    return 0;
-                };
-                entry.insert(Slot { hash, number });
-                number
-            }
-        }
+        let mut number = 0;
+        self.intern_all(&[self.hash(name)], std::iter::once(name), |_, found| number = found);
+        number
     }
 
     /// Run-wide numbers by the worker's numbers.
@@ -102,8 +215,8 @@ impl LocalNames {
     /// The names not yet absorbed, by shard of their text's hash.
     fn new_by_shard(&self) -> Vec<Vec<NewName>> {
         let mut shards: Vec<Vec<NewName>> = (0..SHARDS).map(|_| Vec::new()).collect();
-        for number in self.run_wide.len()..self.arena.len() {
-            let bytes = self.arena.get(number);
+        for number in self.run_wide.len()..self.names.len() {
+            let bytes = self.names.get(number);
             let rewritten = match crate::text::from_bytes(bytes) {
                 std::borrow::Cow::Borrowed(_) => None,
                 std::borrow::Cow::Owned(text) => Some(text.into_boxed_str()),
@@ -128,8 +241,8 @@ struct NewName {
 const SHARDS: usize = 64;
 
 fn shard(hash: u64) -> usize {
-    // Not the topmost bits: hashbrown takes its tags from those.
-    (hash >> 40) as usize % SHARDS
+    // Neither the lowest bits, which choose the slot, nor all of the upper ones, which tell strings apart.
+    (hash >> 26) as usize % SHARDS
 }
 
 /// The distinct page names of a run, as text. A name's number is its place in its shard and, in the lowest 6 bits,
@@ -137,33 +250,7 @@ fn shard(hash: u64) -> usize {
 #[derive(Debug)]
 pub struct Names {
     hasher: NameHasher,
-    shards: Vec<Shard>,
-}
-
-#[derive(Debug, Default)]
-struct Shard {
-    arena: Arena,
-    table: HashTable<Slot>,
-}
-
-impl Shard {
-    /// The place of a name, a new one if it was not met before.
-    fn intern(&mut self, name: &[u8], hash: u64) -> u32 {
-        let arena = &mut self.arena;
-        let entry = self.table.entry(
-            hash,
-            |slot| slot.hash == hash && arena.get(slot.number as usize) == name,
-            |slot| slot.hash,
-        );
-        match entry {
-            hashbrown::hash_table::Entry::Occupied(entry) => entry.get().number,
-            hashbrown::hash_table::Entry::Vacant(entry) => {
-                let number = u32::try_from(arena.push(name)).unwrap_or(u32::MAX);
-                entry.insert(Slot { hash, number });
-                number
-            }
-        }
-    }
+    shards: Vec<Interner>,
 }
 
 /// Most names of a shard: their places fill the 26 bits above the shard.
@@ -171,13 +258,13 @@ const MAX_SHARD_NAMES: usize = 1 << 26;
 
 impl Names {
     pub(super) fn new(hasher: NameHasher) -> Self {
-        Self { hasher, shards: (0..SHARDS).map(|_| Shard::default()).collect() }
+        Self { hasher, shards: (0..SHARDS).map(|_| Interner::default()).collect() }
     }
 
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> u64 {
-        self.shards.iter().map(|shard| shard.arena.len() as u64).sum()
+        self.shards.iter().map(|shard| shard.len() as u64).sum()
     }
 
     /// Whether there are none.
@@ -192,14 +279,14 @@ impl Names {
     /// If no name has it.
     #[must_use]
     pub fn get(&self, number: u32) -> &str {
-        let bytes = self.shards[number as usize % SHARDS].arena.get(number as usize / SHARDS);
+        let bytes = self.shards[number as usize % SHARDS].get(number as usize / SHARDS);
         std::str::from_utf8(bytes).expect("only text is interned in `absorb`")
     }
 
     /// All numbers in use, in no meaningful order.
     pub fn numbers(&self) -> impl Iterator<Item = u32> {
         self.shards.iter().enumerate().flat_map(|(shard, names)| {
-            (0..names.arena.len())
+            (0..names.len())
                 .map(move |place| u32::try_from(place * SHARDS + shard).unwrap_or(u32::MAX))
         })
     }
@@ -207,7 +294,7 @@ impl Names {
     /// Above every number.
     #[must_use]
     pub fn number_bound(&self) -> usize {
-        self.shards.iter().map(|shard| shard.arena.len()).max().unwrap_or(0) * SHARDS
+        self.shards.iter().map(|shard| shard.len()).max().unwrap_or(0) * SHARDS
     }
 
     /// The number of a name.
@@ -216,10 +303,8 @@ impl Names {
         let hash = self.hasher.hash_one(name.as_bytes());
         let shard = shard(hash);
         let names = &self.shards[shard];
-        let slot = names.table.find(hash, |slot| {
-            slot.hash == hash && names.arena.get(slot.number as usize) == name.as_bytes()
-        })?;
-        u32::try_from(slot.number as usize * SHARDS + shard).ok()
+        let place = names.find(name.as_bytes(), hash).ok()?;
+        u32::try_from(place as usize * SHARDS + shard).ok()
     }
 
     /// Gives every new name of the workers its run-wide number.
@@ -229,6 +314,7 @@ impl Names {
     pub(super) fn absorb(&mut self, workers: &mut [Worker]) -> Result<()> {
         let new: Vec<Vec<Vec<NewName>>> =
             workers.par_iter().map(|worker| worker.names.new_by_shard()).collect();
+        let hasher = &self.hasher;
         // For each shard, for each worker: (its number, run-wide number).
         let found: Vec<Vec<Vec<(usize, u32)>>> = self
             .shards
@@ -236,13 +322,14 @@ impl Names {
             .enumerate()
             .map(|(shard, names)| {
                 let by_worker = workers.iter().zip(&new).map(|(worker, new)| {
-                    let arena = &worker.names.arena;
+                    let local = &worker.names.names;
                     let number = |name: &NewName| {
                         let bytes = name
                             .rewritten
                             .as_ref()
-                            .map_or(arena.get(name.number), |text| text.as_bytes());
-                        let place = names.intern(bytes, name.hash) as usize;
+                            .map_or(local.get(name.number), |text| text.as_bytes());
+                        let place = names.intern(bytes, name.hash).unwrap_or(EMPTY) as usize;
+                        names.grow(|name| hasher.hash_one(name));
                         (name.number, u32::try_from(place * SHARDS + shard).unwrap_or(u32::MAX))
                     };
                     new[shard].iter().map(number).collect()
@@ -250,7 +337,7 @@ impl Names {
                 by_worker.collect()
             })
             .collect();
-        let too_many = self.shards.iter().any(|shard| shard.arena.len() >= MAX_SHARD_NAMES);
+        let too_many = self.shards.iter().any(|shard| shard.len() >= MAX_SHARD_NAMES);
         if too_many || workers.iter().any(|worker| worker.names.overflowed) {
             return Err(Error::Limit(
                 "too many distinct pages (four thousand million fit one run)".to_owned(),
@@ -258,7 +345,7 @@ impl Names {
         }
         workers.par_iter_mut().enumerate().for_each(|(index, worker)| {
             let names = &mut worker.names;
-            names.run_wide.resize(names.arena.len(), 0);
+            names.run_wide.resize(names.names.len(), 0);
             for &(local, run_wide) in found.iter().flat_map(|by_worker| &by_worker[index]) {
                 names.run_wide[local] = run_wide;
             }

@@ -92,6 +92,10 @@ impl Partition {
                     ));
                 }
                 let place = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
+                if hashes.len() == hashes.capacity() {
+                    // Not twice as many: all partitions grow at the same time.
+                    hashes.reserve_exact(hashes.len() / 4 + 4);
+                }
                 hashes.push(visitor.0);
                 entry.insert(place);
                 place

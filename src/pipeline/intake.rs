@@ -1,18 +1,18 @@
 //! What is to be read next, and what has been: the only state that workers share while they scan.
 //!
 //! Owns: the order of inputs and blocks, windows, format detection, the inputs' tallies and the file of malformed
-//! lines. May import: `source`, `parse` (detection), `tally`. Must not know: what is counted.
+//! lines. May import: `source`, `parse` (detection), `tally`, `new_file`. Must not know: what is counted.
 
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::ops::Range;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::{InputReport, Options, Progress};
 use crate::error::{Error, Result};
+use crate::new_file::NewFile;
 use crate::parse::LogFormat;
 use crate::source::{BLOCK_BYTES, FileSource, Opened, Stream, StreamBlock};
 use crate::tally::Tally;
@@ -23,6 +23,8 @@ pub(super) struct Task {
     input: usize,
     /// Number of the block in the input.
     block: usize,
+    /// Bytes of the input that are done with when this is.
+    pub(super) bytes: u64,
     pub(super) format: Option<LogFormat>,
     pub(super) lines: Lines,
 }
@@ -57,6 +59,9 @@ struct Queue {
 struct Current {
     input: usize,
     next_block: usize,
+    /// Bytes of a stream that were handed out or skipped, and how many were skipped at its end.
+    stream_bytes: u64,
+    skipped_bytes: u64,
     format: Option<LogFormat>,
     kind: CurrentKind,
 }
@@ -88,7 +93,7 @@ struct InputState {
 /// The file of malformed lines. Blocks end in any order; their lines are written in the blocks' order.
 struct InvalidLines {
     path: PathBuf,
-    file: io::BufWriter<File>,
+    file: io::BufWriter<NewFile>,
     /// A terminal gets escaped text.
     escape: bool,
     waiting: BTreeMap<(usize, usize), Vec<u8>>,
@@ -106,7 +111,7 @@ impl<'o> Intake<'o> {
         window_bytes: u64,
         progress: &'o Progress,
     ) -> Result<Self> {
-        let invalid = options.invalid_lines.as_ref().map(InvalidLines::create).transpose()?;
+        let invalid = options.invalid_lines.as_deref().map(InvalidLines::create).transpose()?;
         Ok(Self {
             options,
             window_bytes,
@@ -152,8 +157,8 @@ impl<'o> Intake<'o> {
                 continue;
             };
             match current.next_lines(self.options.format.is_some()) {
-                Ok(Some((bytes, task))) => {
-                    queue.window_left = queue.window_left.saturating_sub(bytes);
+                Ok(Some(task)) => {
+                    queue.window_left = queue.window_left.saturating_sub(task.bytes);
                     let mut ledger = lock(&self.ledger);
                     if let Some(invalid) = &mut ledger.invalid {
                         invalid.open.insert((task.input, task.block));
@@ -161,6 +166,7 @@ impl<'o> Intake<'o> {
                     return Ok(Some(task));
                 }
                 Ok(None) => {
+                    self.skipped(current.input, current.skipped_bytes);
                     queue.current = None;
                     self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
                 }
@@ -187,13 +193,19 @@ impl<'o> Intake<'o> {
                 CurrentKind::File(file)
             }
         };
-        Ok(Current { input, next_block: 0, format, kind })
+        Ok(Current { input, next_block: 0, stream_bytes: 0, skipped_bytes: 0, format, kind })
     }
 
     /// Notes that an input could not be read, or not to its end.
     fn fail(&self, input: usize, error: &io::Error) {
         let reason = format!("{:?}: {error}", self.options.inputs[input].display());
         lock(&self.ledger).unreadable.entry(input).or_insert(reason);
+    }
+
+    /// Notes bytes at the end of an input that no task holds: the rest of a line that is too long.
+    fn skipped(&self, input: usize, bytes: u64) {
+        self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+        lock(&self.ledger).inputs.entry(input).or_default().bytes += bytes;
     }
 
     /// Takes what a task's lines were.
@@ -250,8 +262,8 @@ impl<'o> Intake<'o> {
 }
 
 impl Current {
-    /// The next lines and how many bytes of the window they take.
-    fn next_lines(&mut self, format_is_given: bool) -> io::Result<Option<(u64, Task)>> {
+    /// The next lines.
+    fn next_lines(&mut self, format_is_given: bool) -> io::Result<Option<Task>> {
         let block = self.next_block;
         let (bytes, lines) = match &mut self.kind {
             CurrentKind::File(file) => {
@@ -263,15 +275,21 @@ impl Current {
                 (end - start, Lines::File(Arc::clone(file), start..end))
             }
             CurrentKind::Stream(stream) => {
-                let Some(block) = stream.next_block()? else { return Ok(None) };
+                let next = stream.next_block()?;
+                let bytes = stream.position() - self.stream_bytes;
+                self.stream_bytes += bytes;
+                let Some(block) = next else {
+                    self.skipped_bytes = bytes;
+                    return Ok(None);
+                };
                 if self.format.is_none() && !format_is_given {
                     self.format = LogFormat::detect(&block.bytes);
                 }
-                (block.bytes.len() as u64, Lines::Block(block))
+                (bytes, Lines::Block(block))
             }
         };
         self.next_block += 1;
-        Ok(Some((bytes, Task { input: self.input, block, format: self.format, lines })))
+        Ok(Some(Task { input: self.input, block, bytes, format: self.format, lines }))
     }
 }
 
@@ -288,11 +306,10 @@ fn detect(file: Arc<FileSource>) -> io::Result<Option<LogFormat>> {
 }
 
 impl InvalidLines {
-    fn create(path: &PathBuf) -> Result<Self> {
-        let file =
-            File::create(path).map_err(|error| Error::Write { path: path.clone(), error })?;
+    fn create(path: &Path) -> Result<Self> {
+        let file = NewFile::create(path)?;
         Ok(Self {
-            path: path.clone(),
+            path: path.to_owned(),
             escape: file.is_terminal(),
             file: io::BufWriter::with_capacity(256 * 1024, file),
             waiting: BTreeMap::new(),
@@ -325,7 +342,10 @@ impl InvalidLines {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<()> {
-        self.file.flush().map_err(|error| Error::Write { path: self.path.clone(), error })
+    fn finish(self) -> Result<()> {
+        let Self { path, file, .. } = self;
+        let file =
+            file.into_inner().map_err(|error| Error::Write { path, error: error.into_error() })?;
+        file.finish()
     }
 }

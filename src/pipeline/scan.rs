@@ -1,9 +1,9 @@
 //! One worker's way through one block: parse, select, count.
 //!
-//! Owns: [`Scanner`]. May import: `parse`, `select`, `count`, `tally`. Must not know: which files there are.
+//! Owns: [`Scanner`]. May import: `source`, `parse`, `select`, `count`, `tally`. Must not know: which files there are.
 
 use crate::calendar::{CivilTime, Day};
-use crate::count::Worker;
+use crate::count::{Mark, Worker};
 use crate::error::Result;
 use crate::parse::{LineSink, LogFormat, Parser, Reason};
 use crate::record::Record;
@@ -57,20 +57,25 @@ impl<'r> Scanner<'r> {
             base_offset: 0,
             last_offset_minutes: None,
         };
-        let mut bytes_read = 0;
+        let mut bytes = task.bytes;
         let mut read_error = None;
-        let mut each = |offset: u64, lines: &[u8]| {
-            bytes_read += lines.len() as u64;
-            sink.base_offset = offset;
-            let lines = strip_byte_order_mark(offset, lines);
-            sink.base_offset += if offset == 0 { bytes_read - lines.len() as u64 } else { 0 };
-            sink.tally.lines += parser.lines(lines, &mut sink);
-        };
         match &task.lines {
             Lines::File(file, range) => {
-                read_error = file.lines(range.clone(), &mut self.buffer, &mut each).err();
+                let mark = sink.worker.mark();
+                let buffer = &mut self.buffer;
+                let mut each = |offset, lines: &[u8]| sink.count(parser, offset, lines);
+                if file.lines(range.clone(), buffer, &mut each).is_err() {
+                    sink.forget(&mark);
+                    let mut end = range.start;
+                    let mut each = |offset, lines: &[u8]| {
+                        end = offset + lines.len() as u64;
+                        sink.count(parser, offset, lines);
+                    };
+                    read_error = Some(file.what_is_left(range.clone(), buffer, &mut each));
+                    bytes = end.min(range.end) - range.start;
+                }
             }
-            Lines::Block(block) => each(block.offset, &block.bytes),
+            Lines::Block(block) => sink.count(parser, block.offset, &block.bytes),
         }
         let Sink { mut tally, invalid, .. } = sink;
         let days = self.selector.repeated_hour_days();
@@ -78,7 +83,7 @@ impl<'r> Scanner<'r> {
             tally.repeated_hour_days.extend(&days);
             self.repeated_hour_days = days;
         }
-        intake.done(task, bytes_read, tally, invalid.unwrap_or_default(), read_error)
+        intake.done(task, bytes, tally, invalid.unwrap_or_default(), read_error)
     }
 }
 
@@ -101,6 +106,24 @@ struct Sink<'s, 'r> {
 }
 
 impl Sink<'_, '_> {
+    /// Counts the lines that stand at `offset` of the input.
+    fn count(&mut self, parser: &mut Parser, offset: u64, lines: &[u8]) {
+        let end = offset + lines.len() as u64;
+        let lines = strip_byte_order_mark(offset, lines);
+        self.base_offset = end - lines.len() as u64;
+        self.tally.lines += parser.lines(lines, self);
+    }
+
+    /// Forgets all that was counted since `mark`, which is all of this task.
+    fn forget(&mut self, mark: &Mark) {
+        self.worker.undo(mark);
+        self.tally = Tally::default();
+        self.last_offset_minutes = None;
+        if let Some(invalid) = &mut self.invalid {
+            invalid.clear();
+        }
+    }
+
     fn note_offset(&mut self, offset_minutes: i16) {
         if self.last_offset_minutes != Some(offset_minutes) {
             self.last_offset_minutes = Some(offset_minutes);

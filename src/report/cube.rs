@@ -84,7 +84,7 @@ impl Sections {
 }
 
 /// Days are walked together until they have this many facts, so that thin days keep all threads busy.
-const BATCH_FACTS: usize = 1024 * 1024;
+const BATCH_FACTS: usize = 256 * 1024;
 
 impl<'f> Cube<'f> {
     /// The cube of `facts` with the sections that `groups` make.
@@ -100,9 +100,22 @@ impl<'f> Cube<'f> {
     pub fn walk<S: CellSink>(
         &self,
         new_sink: impl Fn() -> S + Sync,
+        absorb: impl FnMut(DayKey, Vec<S>) -> Result<()>,
+    ) -> Result<()> {
+        self.walk_days(self.facts.days(), new_sink, absorb)
+    }
+
+    /// Walks some days, by ascending key, as [`Cube::walk`] does all.
+    ///
+    /// # Errors
+    /// The first error of `absorb`.
+    pub fn walk_days<S: CellSink>(
+        &self,
+        keys: impl Iterator<Item = DayKey>,
+        new_sink: impl Fn() -> S + Sync,
         mut absorb: impl FnMut(DayKey, Vec<S>) -> Result<()>,
     ) -> Result<()> {
-        let mut keys = self.facts.days().peekable();
+        let mut keys = keys.peekable();
         while keys.peek().is_some() {
             let (mut batch, mut facts) = (Vec::new(), 0);
             while let Some(key) = keys
@@ -111,9 +124,11 @@ impl<'f> Cube<'f> {
                 facts += self.facts.day_len(key);
                 batch.push(key);
             }
-            let walked: Vec<Vec<S>> = batch
-                .par_iter()
-                .map(|&key| walk_day(&self.facts.day(key), &self.sections.of_page, &new_sink))
+            let walked: Vec<Vec<S>> = self
+                .facts
+                .load(&batch)
+                .into_par_iter()
+                .map(|pieces| walk_day(&pieces, &self.sections.of_page, &new_sink))
                 .collect();
             for (key, sinks) in batch.into_iter().zip(walked) {
                 absorb(key, sinks)?;

@@ -103,10 +103,8 @@ pub fn write(cube: &Cube<'_>, format: CellFormat, output: &mut dyn Write) -> Res
     for site in sites {
         for granularity in Granularity::ALL {
             let new_sink = || RankedSink { granularity, ranks: &ranks, cells: Vec::new() };
-            cube.walk(new_sink, |key, sinks| {
-                if key.site != site {
-                    return Ok(());
-                }
+            let days = cube.facts.days().filter(|key| key.site == site);
+            cube.walk_days(days, new_sink, |key, sinks| {
                 let mut cells: Vec<RankedCell> =
                     sinks.into_iter().flat_map(|sink| sink.cells).collect();
                 cells.par_sort_unstable_by_key(|cell| cell.order);

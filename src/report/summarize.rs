@@ -6,7 +6,6 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::cube::Cube;
@@ -226,20 +225,20 @@ fn range_visitors(
     let wanted: std::collections::BTreeSet<(u32, u32)> =
         pages.iter().map(|&(_, site, page)| (site, page)).collect();
     let is_wanted_page: RoaringBitmap = pages.iter().map(|&(_, _, page)| page).collect();
-    let days: Vec<DayKey> = cube.facts.days().collect();
-    days.par_iter()
-        .fold(BTreeMap::new, |mut found: BTreeMap<(u32, u32), RoaringBitmap>, &key| {
-            for (page, facts) in cube.facts.day(key).iter().flat_map(|piece| piece.pages()) {
+    cube.facts.fold_pieces(
+        BTreeMap::new,
+        |found: &mut BTreeMap<(u32, u32), RoaringBitmap>, key, piece| {
+            for (page, facts) in piece.pages() {
                 if is_wanted_page.contains(page) && wanted.contains(&(key.site, page)) {
                     *found.entry((key.site, page)).or_default() |= visitors(facts);
                 }
             }
-            found
-        })
-        .reduce(BTreeMap::new, |mut one, other| {
+        },
+        |mut one, other| {
             for (page, visitors) in other {
                 *one.entry(page).or_default() |= visitors;
             }
             one
-        })
+        },
+    )
 }

@@ -26,14 +26,7 @@ fn path(page: &[u8]) -> &[u8] {
     &page[..memchr(b'?', page).unwrap_or(page.len())]
 }
 
-/// Extensions of files that no one reads as a page, in lower case.
-const STATIC_EXTENSIONS: [&[u8]; 30] = [
-    b"css", b"js", b"mjs", b"map", b"gif", b"jpg", b"jpeg", b"png", b"webp", b"avif", b"svg",
-    b"ico", b"bmp", b"tif", b"tiff", b"woff", b"woff2", b"ttf", b"otf", b"eot", b"mp3", b"mp4",
-    b"m4a", b"ogg", b"wav", b"webm", b"mov", b"avi", b"flv", b"swf",
-];
-
-/// Whether the page's path ends in a static extension, in any case.
+/// Whether the page's path ends in the extension of a file that no one reads as a page, in any case.
 #[must_use]
 #[inline]
 pub fn is_static(page: &[u8]) -> bool {
@@ -42,8 +35,43 @@ pub fn is_static(page: &[u8]) -> bool {
     let tail = &path[path.len().saturating_sub(6)..];
     let Some(dot) = tail.iter().rposition(|&byte| byte == b'.') else { return false };
     let extension = &tail[dot + 1..];
-    extension.len() >= 2
-        && STATIC_EXTENSIONS.iter().any(|known| known.eq_ignore_ascii_case(extension))
+    let mut lower = [0; 5];
+    for (lower, byte) in lower.iter_mut().zip(extension) {
+        *lower = byte.to_ascii_lowercase();
+    }
+    matches!(
+        &lower[..extension.len()],
+        b"css"
+            | b"js"
+            | b"mjs"
+            | b"map"
+            | b"gif"
+            | b"jpg"
+            | b"jpeg"
+            | b"png"
+            | b"webp"
+            | b"avif"
+            | b"svg"
+            | b"ico"
+            | b"bmp"
+            | b"tif"
+            | b"tiff"
+            | b"woff"
+            | b"woff2"
+            | b"ttf"
+            | b"otf"
+            | b"eot"
+            | b"mp3"
+            | b"mp4"
+            | b"m4a"
+            | b"ogg"
+            | b"wav"
+            | b"webm"
+            | b"mov"
+            | b"avi"
+            | b"flv"
+            | b"swf"
+    )
 }
 
 /// The section of a page by its first path segment: `/list/` of `/list/3.html`, `/` where there is one slash only.

@@ -10,9 +10,10 @@ use std::os::unix::fs::FileExt;
 
 use memchr::{memchr, memrchr};
 
-use super::MAX_LINE_BYTES;
+use super::{MAX_LINE_BYTES, truncated};
 
-/// The lines of `bytes` that start in `range`, with their offset; empty where none does.
+/// The lines of `bytes` that start in `range`, with their offset; empty where none does. A last line that is too long
+/// is cut somewhere behind that length.
 pub(super) fn starting_in(bytes: &[u8], range: Range<u64>) -> (u64, &[u8]) {
     let clamp = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
     let (start, end) = (clamp(range.start), clamp(range.end));
@@ -24,7 +25,8 @@ pub(super) fn starting_in(bytes: &[u8], range: Range<u64>) -> (u64, &[u8]) {
         Some(before) => memchr(b'\n', &bytes[before..end - 1]).map(|at| start + at),
     };
     let Some(first) = first else { return (range.start, &[]) };
-    let last = memchr(b'\n', &bytes[end - 1..]).map_or(bytes.len(), |at| end + at);
+    let longest = end.saturating_add(MAX_LINE_BYTES + 1).min(bytes.len());
+    let last = memchr(b'\n', &bytes[end - 1..longest]).map_or(longest, |at| end + at);
     (first as u64, &bytes[first..last])
 }
 
@@ -44,23 +46,21 @@ pub struct ReadBuffer {
 }
 
 impl ReadBuffer {
-    /// Makes room for `carry` bytes before the read, keeping the `kept` bytes that stand there.
-    fn reserve(&mut self, carry: usize, kept: usize) {
+    /// Makes room for `carry` bytes before the read. What stands there may go.
+    fn reserve(&mut self, carry: usize) {
         if !self.storage.is_empty() && self.base >= carry {
             return;
         }
         let room = carry.max(64 * 1024).next_power_of_two();
-        let mut storage = vec![0_u8; room + PAGE_BYTES + READ_BYTES];
-        let misalignment = (storage.as_ptr() as usize + room) % PAGE_BYTES;
-        let base = room + (PAGE_BYTES - misalignment) % PAGE_BYTES;
-        storage[base - kept..base].copy_from_slice(&self.storage[self.base - kept..self.base]);
-        self.storage = storage;
-        self.base = base;
+        self.storage = vec![0_u8; room + PAGE_BYTES + READ_BYTES.max(room)];
+        let misalignment = (self.storage.as_ptr() as usize + room) % PAGE_BYTES;
+        self.base = room + (PAGE_BYTES - misalignment) % PAGE_BYTES;
     }
 }
 
 /// Reads the lines of `file` that start in `range`; see [`FileSource::lines`](super::FileSource::lines).
-/// `length` is where the file ended when it was opened.
+/// `length` is where the file ended when it was opened. If it ends before that now, the lines that end there still
+/// go to `each`, and the rest is an error.
 pub(super) fn read(
     file: &File,
     length: u64,
@@ -68,7 +68,7 @@ pub(super) fn read(
     buffer: &mut ReadBuffer,
     each: &mut dyn FnMut(u64, &[u8]),
 ) -> io::Result<()> {
-    buffer.reserve(1, 0);
+    buffer.reserve(1);
     let end = range.end.min(length);
     let mut offset = range.start;
     // Bytes of an unfinished line, standing before `base`.
@@ -77,28 +77,27 @@ pub(super) fn read(
     let mut skipping = false;
     if offset > 0 {
         let mut before = [0];
-        file.read_exact_at(&mut before, offset - 1)?;
+        if read_available(file, &mut before, offset - 1)? == 0 {
+            return Err(truncated());
+        }
         skipping = before[0] != b'\n';
     }
     while offset < length && (carry > 0 || skipping || offset < end) {
-        let wanted = usize::try_from(length - offset).unwrap_or(usize::MAX).min(READ_BYTES);
+        // A long line takes longer and longer reads: else moving it for each would take quadratic time.
+        let most = READ_BYTES.max(carry / 2);
+        let wanted = usize::try_from(length - offset).unwrap_or(usize::MAX).min(most);
         let base = buffer.base;
-        file.read_exact_at(&mut buffer.storage[base..base + wanted], offset).map_err(|error| {
-            match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    io::Error::other("it was truncated while being read")
-                }
-                _ => error,
-            }
-        })?;
+        let read = read_available(file, &mut buffer.storage[base..base + wanted], offset)?;
+        let is_truncated = read < wanted;
         let piece_offset = offset - carry as u64;
-        let piece = &buffer.storage[base - carry..base + wanted];
-        offset += wanted as u64;
+        let piece = &buffer.storage[base - carry..base + read];
+        offset += read as u64;
         let mut first = 0;
         if skipping {
             match memchr(b'\n', piece) {
                 Some(at) => first = at + 1,
                 None if offset >= end => return Ok(()),
+                None if is_truncated => return Err(truncated()),
                 None => continue,
             }
             skipping = false;
@@ -111,7 +110,8 @@ pub(super) fn read(
             let from = usize::try_from(end - 1 - piece_offset).unwrap_or(0).max(first);
             memchr(b'\n', &piece[from..]).map(|at| from + at + 1)
         } else {
-            memrchr(b'\n', &piece[first..]).map(|at| first + at + 1)
+            let from = first.max(carry);
+            memrchr(b'\n', &piece[from..]).map(|at| from + at + 1)
         };
         let whole = last.unwrap_or(first);
         if whole > first {
@@ -120,6 +120,9 @@ pub(super) fn read(
         if last.is_some() && offset >= end {
             return Ok(());
         }
+        if is_truncated {
+            return Err(truncated());
+        }
         let unfinished = piece.len() - whole;
         if unfinished > MAX_LINE_BYTES {
             each(piece_offset + whole as u64, &piece[whole..]);
@@ -127,7 +130,7 @@ pub(super) fn read(
             skipping = true;
             continue;
         }
-        let piece_end = base + wanted;
+        let piece_end = base + read;
         buffer.reserve_behind(unfinished, piece_end);
         carry = unfinished;
     }
@@ -137,15 +140,30 @@ pub(super) fn read(
     Ok(())
 }
 
+/// Reads until `buffer` is full or the file ends; returns how much that is.
+fn read_available(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 impl ReadBuffer {
     /// Moves the `unfinished` bytes that end at `piece_end` to just before the place of the next read.
     fn reserve_behind(&mut self, unfinished: usize, piece_end: usize) {
         if unfinished <= self.base {
             self.storage.copy_within(piece_end - unfinished..piece_end, self.base - unfinished);
         } else {
-            let line = self.storage[piece_end - unfinished..piece_end].to_vec();
-            self.reserve(unfinished * 2, 0);
-            self.storage[self.base - unfinished..self.base].copy_from_slice(&line);
+            let old = std::mem::take(&mut self.storage);
+            self.reserve(unfinished * 2);
+            let line = &old[piece_end - unfinished..piece_end];
+            self.storage[self.base - unfinished..self.base].copy_from_slice(line);
         }
     }
 }

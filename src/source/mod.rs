@@ -2,7 +2,16 @@
 //!
 //! Owns: opening an input, and reading the lines that start in a range of it. May import: std, memmap2, memchr.
 //! Must not know: what a line means, threads, the command line.
+//!
+//! Files can change while they are read. What is promised, mapped or not:
+//! - What is appended after a file was opened is not read.
+//! - A file that is deleted or replaced (renamed over) is read to its end all the same.
+//! - Of a file that is truncated every line counts whose line end was still there when its block was read for the
+//!   last time; what lies behind is no line at all, neither malformed nor empty, and the file is reported. So a
+//!   block that is cut while it is looked at is read again, as are all that follow, and the rest is kept as it was.
+//! - Bytes that are overwritten in place are seen as they were or as they are.
 
+mod guard;
 mod lines;
 mod mapped;
 mod stream;
@@ -10,9 +19,10 @@ mod stream;
 use std::fs::{File, Metadata};
 use std::io::{self, Read};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub use lines::ReadBuffer;
 use mapped::Mapped;
@@ -57,14 +67,13 @@ pub enum Opened {
 /// A regular file; what is appended after it was opened is not read.
 #[derive(Debug)]
 pub struct FileSource {
+    /// Length when it was opened.
     bytes: u64,
-    access: Access,
-}
-
-#[derive(Debug)]
-enum Access {
-    Mapped(Mapped),
-    Read(File),
+    file: File,
+    /// Its bytes in memory; without them they are read.
+    map: Option<Mapped>,
+    /// It was seen to be shorter than `bytes`; it can have grown again since.
+    is_truncated: AtomicBool,
 }
 
 impl Input {
@@ -77,7 +86,12 @@ impl Input {
             Self::Stdin => return Ok(Opened::Stream(Stream::new(Box::new(io::stdin())))),
             Self::Path(path) => path,
         };
-        let file = File::open(path)?;
+        let file = File::open(path).map_err(|error| match std::fs::metadata(path) {
+            Ok(metadata) if metadata.file_type().is_socket() => {
+                io::Error::other("it is a socket; a log is a file, a pipe or standard input")
+            }
+            _ => error,
+        })?;
         let metadata = file.metadata()?;
         if metadata.is_dir() {
             return Err(io::Error::other("it is a directory; name the files in it"));
@@ -86,8 +100,7 @@ impl Input {
         if !metadata.is_file() || metadata.len() == 0 {
             return Ok(Opened::Stream(Stream::new(Box::new(file))));
         }
-        let access = if map { Access::Mapped(Mapped::new(&file)?) } else { Access::Read(file) };
-        Ok(Opened::File(FileSource { bytes: metadata.len(), access }))
+        Ok(Opened::File(FileSource::new(file, metadata.len(), map)))
     }
 
     /// Bytes to be read, where that is known before: the length of a regular file.
@@ -112,6 +125,11 @@ impl Input {
 }
 
 impl FileSource {
+    fn new(file: File, bytes: u64, map: bool) -> Self {
+        let map = if map { Mapped::new(&file, bytes) } else { None };
+        Self { bytes, file, map, is_truncated: AtomicBool::new(false) }
+    }
+
     /// Length when it was opened.
     #[must_use]
     pub fn bytes(&self) -> u64 {
@@ -120,33 +138,65 @@ impl FileSource {
 
     /// Calls `each` with the offset and the bytes of pieces of whole lines, in order: all lines that start in
     /// `range`, the last one whole although it may end behind the range. Only the file's last line may lack its
-    /// line end.
+    /// line end. Of a line that is longer than [`MAX_LINE_BYTES`] only the beginning is given, but more than that.
     ///
     /// # Errors
-    /// What the system says; that the file was truncated.
+    /// What the system says; that the file was truncated. Then what `each` was given of this range may be torn or
+    /// zeros: forget it, and read [`what_is_left`](Self::what_is_left).
     pub fn lines(
         &self,
         range: Range<u64>,
         buffer: &mut ReadBuffer,
         each: &mut dyn FnMut(u64, &[u8]),
     ) -> io::Result<()> {
-        match &self.access {
-            Access::Mapped(map) => {
-                let (offset, lines) = lines::starting_in(map.bytes(), range);
-                each(offset, lines);
-                map.check()
-            }
-            Access::Read(file) => lines::read(file, self.bytes, range, buffer, each),
-        }
+        let Some(map) = &self.map else {
+            return lines::read(&self.file, self.bytes, range, buffer, each);
+        };
+        self.check(map)?;
+        let (offset, lines) = lines::starting_in(map.bytes(), range);
+        each(offset, lines);
+        self.check(map)
     }
-}
 
-impl FileSource {
+    /// As [`lines`](Self::lines), for a range that gave an error: calls `each` with the lines that are left, each
+    /// with its line end.
+    ///
+    /// # Errors
+    /// Why lines are missing: always one.
+    pub fn what_is_left(
+        &self,
+        range: Range<u64>,
+        buffer: &mut ReadBuffer,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> io::Error {
+        let read = lines::read(&self.file, self.bytes, range, buffer, each);
+        read.err().unwrap_or_else(truncated)
+    }
+
+    /// Whether all bytes of the mapped file were there whenever this was asked.
+    fn check(&self, map: &Mapped) -> io::Result<()> {
+        if self.file.metadata()?.len() < self.bytes {
+            self.is_truncated.store(true, Ordering::Relaxed);
+        }
+        if self.is_truncated.load(Ordering::Relaxed) {
+            return Err(truncated());
+        }
+        let Some(fault) = map.fault() else { return Ok(()) };
+        // It has all its bytes, and one could not be had: a device's error, or it has grown again.
+        self.file.read_exact_at(&mut [0], fault)?;
+        Err(truncated())
+    }
+
     /// The file's bytes as a stream from its beginning.
     #[must_use]
     pub fn reader(file: Arc<Self>) -> impl Read + Send {
         FileReader { file, offset: 0 }
     }
+}
+
+/// What is said of a file that lost bytes.
+fn truncated() -> io::Error {
+    io::Error::other("it was truncated while being read")
 }
 
 /// Reads a file from its beginning, beside whoever reads its blocks.
@@ -159,14 +209,7 @@ impl Read for FileReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let left = usize::try_from(self.file.bytes - self.offset).unwrap_or(usize::MAX);
         let wanted = left.min(buffer.len());
-        let read = match &self.file.access {
-            Access::Mapped(map) => {
-                let start = usize::try_from(self.offset).unwrap_or(usize::MAX);
-                buffer[..wanted].copy_from_slice(&map.bytes()[start..start + wanted]);
-                wanted
-            }
-            Access::Read(file) => file.read_at(&mut buffer[..wanted], self.offset)?,
-        };
+        let read = self.file.file.read_at(&mut buffer[..wanted], self.offset)?;
         self.offset += read as u64;
         Ok(read)
     }

@@ -45,6 +45,12 @@ impl Stream {
         Self { reader, carry: Vec::new(), offset: 0, skipping: false }
     }
 
+    /// How far all lines have been handed out, or skipped behind the beginning of one that is too long.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.offset
+    }
+
     /// The next whole lines, `None` at the end.
     ///
     /// # Errors

@@ -1,0 +1,80 @@
+//! Integers in as few bytes as they need: 7 bits a byte, the lowest first, the top bit set on all but the last.
+//!
+//! Owns: the one variable-length integer that our saved formats use. May import: std. Must not know: what is saved.
+
+/// Appends `value`, 1 to 10 bytes.
+#[inline]
+pub(crate) fn put(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value.to_le_bytes()[0]);
+}
+
+/// Takes an integer off the front of `bytes`; `None` if they end too early or hold more than 64 bits.
+#[inline]
+pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
+    let (&first, rest) = bytes.split_first()?;
+    *bytes = rest;
+    if first < 0x80 { Some(u64::from(first)) } else { take_rest(bytes, u64::from(first & 0x7f)) }
+}
+
+fn take_rest(bytes: &mut &[u8], mut value: u64) -> Option<u64> {
+    for shift in (7..70).step_by(7) {
+        let (&byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        let bits = u64::from(byte & 0x7f);
+        if shift == 63 && bits > 1 {
+            return None;
+        }
+        value |= bits << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Takes an integer that fits a `usize` off the front of `bytes`.
+pub(crate) fn take_usize(bytes: &mut &[u8]) -> Option<usize> {
+    usize::try_from(take(bytes)?).ok()
+}
+
+/// Takes `length` bytes off the front of `bytes`; `None` if there are fewer.
+pub(crate) fn take_bytes<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a [u8]> {
+    let (taken, rest) = bytes.split_at_checked(length)?;
+    *bytes = rest;
+    Some(taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{put, take, take_bytes};
+
+    #[test]
+    fn integers_come_back() {
+        let values =
+            (0..64).flat_map(|shift| [(1_u64 << shift) - 1, 1 << shift, u64::MAX >> shift]);
+        for value in values {
+            let mut bytes = Vec::new();
+            put(&mut bytes, value);
+            assert_eq!(bytes.len(), (64 - value.leading_zeros()).div_ceil(7).max(1) as usize);
+            for end in 0..bytes.len() {
+                assert_eq!(take(&mut &bytes[..end]), None);
+            }
+            bytes.push(7);
+            let mut rest = &bytes[..];
+            assert_eq!((take(&mut rest), rest), (Some(value), &[7][..]));
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_is_refused() {
+        assert_eq!(take(&mut &[0xff; 11][..]), None);
+        let mut ten = [0xff; 10];
+        ten[9] = 2;
+        assert_eq!(take(&mut &ten[..]), None);
+        assert_eq!(take_bytes(&mut &[1, 2][..], 3), None);
+    }
+}
