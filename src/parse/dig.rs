@@ -95,7 +95,7 @@ fn unix_seconds(text: &[u8]) -> Option<i64> {
 /// Replaces `output` by the decoded `text`: `+` is a blank, `%XX` a byte.
 ///
 /// Byte by byte, since in beacons an escape comes every few bytes: twice as fast as looking for the next one.
-fn decode(text: &[u8], output: &mut Vec<u8>) -> Result<(), Reason> {
+pub(super) fn decode(text: &[u8], output: &mut Vec<u8>) -> Result<(), Reason> {
     output.clear();
     output.resize(text.len(), 0);
     let (mut read, mut written) = (0, 0);

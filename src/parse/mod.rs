@@ -11,6 +11,9 @@
 mod combined;
 mod dig;
 mod fast;
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod time;
 

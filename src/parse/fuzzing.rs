@@ -1,0 +1,32 @@
+//! What the fuzz targets (`testdata/fuzz`) compare with: private parts of the parsers, there with `--cfg fuzzing` only.
+
+use super::time::Clock;
+use super::{Line, LogFormat, Reason, combined, dig};
+use crate::record::Record;
+
+/// Tells `then` what the careful parser makes of one line: a hit, `None` for another line than a beacon, or why it is
+/// malformed.
+pub fn parse_carefully(
+    format: LogFormat,
+    line: &[u8],
+    then: impl FnOnce(Result<Option<&Record<'_>>, Reason>),
+) {
+    let mut decoded = dig::Decoded::default();
+    let record = combined::parse(line, format != LogFormat::Common, &mut Clock::default());
+    let line = match format {
+        LogFormat::Dig => record.and_then(|record| dig::read(record, &mut decoded)),
+        LogFormat::Combined | LogFormat::Common => record.map(Line::Hit),
+    };
+    match line {
+        Ok(Line::Hit(record)) => then(Ok(Some(&record))),
+        Ok(Line::Other) => then(Ok(None)),
+        Err(reason) => then(Err(reason)),
+    }
+}
+
+/// A beacon's argument decoded, `None` where an escape is bad.
+#[must_use]
+pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
+    let mut decoded = b"what stood there before".to_vec();
+    dig::decode(text, &mut decoded).ok().map(|()| decoded)
+}

@@ -1,0 +1,106 @@
+//! The whole path, from files to cells and report: every number is the tests' oracle's, whatever the bytes, threads,
+//! windows and options.
+
+#![no_main]
+
+#[path = "../../tests/contract/mod.rs"]
+mod contract;
+#[path = "../../tests/oracle/mod.rs"]
+mod oracle;
+
+use std::sync::LazyLock;
+
+use hitmap::parse::LogFormat;
+use hitmap::pipeline::{self, Analysis, Options, Progress};
+use hitmap::report::summary::InputSummary;
+use hitmap::report::{CellFormat, Cube, json, rows, summarize};
+use hitmap::select::{Count, Rules};
+use hitmap::source::Input;
+use hitmap::tally::Tally;
+use libfuzzer_sys::fuzz_target;
+use rayon::ThreadPool;
+use tempfile::TempDir;
+
+static POOLS: LazyLock<[ThreadPool; 3]> =
+    LazyLock::new(|| [1, 2, 3].map(|threads| pipeline::thread_pool(threads).unwrap()));
+static FOLDER: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
+
+fuzz_target!(|bytes: &[u8]| {
+    // How to read the bytes is up to the last two, so that logs are seeds as they are.
+    let [.., low, high] = *bytes else { return };
+    let mut choice = usize::from(u16::from_le_bytes([low, high]));
+    let mut choose = |ways: usize| {
+        let chosen = choice % ways;
+        choice /= ways;
+        chosen
+    };
+    let number_of_files = 1 + choose(3);
+    let threads = 1 + choose(3);
+    let map = choose(2) == 0;
+    let window_bytes = [1 << 30, 1][choose(2)];
+    let rules = oracle::Rules {
+        count_hits: choose(2) == 1,
+        keep_query: choose(2) == 1,
+        format: [
+            None,
+            Some(oracle::Format::Combined),
+            Some(oracle::Format::Common),
+            Some(oracle::Format::Dig),
+        ][choose(4)],
+    };
+    let files: Vec<&[u8]> = bytes.chunks(bytes.len().div_ceil(number_of_files)).collect();
+    let options = Options {
+        inputs: inputs(&files),
+        format: rules.format.map(|format| match format {
+            oracle::Format::Combined => LogFormat::Combined,
+            oracle::Format::Common => LogFormat::Common,
+            oracle::Format::Dig => LogFormat::Dig,
+        }),
+        rules: Rules {
+            count: if rules.count_hits { Count::Hits } else { Count::PageViews },
+            keep_query: rules.keep_query,
+            site: "default".to_owned(),
+            ..Rules::default()
+        },
+        threads,
+        map,
+        window_bytes,
+        ..Options::default()
+    };
+    let expected = oracle::analyze(&files, rules);
+    let (cells, report) = POOLS[threads - 1].install(|| run(&options));
+    contract::check_cells(&expected, &cells);
+    contract::check_report(&expected, &serde_json::from_slice(&report).unwrap());
+});
+
+/// Writes the files where the last run's were.
+fn inputs(files: &[&[u8]]) -> Vec<Input> {
+    let write = |(number, bytes): (usize, &&[u8])| {
+        let path = FOLDER.path().join(number.to_string());
+        std::fs::write(&path, bytes).unwrap();
+        Input::Path(path)
+    };
+    files.iter().enumerate().map(write).collect()
+}
+
+/// What `hitmap analyze` would write with `--cells` and with `--json --top 1000000`.
+fn run(options: &Options) -> (Vec<u8>, Vec<u8>) {
+    let Analysis { facts, inputs, unreadable, .. } =
+        pipeline::analyze(options, &Progress::default()).unwrap();
+    assert_eq!(unreadable, [""; 0]);
+    let cube = Cube::new(&facts, vec![options.rules.site.clone()], &options.rules.groups);
+    let (mut cells, mut report) = (Vec::new(), Vec::new());
+    rows::write(&cube, CellFormat::Ndjson, &mut cells).unwrap();
+    let mut tally = Tally::default();
+    inputs.iter().for_each(|input| tally.merge(input.tally.clone()));
+    let mut summary = summarize::summarize(&cube, &tally, 1_000_000).unwrap();
+    let inputs = inputs.into_iter().map(|input| InputSummary {
+        path: input.name,
+        bytes: input.bytes,
+        lines: input.tally.lines,
+        format: input.format.map_or("unknown", LogFormat::name),
+    });
+    summary.inputs = inputs.collect();
+    json::write(&summary, &mut report).unwrap();
+    (cells, report)
+}
