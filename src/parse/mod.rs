@@ -184,46 +184,54 @@ impl Parser {
     pub fn lines(&mut self, bytes: &[u8], sink: &mut impl LineSink) -> u64 {
         // The format is chosen once, not for each line.
         match self.format {
-            LogFormat::Combined => {
-                self.lines_as::<true>(bytes, sink, |record, _| Ok(Line::Hit(record)))
-            }
-            LogFormat::Common => {
-                self.lines_as::<false>(bytes, sink, |record, _| Ok(Line::Hit(record)))
-            }
-            LogFormat::Dig => self.lines_as::<true>(bytes, sink, dig::read),
+            LogFormat::Combined => self.lines_as::<true, false>(bytes, sink),
+            LogFormat::Common => self.lines_as::<false, false>(bytes, sink),
+            LogFormat::Dig => self.lines_as::<true, true>(bytes, sink),
         }
     }
 
-    /// Parses lines of the combined (`WITH_AGENT`) or common grammar; `read` makes of each what the format says.
-    fn lines_as<const WITH_AGENT: bool>(
+    /// Parses lines of the combined (`WITH_AGENT`) or common grammar, that are beacons or not.
+    fn lines_as<const WITH_AGENT: bool, const BEACONS: bool>(
         &mut self,
         bytes: &[u8],
         sink: &mut impl LineSink,
-        read: impl for<'a> Fn(Record<'a>, &'a mut dig::Decoded) -> Result<Line<'a>, Reason>,
     ) -> u64 {
+        let Self { clock, decoded, marks: found, .. } = self;
         let mut offset = 0;
         let mut line_index = 0;
         while offset < bytes.len() {
             let window = &bytes[offset..bytes.len().min(offset + WINDOW_BYTES)];
-            self.marks.find(window);
-            let mut marks = self.marks.positions();
+            found.find(window);
+            let mut marks = found.positions();
             let mut start = 0;
             while !marks.is_empty() {
-                let record = fast::parse::<WITH_AGENT>(window, start, marks, &mut self.clock);
-                let Some(line_end_mark) = marks.iter().position(|&at| window[at as usize] == b'\n')
-                else {
-                    break;
+                let usual = fast::parse::<WITH_AGENT>(window, start, marks, clock);
+                let line_end_mark = match usual {
+                    Some((record, line_end_mark)) if !BEACONS => {
+                        sink.hit(&record);
+                        line_end_mark
+                    }
+                    Some((record, line_end_mark)) => {
+                        let line =
+                            trim_carriage_return(&window[start..marks[line_end_mark] as usize]);
+                        take(dig::read(record, decoded), offset + start, line_index, line, sink);
+                        line_end_mark
+                    }
+                    None => {
+                        let Some(line_end_mark) =
+                            marks.iter().position(|&at| window[at as usize] == b'\n')
+                        else {
+                            break;
+                        };
+                        let line =
+                            trim_carriage_return(&window[start..marks[line_end_mark] as usize]);
+                        let outcome = parse_carefully::<WITH_AGENT, BEACONS>(line, clock, decoded);
+                        take(outcome, offset + start, line_index, line, sink);
+                        line_end_mark
+                    }
                 };
-                let line_end = marks[line_end_mark] as usize;
+                start = marks[line_end_mark] as usize + 1;
                 marks = &marks[line_end_mark + 1..];
-                let line = trim_carriage_return(&window[start..line_end]);
-                let record = match record {
-                    Some(record) => Ok(record),
-                    None => combined::parse(line, WITH_AGENT, &mut self.clock),
-                };
-                let outcome = record.and_then(|record| read(record, &mut self.decoded));
-                take(outcome, offset + start, line_index, line, sink);
-                start = line_end + 1;
                 line_index += 1;
             }
             if start == 0 || offset + window.len() == bytes.len() {
@@ -234,12 +242,7 @@ impl Parser {
                 }
                 let length = memchr(b'\n', rest).unwrap_or(rest.len());
                 let line = trim_carriage_return(&rest[..length]);
-                let outcome = if line.len() > MAX_LINE_BYTES {
-                    Err(Reason::TooLong)
-                } else {
-                    combined::parse(line, WITH_AGENT, &mut self.clock)
-                        .and_then(|record| read(record, &mut self.decoded))
-                };
+                let outcome = parse_carefully::<WITH_AGENT, BEACONS>(line, clock, decoded);
                 take(outcome, offset + start, line_index, line, sink);
                 start += length + 1;
                 line_index += 1;
@@ -248,6 +251,20 @@ impl Parser {
         }
         line_index
     }
+}
+
+/// Parses one line without its line end by the grammar itself.
+#[cold]
+fn parse_carefully<'a, const WITH_AGENT: bool, const BEACONS: bool>(
+    line: &'a [u8],
+    clock: &mut Clock,
+    decoded: &'a mut dig::Decoded,
+) -> Result<Line<'a>, Reason> {
+    if line.len() > MAX_LINE_BYTES {
+        return Err(Reason::TooLong);
+    }
+    let record = combined::parse(line, WITH_AGENT, clock)?;
+    if BEACONS { dig::read(record, decoded) } else { Ok(Line::Hit(record)) }
 }
 
 /// Tells the sink what a line is.
