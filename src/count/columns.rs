@@ -4,7 +4,7 @@
 //! `varint`, zstd. Must not know: where the bytes are kept, what the numbers stand for.
 //!
 //! Facts are written group by group; a group is a page (of one day), or a (day, page) where several thin days share
-//! their columns. All integers are [`varint`]s.
+//! their columns. All integers are `varint`s.
 //!
 //! ```text
 //! blob   = facts · frames · (length · frame)...
