@@ -23,6 +23,8 @@ pub mod pipeline;
 
 pub mod report;
 
+pub mod store;
+
 pub mod generate;
 
 #[doc(hidden)]

@@ -6,7 +6,7 @@
 use std::str::FromStr;
 
 use memchr::memchr;
-use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_secret};
+use xxhash_rust::xxh3::{xxh3_64_with_secret, xxh3_128, xxh3_128_with_secret};
 
 use crate::record::Record;
 
@@ -84,6 +84,12 @@ impl VisitorKey {
             block.copy_from_slice(&xxh3_128(&numbered).to_le_bytes());
         }
         Self { secret }
+    }
+
+    /// What tells keys apart without giving them away.
+    #[must_use]
+    pub fn fingerprint(&self) -> u64 {
+        xxh3_64_with_secret(b"hitmap visitor key", &self.secret)
     }
 }
 
