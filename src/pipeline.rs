@@ -3,8 +3,12 @@
 //! Owns: [`analyze`], its [`Options`] and what it returns. May import: every stage's `mod.rs`, rayon.
 //! Must not know: clap, indicatif, reports, stores.
 
+mod feed;
 mod intake;
+mod invalid;
 mod scan;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -16,7 +20,7 @@ use crate::count::{Counter, Facts};
 use crate::error::{Error, Result};
 use crate::parse::LogFormat;
 use crate::select::Rules;
-use crate::source::Input;
+use crate::source::{BLOCK_BYTES, Input};
 use crate::tally::Tally;
 use intake::Intake;
 use scan::Scanner;
@@ -38,7 +42,7 @@ pub struct Options {
     pub window_bytes: u64,
     /// Most distinct pages.
     pub page_limit: u64,
-    /// Where to write malformed lines.
+    /// Where to write malformed lines. With it inputs are read one after the other.
     pub invalid_lines: Option<PathBuf>,
 }
 
@@ -61,9 +65,9 @@ impl Default for Options {
 /// How a run stands; shared with whoever shows or ends it.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes of all inputs together, where known; 0 where not.
+    /// Bytes of all inputs together as they lie there, compressed or not, where known; 0 where not.
     pub total_bytes: AtomicU64,
-    /// Bytes read so far.
+    /// Bytes read so far; of compressed inputs the compressed ones.
     pub bytes: AtomicU64,
     /// Inputs all of which has been handed to a worker.
     pub inputs_done: AtomicU64,
@@ -92,6 +96,8 @@ pub struct Analysis {
     pub inputs: Vec<InputReport>,
     /// What could not be read, in words; the rest was.
     pub unreadable: Vec<String>,
+    /// What is worth telling about inputs that were read, in words.
+    pub notes: Vec<String>,
     /// How the time was spent.
     pub stages: Stages,
 }
@@ -101,7 +107,7 @@ pub struct Analysis {
 pub struct InputReport {
     /// Its name.
     pub name: String,
-    /// Bytes read.
+    /// Bytes of log read; of a compressed input after decoding.
     pub bytes: u64,
     /// Its format; `None` where no line of any known format was found.
     pub format: Option<LogFormat>,
@@ -128,9 +134,18 @@ pub struct Stages {
 /// # Errors
 /// [`Error::Interrupted`], [`Error::Limit`], [`Error::Write`] for the file of malformed lines.
 pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
+    analyze_by(options, progress, BLOCK_BYTES)
+}
+
+/// [`analyze`] with files split by blocks of `block_bytes`.
+fn analyze_by(options: &Options, progress: &Progress, block_bytes: u64) -> Result<Analysis> {
     let total = options.inputs.iter().filter_map(Input::bytes).sum();
     progress.total_bytes.store(total, Ordering::Relaxed);
-    let intake = Intake::new(options, even_windows(total, options.window_bytes), progress)?;
+    let window_bytes = match options.inputs.iter().map(Input::log_bytes).sum() {
+        Some(total) => even_windows(total, options.window_bytes),
+        None => options.window_bytes,
+    };
+    let intake = Intake::new(options, block_bytes, window_bytes, progress)?;
     let mut counter = Counter::new(options.threads, options.page_limit);
     let mut scanners: Vec<Scanner<'_>> =
         (0..options.threads).map(|_| Scanner::new(&options.rules)).collect();
@@ -156,8 +171,14 @@ pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
         stages.fold += start.elapsed();
         stages.windows += 1;
     }
-    let (inputs, unreadable) = intake.finish()?;
-    Ok(Analysis { facts: counter.finish(), inputs, unreadable, stages })
+    let read = intake.finish()?;
+    Ok(Analysis {
+        facts: counter.finish(),
+        inputs: read.inputs,
+        unreadable: read.unreadable,
+        notes: read.notes,
+        stages,
+    })
 }
 
 /// The window that cuts `total` bytes into equal windows nearest to `window_bytes`: a small rest would cost a whole

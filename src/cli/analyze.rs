@@ -32,10 +32,11 @@ use crate::text;
 Examples:
   hitmap analyze access.log
   hitmap analyze /var/log/nginx/access.log* --top 20
-  zcat old/*.gz | hitmap analyze - --json > report.json
+  hitmap analyze old/*.gz --json > report.json
+  zstdcat old/*.zst | hitmap analyze -
   hitmap analyze access.log --cells cells.csv")]
 pub(super) struct AnalyzeArgs {
-    /// Logs to count together; - or nothing and a pipe is standard input
+    /// Logs to count together, plain or gzip; - or nothing and a pipe is standard input
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 
@@ -216,6 +217,11 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     let analysis = analysis?;
     for reason in &analysis.unreadable {
         complain(&format!("hitmap: {reason}"));
+    }
+    if !arguments.quiet {
+        for note in &analysis.notes {
+            complain(&format!("hitmap: {note}"));
+        }
     }
     let tally = total_tally(&analysis);
     if let Some(limit) = arguments.max_invalid {

@@ -1,21 +1,25 @@
 //! What is to be read next, and what has been: the only state that workers share while they scan.
 //!
-//! Owns: the order of inputs and blocks, windows, format detection, the inputs' tallies and the file of malformed
-//! lines. May import: `source`, `parse` (detection), `tally`. Must not know: what is counted.
+//! Owns: the order of inputs and blocks, windows, format detection of files, the inputs' tallies. May import: `source`,
+//! `parse` (detection), `tally`. Must not know: what is counted.
 
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::ops::Range;
-use std::path::PathBuf;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::feed::{Event, Feed, Feeds};
+use super::invalid::InvalidLines;
 use super::{InputReport, Options, Progress};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::parse::LogFormat;
-use crate::source::{BLOCK_BYTES, FileSource, Opened, Stream, StreamBlock};
+use crate::source::{FileSource, Opened, Stream, StreamBlock};
 use crate::tally::Tally;
+
+/// How long a worker waits for a stream before it looks whether the run is to end.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Lines for one worker.
 pub(super) struct Task {
@@ -35,9 +39,21 @@ pub(super) enum Lines {
     Block(StreamBlock),
 }
 
+/// What became of a task.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// Bytes of its lines.
+    pub(super) bytes: u64,
+    pub(super) tally: Tally,
+    /// Its malformed lines, where they are wanted.
+    pub(super) invalid: Vec<u8>,
+    pub(super) error: Option<io::Error>,
+}
+
 /// Shared by all workers.
 pub(super) struct Intake<'o> {
     options: &'o Options,
+    block_bytes: u64,
     window_bytes: u64,
     progress: &'o Progress,
     queue: Mutex<Queue>,
@@ -47,23 +63,22 @@ pub(super) struct Intake<'o> {
 /// What is to be read.
 struct Queue {
     next_input: usize,
-    current: Option<Current>,
+    /// Plain files that were opened; the first is being handed out.
+    files: VecDeque<CurrentFile>,
+    /// All else that was opened.
+    feeds: Feeds,
     /// Bytes the window still takes.
     window_left: u64,
     done: bool,
 }
 
-/// The input being handed out.
-struct Current {
+/// A file being handed out.
+struct CurrentFile {
     input: usize,
-    next_block: usize,
+    /// Where the next task starts.
+    offset: u64,
     format: Option<LogFormat>,
-    kind: CurrentKind,
-}
-
-enum CurrentKind {
-    File(Arc<FileSource>),
-    Stream(Stream),
+    file: Arc<FileSource>,
 }
 
 /// What has been read.
@@ -71,6 +86,7 @@ enum CurrentKind {
 struct Ledger {
     inputs: BTreeMap<usize, InputState>,
     unreadable: BTreeMap<usize, String>,
+    notes: BTreeMap<usize, String>,
     invalid: Option<InvalidLines>,
 }
 
@@ -85,15 +101,11 @@ struct InputState {
     samples: BTreeMap<(usize, u64), crate::tally::Sample>,
 }
 
-/// The file of malformed lines. Blocks end in any order; their lines are written in the blocks' order.
-struct InvalidLines {
-    path: PathBuf,
-    file: io::BufWriter<File>,
-    /// A terminal gets escaped text.
-    escape: bool,
-    waiting: BTreeMap<(usize, usize), Vec<u8>>,
-    /// Tasks handed out and not done, by (input, block).
-    open: std::collections::BTreeSet<(usize, usize)>,
+/// All that was read.
+pub(super) struct Read {
+    pub(super) inputs: Vec<InputReport>,
+    pub(super) unreadable: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -103,15 +115,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<'o> Intake<'o> {
     pub(super) fn new(
         options: &'o Options,
+        block_bytes: u64,
         window_bytes: u64,
         progress: &'o Progress,
     ) -> Result<Self> {
         let invalid = options.invalid_lines.as_ref().map(InvalidLines::create).transpose()?;
+        let queue = Queue {
+            next_input: 0,
+            files: VecDeque::new(),
+            feeds: Feeds::new(options.threads),
+            window_left: 0,
+            done: false,
+        };
         Ok(Self {
             options,
+            block_bytes,
             window_bytes,
             progress,
-            queue: Mutex::new(Queue { next_input: 0, current: None, window_left: 0, done: false }),
+            queue: Mutex::new(queue),
             ledger: Mutex::new(Ledger { invalid, ..Ledger::default() }),
         })
     }
@@ -130,7 +151,7 @@ impl<'o> Intake<'o> {
         self.options.invalid_lines.is_some()
     }
 
-    /// The next lines of this window, `None` at its end.
+    /// The next lines of this window, `None` at its end. What was decoded comes first, so that decoders need not wait.
     pub(super) fn next(&self) -> Result<Option<Task>> {
         let mut queue = lock(&self.queue);
         loop {
@@ -138,56 +159,122 @@ impl<'o> Intake<'o> {
             if queue.window_left == 0 {
                 return Ok(None);
             }
-            let Some(current) = &mut queue.current else {
-                let Some(input) = self.options.inputs.get(queue.next_input) else {
-                    queue.done = true;
-                    return Ok(None);
-                };
-                let number = queue.next_input;
-                queue.next_input += 1;
-                match input.open(self.options.map).and_then(|opened| self.start(number, opened)) {
-                    Ok(current) => queue.current = Some(current),
-                    Err(error) => self.fail(number, &error),
-                }
-                continue;
+            self.open_ahead(&mut queue);
+            let is_idle = queue.files.is_empty();
+            if is_idle && queue.feeds.active() == 0 {
+                queue.done = true;
+                return Ok(None);
+            }
+            let task = match queue.feeds.next(if is_idle { PATIENCE } else { Duration::ZERO }) {
+                Some(event) => self.take(event),
+                None => self.next_of_file(&mut queue.files),
             };
-            match current.next_lines(self.options.format.is_some()) {
-                Ok(Some((bytes, task))) => {
-                    queue.window_left = queue.window_left.saturating_sub(bytes);
-                    let mut ledger = lock(&self.ledger);
-                    if let Some(invalid) = &mut ledger.invalid {
-                        invalid.open.insert((task.input, task.block));
-                    }
-                    return Ok(Some(task));
+            if let Some((bytes, task)) = task {
+                queue.window_left = queue.window_left.saturating_sub(bytes);
+                if let Some(invalid) = &mut lock(&self.ledger).invalid {
+                    invalid.handed_out((task.input, task.block));
                 }
-                Ok(None) => {
-                    queue.current = None;
-                    self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    let input = current.input;
-                    queue.current = None;
-                    self.fail(input, &error);
-                }
+                return Ok(Some(task));
+            }
+        }
+    }
+
+    /// Opens inputs, in their order, until there is one for every thread: so many are decoded at once.
+    fn open_ahead(&self, queue: &mut Queue) {
+        // The file of malformed lines has the inputs' order.
+        let most = if self.keeps_invalid_lines() { 1 } else { self.options.threads };
+        while queue.files.len() + queue.feeds.active() < most {
+            let number = queue.next_input;
+            let Some(input) = self.options.inputs.get(number) else { return };
+            queue.next_input += 1;
+            // Opening a pipe may wait, which a thread of its own can do.
+            let opened = if input.bytes().is_some() {
+                input.open(self.options.map).and_then(|opened| self.start(queue, number, opened))
+            } else {
+                let (input, map) = (input.clone(), self.options.map);
+                self.feed(&mut queue.feeds, number, move || {
+                    Ok(match input.open(map)? {
+                        Opened::Stream(stream) => stream,
+                        Opened::File(file) => Stream::of_file(Arc::new(file)),
+                    })
+                })
+            };
+            if let Err(error) = opened {
+                self.fail(number, &error);
+                self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
             }
         }
     }
 
     /// Gets an opened input ready, its format included if it is a file.
-    fn start(&self, input: usize, opened: Opened) -> io::Result<Current> {
+    fn start(&self, queue: &mut Queue, input: usize, opened: Opened) -> io::Result<()> {
         lock(&self.ledger).inputs.entry(input).or_default().format = self.options.format;
-        let mut format = self.options.format;
-        let kind = match opened {
-            Opened::Stream(stream) => CurrentKind::Stream(stream),
-            Opened::File(file) => {
-                let file = Arc::new(file);
-                if format.is_none() {
-                    format = detect(Arc::clone(&file))?;
-                }
-                CurrentKind::File(file)
-            }
+        let file = match opened {
+            Opened::Stream(stream) => return self.feed(&mut queue.feeds, input, || Ok(stream)),
+            Opened::File(file) => Arc::new(file),
         };
-        Ok(Current { input, next_block: 0, format, kind })
+        let mut format = self.options.format;
+        if format.is_none() {
+            format = detect(Arc::clone(&file))?;
+        }
+        lock(&self.ledger).inputs.entry(input).or_default();
+        queue.files.push_back(CurrentFile { input, offset: 0, format, file });
+        Ok(())
+    }
+
+    fn feed(
+        &self,
+        feeds: &mut Feeds,
+        input: usize,
+        open: impl FnOnce() -> io::Result<Stream> + Send + 'static,
+    ) -> io::Result<()> {
+        let feed = Feed { input, format: self.options.format };
+        feeds.start(feed, open)
+    }
+
+    /// Takes what a reading thread says; returns its lines and how many bytes of the window they take.
+    fn take(&self, event: Event) -> Option<(u64, Task)> {
+        match event {
+            Event::Opened { input } => {
+                lock(&self.ledger).inputs.entry(input).or_default();
+                None
+            }
+            Event::Lines { input, block, format, lines } => {
+                let bytes = lines.bytes.len() as u64;
+                Some((bytes, Task { input, block, format, lines: Lines::Block(lines) }))
+            }
+            Event::Ended { input, end, error } => {
+                self.progress.bytes.fetch_add(end.input_bytes, Ordering::Relaxed);
+                self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
+                if let Some(error) = error {
+                    self.fail(input, &error);
+                }
+                let mut ledger = lock(&self.ledger);
+                if let Some(note) = end.note {
+                    let name = self.options.inputs[input].display();
+                    ledger.notes.insert(input, format!("{name:?}: {note}"));
+                }
+                None
+            }
+        }
+    }
+
+    /// The next block of the first file and how many bytes of the window it takes.
+    fn next_of_file(&self, files: &mut VecDeque<CurrentFile>) -> Option<(u64, Task)> {
+        let current = files.front_mut()?;
+        let start = current.offset;
+        if start >= current.file.bytes() {
+            files.pop_front();
+            self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let block = start / self.block_bytes;
+        let end = ((block + 1) * self.block_bytes).min(current.file.bytes());
+        current.offset = end;
+        let lines = Lines::File(Arc::clone(&current.file), start..end);
+        let block = usize::try_from(block).unwrap_or(usize::MAX);
+        let task = Task { input: current.input, block, format: current.format, lines };
+        Some((end - start, task))
     }
 
     /// Notes that an input could not be read, or not to its end.
@@ -197,15 +284,13 @@ impl<'o> Intake<'o> {
     }
 
     /// Takes what a task's lines were.
-    pub(super) fn done(
-        &self,
-        task: &Task,
-        bytes: u64,
-        mut tally: Tally,
-        invalid: Vec<u8>,
-        error: Option<io::Error>,
-    ) -> Result<()> {
-        self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+    pub(super) fn done(&self, task: &Task, outcome: Outcome) -> Result<()> {
+        let Outcome { bytes, mut tally, invalid, error } = outcome;
+        let input_bytes = match &task.lines {
+            Lines::File(..) => bytes,
+            Lines::Block(block) => block.input_bytes,
+        };
+        self.progress.bytes.fetch_add(input_bytes, Ordering::Relaxed);
         if let Some(error) = error {
             self.fail(task.input, &error);
         }
@@ -231,7 +316,7 @@ impl<'o> Intake<'o> {
     }
 
     /// What was read, and what could not be.
-    pub(super) fn finish(self) -> Result<(Vec<InputReport>, Vec<String>)> {
+    pub(super) fn finish(self) -> Result<Read> {
         let ledger = self.ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(invalid) = ledger.invalid {
             invalid.finish()?;
@@ -245,87 +330,22 @@ impl<'o> Intake<'o> {
             let name = self.options.inputs[input].display();
             InputReport { name, bytes: state.bytes, format: state.format, tally }
         });
-        Ok((inputs.collect(), ledger.unreadable.into_values().collect()))
-    }
-}
-
-impl Current {
-    /// The next lines and how many bytes of the window they take.
-    fn next_lines(&mut self, format_is_given: bool) -> io::Result<Option<(u64, Task)>> {
-        let block = self.next_block;
-        let (bytes, lines) = match &mut self.kind {
-            CurrentKind::File(file) => {
-                let start = block as u64 * BLOCK_BYTES;
-                if start >= file.bytes() {
-                    return Ok(None);
-                }
-                let end = (start + BLOCK_BYTES).min(file.bytes());
-                (end - start, Lines::File(Arc::clone(file), start..end))
-            }
-            CurrentKind::Stream(stream) => {
-                let Some(block) = stream.next_block()? else { return Ok(None) };
-                if self.format.is_none() && !format_is_given {
-                    self.format = LogFormat::detect(&block.bytes);
-                }
-                (block.bytes.len() as u64, Lines::Block(block))
-            }
-        };
-        self.next_block += 1;
-        Ok(Some((bytes, Task { input: self.input, block, format: self.format, lines })))
+        Ok(Read {
+            inputs: inputs.collect(),
+            unreadable: ledger.unreadable.into_values().collect(),
+            notes: ledger.notes.into_values().collect(),
+        })
     }
 }
 
 /// The format of a file, judged by the first block of a stream that holds a line of a known format: the same blocks
 /// that decide when the bytes come through a pipe.
 fn detect(file: Arc<FileSource>) -> io::Result<Option<LogFormat>> {
-    let mut stream = Stream::new(Box::new(FileSource::reader(file)));
+    let mut stream = Stream::of_file(file);
     while let Some(block) = stream.next_block()? {
         if let Some(format) = LogFormat::detect(&block.bytes) {
             return Ok(Some(format));
         }
     }
     Ok(None)
-}
-
-impl InvalidLines {
-    fn create(path: &PathBuf) -> Result<Self> {
-        let file =
-            File::create(path).map_err(|error| Error::Write { path: path.clone(), error })?;
-        Ok(Self {
-            path: path.clone(),
-            escape: file.is_terminal(),
-            file: io::BufWriter::with_capacity(256 * 1024, file),
-            waiting: BTreeMap::new(),
-            open: std::collections::BTreeSet::new(),
-        })
-    }
-
-    /// Takes a task's malformed lines and writes those that no earlier task can come before.
-    fn done(&mut self, task: (usize, usize), lines: Vec<u8>) -> Result<()> {
-        self.open.remove(&task);
-        self.waiting.insert(task, lines);
-        while let Some(entry) = self.waiting.first_entry() {
-            if self.open.first().is_some_and(|open| open < entry.key()) {
-                break;
-            }
-            let lines = entry.remove();
-            self.write(&lines).map_err(|error| Error::Write { path: self.path.clone(), error })?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        if !self.escape {
-            return self.file.write_all(lines);
-        }
-        for line in lines.split_inclusive(|&byte| byte == b'\n') {
-            let line = crate::text::from_bytes(line.strip_suffix(b"\n").unwrap_or(line));
-            writeln!(self.file, "{}", crate::text::escape_terminal(&line))?;
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<()> {
-        self.file.flush().map_err(|error| Error::Write { path: self.path.clone(), error })
-    }
 }

@@ -11,7 +11,7 @@ use crate::select::{Rules, Selector};
 use crate::source::ReadBuffer;
 use crate::tally::Tally;
 
-use super::intake::{Intake, Lines, Task};
+use super::intake::{Intake, Lines, Outcome, Task};
 
 /// The number of the one site, until formats with virtual hosts come.
 const SITE: u32 = 0;
@@ -78,7 +78,8 @@ impl<'r> Scanner<'r> {
             tally.repeated_hour_days.extend(&days);
             self.repeated_hour_days = days;
         }
-        intake.done(task, bytes_read, tally, invalid.unwrap_or_default(), read_error)
+        let invalid = invalid.unwrap_or_default();
+        intake.done(task, Outcome { bytes: bytes_read, tally, invalid, error: read_error })
     }
 }
 

@@ -43,7 +43,7 @@ pub struct Summary {
 pub struct InputSummary {
     /// As given on the command line; `-` is standard input.
     pub path: String,
-    /// Bytes read.
+    /// Bytes of log read; of a compressed input after decoding.
     pub bytes: u64,
     /// Lines read.
     pub lines: u64,

@@ -137,6 +137,20 @@ pub(super) fn read(
     Ok(())
 }
 
+/// Reads until `buffer` is full or the file ends; returns how much that is.
+pub(super) fn read_available(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match file.read_at(&mut buffer[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(read) => filled += read,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(filled)
+}
+
 impl ReadBuffer {
     /// Moves the `unfinished` bytes that end at `piece_end` to just before the place of the next read.
     fn reserve_behind(&mut self, unfinished: usize, piece_end: usize) {

@@ -1,8 +1,9 @@
 //! Inputs: files and streams as blocks of whole lines.
 //!
-//! Owns: opening an input, and reading the lines that start in a range of it. May import: std, memmap2, memchr.
-//! Must not know: what a line means, threads, the command line.
+//! Owns: opening an input, decoding it, and reading the lines that start in a range of it. May import: std, memmap2,
+//! memchr, flate2. Must not know: what a line means, threads, the command line.
 
+mod compressed;
 mod lines;
 mod mapped;
 mod stream;
@@ -14,9 +15,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use compressed::{Compression, MAGIC_BYTES};
 pub use lines::ReadBuffer;
 use mapped::Mapped;
-pub use stream::{Stream, StreamBlock};
+pub use stream::{Stream, StreamBlock, StreamEnd};
 
 /// The split unit of a file: a worker takes the lines that start in one block.
 pub const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
@@ -48,9 +50,9 @@ impl Input {
 /// An opened input.
 #[derive(Debug)]
 pub enum Opened {
-    /// A regular file of known length, readable at any place by several threads.
+    /// A plain regular file of known length, readable at any place by several threads.
     File(FileSource),
-    /// Bytes that come once, in order.
+    /// Bytes that come once, in order: pipes, devices, compressed files.
     Stream(Stream),
 }
 
@@ -68,13 +70,14 @@ enum Access {
 }
 
 impl Input {
-    /// Opens the input; regular files are mapped if `map`.
+    /// Opens the input; plain files are mapped if `map`. Opening a named pipe waits for its writer, and looking at the first bytes of what comes once
+    /// waits for them.
     ///
     /// # Errors
-    /// What the system says; for a directory, that it is one.
+    /// What the system says; for a directory, that it is one; for a compression that is not read, what to do.
     pub fn open(&self, map: bool) -> io::Result<Opened> {
         let path = match self {
-            Self::Stdin => return Ok(Opened::Stream(Stream::new(Box::new(io::stdin())))),
+            Self::Stdin => return Stream::open(Box::new(io::stdin())).map(Opened::Stream),
             Self::Path(path) => path,
         };
         let file = File::open(path)?;
@@ -83,17 +86,26 @@ impl Input {
             return Err(io::Error::other("it is a directory; name the files in it"));
         }
         // Files of /proc say 0 bytes and have some; an empty stream is as good for a file that really is empty.
-        if !metadata.is_file() || metadata.len() == 0 {
-            return Ok(Opened::Stream(Stream::new(Box::new(file))));
+        if !metadata.is_file() || metadata.len() == 0 || compression(&file)?.is_some() {
+            return Stream::open(Box::new(file)).map(Opened::Stream);
         }
         let access = if map { Access::Mapped(Mapped::new(&file)?) } else { Access::Read(file) };
         Ok(Opened::File(FileSource { bytes: metadata.len(), access }))
     }
 
-    /// Bytes to be read, where that is known before: the length of a regular file.
+    /// Length of a regular file as it lies there, compressed or not.
     #[must_use]
     pub fn bytes(&self) -> Option<u64> {
         self.metadata().filter(Metadata::is_file).map(|metadata| metadata.len())
+    }
+
+    /// Bytes of log in the input, where that is known before: the length of a plain regular file.
+    #[must_use]
+    pub fn log_bytes(&self) -> Option<u64> {
+        let bytes = self.bytes()?;
+        let Self::Path(path) = self else { return None };
+        let is_plain = bytes > 0 && compression(&File::open(path).ok()?).ok()?.is_none();
+        is_plain.then_some(bytes)
     }
 
     /// What tells a file from every other, whatever its names: device and inode.
@@ -109,6 +121,13 @@ impl Input {
             Self::Path(path) => std::fs::metadata(path as &Path).ok(),
         }
     }
+}
+
+/// The compression of a regular file.
+fn compression(file: &File) -> io::Result<Option<Compression>> {
+    let mut head = [0; MAGIC_BYTES];
+    let read = lines::read_available(file, &mut head, 0)?;
+    Ok(Compression::of(&head[..read]))
 }
 
 impl FileSource {

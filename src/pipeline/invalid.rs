@@ -1,0 +1,69 @@
+//! The file of malformed lines.
+//!
+//! Owns: the file, and the order in which lines go into it. May import: `text`. Must not know: why a line is malformed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use crate::error::{Error, Result};
+
+/// The file of malformed lines. Blocks end in any order; their lines are written in the blocks' order.
+pub(super) struct InvalidLines {
+    path: PathBuf,
+    file: io::BufWriter<File>,
+    /// A terminal gets escaped text.
+    escape: bool,
+    waiting: BTreeMap<(usize, usize), Vec<u8>>,
+    /// Tasks handed out and not done, by (input, block).
+    open: BTreeSet<(usize, usize)>,
+}
+
+impl InvalidLines {
+    pub(super) fn create(path: &PathBuf) -> Result<Self> {
+        let file =
+            File::create(path).map_err(|error| Error::Write { path: path.clone(), error })?;
+        Ok(Self {
+            path: path.clone(),
+            escape: file.is_terminal(),
+            file: io::BufWriter::with_capacity(256 * 1024, file),
+            waiting: BTreeMap::new(),
+            open: BTreeSet::new(),
+        })
+    }
+
+    /// Notes that a task, an input's block, was handed out; in order.
+    pub(super) fn handed_out(&mut self, task: (usize, usize)) {
+        self.open.insert(task);
+    }
+
+    /// Takes a task's malformed lines and writes those that no earlier task can come before.
+    pub(super) fn done(&mut self, task: (usize, usize), lines: Vec<u8>) -> Result<()> {
+        self.open.remove(&task);
+        self.waiting.insert(task, lines);
+        while let Some(entry) = self.waiting.first_entry() {
+            if self.open.first().is_some_and(|open| open < entry.key()) {
+                break;
+            }
+            let lines = entry.remove();
+            self.write(&lines).map_err(|error| Error::Write { path: self.path.clone(), error })?;
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        if !self.escape {
+            return self.file.write_all(lines);
+        }
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            let line = crate::text::from_bytes(line.strip_suffix(b"\n").unwrap_or(line));
+            writeln!(self.file, "{}", crate::text::escape_terminal(&line))?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<()> {
+        self.file.flush().map_err(|error| Error::Write { path: self.path.clone(), error })
+    }
+}
