@@ -10,6 +10,7 @@ mod scan;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -20,7 +21,7 @@ use crate::count::{Counter, Facts};
 use crate::error::{Error, Result};
 use crate::parse::LogFormat;
 use crate::select::Rules;
-use crate::source::{BLOCK_BYTES, Input};
+use crate::source::{BLOCK_BYTES, Input, SourceIdentity};
 use crate::tally::Tally;
 use intake::Intake;
 use scan::Scanner;
@@ -44,6 +45,31 @@ pub struct Options {
     pub page_limit: u64,
     /// Where to write malformed lines. With it inputs are read one after the other.
     pub invalid_lines: Option<PathBuf>,
+    /// What is to be known of the inputs as sources.
+    pub tracking: Tracking,
+}
+
+/// How a run tells its inputs from those of other runs; by default it does not.
+#[derive(Clone, Debug, Default)]
+pub struct Tracking {
+    /// Whether to hash what is counted: [`InputReport::identity`].
+    pub identify: bool,
+    /// Whether a plain file is counted up to its last line end only: what follows may be a line that is still being
+    /// written, and is [`InputReport::pending_bytes`]. Compressed files and pipes count to their end.
+    pub whole_lines: bool,
+    /// What was counted of inputs before, by their number among [`Options::inputs`]: only the rest counts now.
+    pub counted: BTreeMap<usize, Counted>,
+}
+
+/// What was counted of an input before.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// Its bytes. Lines that start behind them count now; a line that starts within and ends behind was counted,
+    /// torn. Nothing is checked: see [`Input::relations`].
+    pub identity: SourceIdentity,
+    /// Its lines, so that samples of malformed lines carry their numbers in the whole input; with 0 they are counted
+    /// from the first new line. Offsets are always those in the whole input.
+    pub lines: u64,
 }
 
 /// No inputs, and everything else as the command line has it by default.
@@ -111,6 +137,11 @@ pub struct InputReport {
     pub bytes: u64,
     /// Its format; `None` where no line of any known format was found.
     pub format: Option<LogFormat>,
+    /// All that is counted of it now, with what was counted before; if [`Tracking::identify`] asked for it and the
+    /// input could be read to its end.
+    pub identity: Option<SourceIdentity>,
+    /// Bytes behind the last line end that were left for another time.
+    pub pending_bytes: u64,
     /// Sums over its lines.
     pub tally: Tally,
 }
@@ -137,7 +168,7 @@ pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
     analyze_by(options, progress, BLOCK_BYTES)
 }
 
-/// [`analyze`] with files split by blocks of `block_bytes`.
+/// [`analyze`] with files split, and sources hashed, by blocks of `block_bytes`.
 fn analyze_by(options: &Options, progress: &Progress, block_bytes: u64) -> Result<Analysis> {
     let total = options.inputs.iter().filter_map(Input::bytes).sum();
     progress.total_bytes.store(total, Ordering::Relaxed);

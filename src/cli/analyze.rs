@@ -18,7 +18,7 @@ use super::size::parse_size;
 use crate::count::DEFAULT_PAGE_LIMIT;
 use crate::error::{Error, Result};
 use crate::parse::LogFormat;
-use crate::pipeline::{self, Analysis, Options, Progress, Stages};
+use crate::pipeline::{self, Analysis, Options, Progress, Stages, Tracking};
 use crate::report::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
 use crate::report::{self, CellFormat, Cube, terminal};
 use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey, Zone};
@@ -305,6 +305,7 @@ fn options(arguments: &AnalyzeArgs) -> Result<Options> {
         window_bytes: arguments.window,
         page_limit: arguments.max_pages,
         invalid_lines: arguments.invalid_lines.clone(),
+        tracking: Tracking::default(),
     })
 }
 

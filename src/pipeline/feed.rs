@@ -29,6 +29,10 @@ pub(super) struct Feed {
     pub(super) input: usize,
     /// The format that was named; without one it is detected.
     pub(super) format: Option<LogFormat>,
+    /// Lines that start before this offset were counted before.
+    pub(super) start_offset: u64,
+    /// The size of blocks to hash the bytes in, if they are to be hashed.
+    pub(super) hashed_blocks: Option<u64>,
 }
 
 /// The threads of a run. They end with their inputs, or soon after this is dropped.
@@ -113,6 +117,9 @@ impl Feed {
             Ok(stream) => stream,
             Err(error) => return (StreamEnd::default(), Some(error)),
         };
+        if let Some(block_bytes) = self.hashed_blocks {
+            stream = stream.identify(block_bytes);
+        }
         let error = self.send_blocks(sender, &mut stream).err();
         (stream.end(), error)
     }
@@ -123,10 +130,11 @@ impl Feed {
             return Ok(());
         }
         let mut block = 0;
-        while let Some(lines) = stream.next_block()? {
+        while let Some(mut lines) = stream.next_block()? {
             if self.format.is_none() {
                 self.format = LogFormat::detect(&lines.bytes);
             }
+            lines.skip_to(self.start_offset);
             let event = Event::Lines { input, block, format: self.format, lines };
             if sender.send(event).is_err() {
                 return Ok(());

@@ -15,7 +15,7 @@ use super::invalid::InvalidLines;
 use super::{InputReport, Options, Progress};
 use crate::error::Result;
 use crate::parse::LogFormat;
-use crate::source::{FileSource, Opened, Stream, StreamBlock};
+use crate::source::{FileSource, Opened, Opening, SourceIdentity, Stream, StreamBlock};
 use crate::tally::Tally;
 
 /// How long a worker waits for a stream before it looks whether the run is to end.
@@ -34,7 +34,12 @@ pub(super) struct Task {
 /// Where a task's lines are.
 pub(super) enum Lines {
     /// The lines of a file that start in a range of it.
-    File(Arc<FileSource>, Range<u64>),
+    File {
+        file: Arc<FileSource>,
+        range: Range<u64>,
+        /// The bytes to hash: the block up to the range's end.
+        hashed: Option<Range<u64>>,
+    },
     /// Lines that were read already.
     Block(StreamBlock),
 }
@@ -47,6 +52,8 @@ pub(super) struct Outcome {
     pub(super) tally: Tally,
     /// Its malformed lines, where they are wanted.
     pub(super) invalid: Vec<u8>,
+    /// The hash of its block, where it is wanted.
+    pub(super) hash: Option<u128>,
     pub(super) error: Option<io::Error>,
 }
 
@@ -99,6 +106,13 @@ struct InputState {
     block_lines: Vec<u64>,
     /// Samples by block, with places still counted from the block's first line.
     samples: BTreeMap<(usize, u64), crate::tally::Sample>,
+    /// Hashes of a file's blocks.
+    block_hashes: BTreeMap<usize, u128>,
+    /// Where a file's counted bytes end.
+    file_bytes: Option<u64>,
+    pending_bytes: u64,
+    /// What a stream was.
+    identity: Option<SourceIdentity>,
 }
 
 /// All that was read.
@@ -189,11 +203,11 @@ impl<'o> Intake<'o> {
             queue.next_input += 1;
             // Opening a pipe may wait, which a thread of its own can do.
             let opened = if input.bytes().is_some() {
-                input.open(self.options.map).and_then(|opened| self.start(queue, number, opened))
+                input.open(self.opening()).and_then(|opened| self.start(queue, number, opened))
             } else {
-                let (input, map) = (input.clone(), self.options.map);
+                let (input, opening) = (input.clone(), self.opening());
                 self.feed(&mut queue.feeds, number, move || {
-                    Ok(match input.open(map)? {
+                    Ok(match input.open(opening)? {
                         Opened::Stream(stream) => stream,
                         Opened::File(file) => Stream::of_file(Arc::new(file)),
                     })
@@ -204,6 +218,15 @@ impl<'o> Intake<'o> {
                 self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
             }
         }
+    }
+
+    fn opening(&self) -> Opening {
+        Opening { map: self.options.map, whole_lines: self.options.tracking.whole_lines }
+    }
+
+    /// Where counting starts in an input.
+    fn start_offset(&self, input: usize) -> u64 {
+        self.options.tracking.counted.get(&input).map_or(0, |counted| counted.identity.bytes)
     }
 
     /// Gets an opened input ready, its format included if it is a file.
@@ -217,8 +240,14 @@ impl<'o> Intake<'o> {
         if format.is_none() {
             format = detect(Arc::clone(&file))?;
         }
-        lock(&self.ledger).inputs.entry(input).or_default();
-        queue.files.push_back(CurrentFile { input, offset: 0, format, file });
+        let offset = self.start_offset(input);
+        let skipped = offset.min(file.bytes()) + file.pending_bytes();
+        self.progress.bytes.fetch_add(skipped, Ordering::Relaxed);
+        let mut ledger = lock(&self.ledger);
+        let state = ledger.inputs.entry(input).or_default();
+        state.file_bytes = Some(file.bytes());
+        state.pending_bytes = file.pending_bytes();
+        queue.files.push_back(CurrentFile { input, offset, format, file });
         Ok(())
     }
 
@@ -228,7 +257,12 @@ impl<'o> Intake<'o> {
         input: usize,
         open: impl FnOnce() -> io::Result<Stream> + Send + 'static,
     ) -> io::Result<()> {
-        let feed = Feed { input, format: self.options.format };
+        let feed = Feed {
+            input,
+            format: self.options.format,
+            start_offset: self.start_offset(input),
+            hashed_blocks: self.options.tracking.identify.then_some(self.block_bytes),
+        };
         feeds.start(feed, open)
     }
 
@@ -254,6 +288,9 @@ impl<'o> Intake<'o> {
                     let name = self.options.inputs[input].display();
                     ledger.notes.insert(input, format!("{name:?}: {note}"));
                 }
+                if let Some(state) = ledger.inputs.get_mut(&input) {
+                    state.identity = end.identity;
+                }
                 None
             }
         }
@@ -271,7 +308,12 @@ impl<'o> Intake<'o> {
         let block = start / self.block_bytes;
         let end = ((block + 1) * self.block_bytes).min(current.file.bytes());
         current.offset = end;
-        let lines = Lines::File(Arc::clone(&current.file), start..end);
+        let hashed = block * self.block_bytes..end;
+        let lines = Lines::File {
+            file: Arc::clone(&current.file),
+            range: start..end,
+            hashed: self.options.tracking.identify.then_some(hashed),
+        };
         let block = usize::try_from(block).unwrap_or(usize::MAX);
         let task = Task { input: current.input, block, format: current.format, lines };
         Some((end - start, task))
@@ -285,9 +327,9 @@ impl<'o> Intake<'o> {
 
     /// Takes what a task's lines were.
     pub(super) fn done(&self, task: &Task, outcome: Outcome) -> Result<()> {
-        let Outcome { bytes, mut tally, invalid, error } = outcome;
+        let Outcome { bytes, mut tally, invalid, hash, error } = outcome;
         let input_bytes = match &task.lines {
-            Lines::File(..) => bytes,
+            Lines::File { .. } => bytes,
             Lines::Block(block) => block.input_bytes,
         };
         self.progress.bytes.fetch_add(input_bytes, Ordering::Relaxed);
@@ -298,6 +340,7 @@ impl<'o> Intake<'o> {
         let state = ledger.inputs.entry(task.input).or_default();
         state.bytes += bytes;
         state.format = state.format.or(task.format);
+        state.block_hashes.extend(hash.map(|hash| (task.block, hash)));
         if state.block_lines.len() <= task.block {
             state.block_lines.resize(task.block + 1, 0);
         }
@@ -321,20 +364,54 @@ impl<'o> Intake<'o> {
         if let Some(invalid) = ledger.invalid {
             invalid.finish()?;
         }
-        let inputs = ledger.inputs.into_iter().map(|(input, state)| {
+        let tracking = &self.options.tracking;
+        let inputs = ledger.inputs.into_iter().map(|(input, mut state)| {
+            let counted = tracking.counted.get(&input);
+            let is_whole = tracking.identify && !ledger.unreadable.contains_key(&input);
+            let before = counted.map(|counted| &counted.identity);
+            let identity = is_whole.then(|| state.identity(before, self.block_bytes)).flatten();
+            let lines_before = counted.map_or(0, |counted| counted.lines);
             let mut tally = state.tally;
             for ((block, _), mut sample) in state.samples {
-                sample.line_index += state.block_lines[..block].iter().sum::<u64>();
+                sample.line_index += lines_before + state.block_lines[..block].iter().sum::<u64>();
                 tally.samples.push(sample);
             }
-            let name = self.options.inputs[input].display();
-            InputReport { name, bytes: state.bytes, format: state.format, tally }
+            InputReport {
+                name: self.options.inputs[input].display(),
+                bytes: state.bytes,
+                format: state.format,
+                identity,
+                pending_bytes: state.pending_bytes,
+                tally,
+            }
         });
         Ok(Read {
             inputs: inputs.collect(),
             unreadable: ledger.unreadable.into_values().collect(),
             notes: ledger.notes.into_values().collect(),
         })
+    }
+}
+
+impl InputState {
+    /// What the input is, if all its blocks are known: from those counted `before`, and from this run.
+    fn identity(
+        &mut self,
+        before: Option<&SourceIdentity>,
+        block_bytes: u64,
+    ) -> Option<SourceIdentity> {
+        let Some(bytes) = self.file_bytes else { return self.identity.take() };
+        let mut hashes = Vec::new();
+        if let Some(before) = before {
+            if before.bytes == bytes {
+                return Some(before.clone());
+            }
+            let whole = usize::try_from(before.bytes / block_bytes).ok()?;
+            hashes.extend_from_slice(before.block_hashes.get(..whole)?);
+        }
+        hashes.extend(self.block_hashes.values());
+        let is_complete = hashes.len() as u64 == bytes.div_ceil(block_bytes);
+        is_complete.then(|| SourceIdentity::new(bytes, hashes))
     }
 }
 

@@ -58,7 +58,7 @@ impl<'r> Scanner<'r> {
             last_offset_minutes: None,
         };
         let mut bytes_read = 0;
-        let mut read_error = None;
+        let (mut hash, mut error) = (None, None);
         let mut each = |offset: u64, lines: &[u8]| {
             bytes_read += lines.len() as u64;
             sink.base_offset = offset;
@@ -67,8 +67,15 @@ impl<'r> Scanner<'r> {
             sink.tally.lines += parser.lines(lines, &mut sink);
         };
         match &task.lines {
-            Lines::File(file, range) => {
-                read_error = file.lines(range.clone(), &mut self.buffer, &mut each).err();
+            Lines::File { file, range, hashed: None } => {
+                error = file.lines(range.clone(), &mut self.buffer, &mut each).err();
+            }
+            Lines::File { file, range, hashed: Some(hashed) } => {
+                let (hashed, range) = (hashed.clone(), range.clone());
+                match file.hashed_lines(hashed, range, &mut self.buffer, &mut each) {
+                    Ok(found) => hash = Some(found),
+                    Err(found) => error = Some(found),
+                }
             }
             Lines::Block(block) => each(block.offset, &block.bytes),
         }
@@ -79,7 +86,7 @@ impl<'r> Scanner<'r> {
             self.repeated_hour_days = days;
         }
         let invalid = invalid.unwrap_or_default();
-        intake.done(task, Outcome { bytes: bytes_read, tally, invalid, error: read_error })
+        intake.done(task, Outcome { bytes: bytes_read, tally, invalid, hash, error })
     }
 }
 

@@ -1,14 +1,16 @@
-//! Runs over files, streams and compressed files: the same bytes give the same counts.
+//! Runs over files, streams and compressed files: the same bytes give the same counts and the same source.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use flate2::write::GzEncoder;
+use proptest::prelude::*;
 use tempfile::TempDir;
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Analysis, Options, Progress, analyze_by, thread_pool};
+use super::{Analysis, Counted, Options, Progress, Tracking, analyze_by, thread_pool};
 use crate::select::{Count, Rules, VisitorDefinition};
-use crate::source::Input;
+use crate::source::{Input, SourceIdentity};
 
 fn options(inputs: Vec<PathBuf>, threads: usize) -> Options {
     Options {
@@ -28,6 +30,7 @@ fn options(inputs: Vec<PathBuf>, threads: usize) -> Options {
         window_bytes: 1 << 30,
         page_limit: 1 << 20,
         invalid_lines: None,
+        tracking: Tracking { identify: true, ..Tracking::default() },
     }
 }
 
@@ -67,6 +70,11 @@ fn write(directory: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
     path
 }
 
+fn identify(bytes: &[u8], block_bytes: u64) -> SourceIdentity {
+    let hashes = bytes.chunks(usize::try_from(block_bytes).unwrap()).map(xxh3_128).collect();
+    SourceIdentity::new(bytes.len() as u64, hashes)
+}
+
 /// Facts in a form that does not depend on how pages and visitors were numbered.
 fn figures(analysis: &Analysis) -> Vec<(crate::tally::Tally, u64)> {
     let figures = analysis.inputs.iter().map(|input| (input.tally.clone(), input.bytes));
@@ -96,12 +104,14 @@ fn plain_and_compressed_and_in_three_members() {
     ];
     let block_bytes = 256 * 1024;
     let (expected, _) = run(&options(vec![plain], 2), block_bytes);
+    assert_eq!(expected.inputs[0].identity, Some(identify(&text, block_bytes)));
     assert!(expected.inputs[0].tally.malformed_lines > 0);
     for (path, has_note) in forms {
         for threads in 1..=3 {
             let (analysis, progress) = run(&options(vec![path.clone()], threads), block_bytes);
             assert_eq!(figures(&analysis), figures(&expected));
             assert_eq!(facts(&analysis), facts(&expected));
+            assert_eq!(analysis.inputs[0].identity, expected.inputs[0].identity);
             assert_eq!(analysis.inputs[0].format, expected.inputs[0].format);
             assert!(analysis.unreadable.is_empty());
             assert_eq!(analysis.notes.len(), usize::from(has_note));
@@ -173,4 +183,61 @@ fn what_was_decoded_before_damage_counts() {
     assert!(malformed);
     assert_eq!(tally(0).lines, tally(0).hits + tally(0).malformed_lines + tally(0).empty_lines);
     assert_eq!(tally(1).lines, 20_000);
+    assert!(analysis.inputs[..2].iter().all(|input| input.identity.is_none()));
+    assert_eq!(analysis.inputs.last().unwrap().identity, Some(identify(&text, 1 << 20)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    /// A file that is counted up to its last line end, grows, and is counted on, is the file counted at once; and its
+    /// identity is that of its bytes.
+    #[test]
+    fn a_growing_file(
+        lines in 1..60_usize,
+        block_bytes in 1..3_000_u64,
+        cut in 0..9_000_usize,
+        tail in 0..20_usize,
+        threads in 1..4_usize,
+        map: bool,
+    ) {
+        let directory = TempDir::new().unwrap();
+        let mut text = log(lines);
+        text.extend(std::iter::repeat_n(b'x', tail));
+        let cut = cut.min(text.len());
+        let line_end = |bytes: &[u8]| bytes.iter().rposition(|&byte| byte == b'\n').map_or(0, |at| at + 1);
+        let path = write(&directory, "a.log", &text[..cut]);
+        let mut options = options(vec![path.clone()], threads);
+        options.map = map;
+        options.tracking.whole_lines = true;
+        let (first, _) = run(&options, block_bytes);
+        let first = &first.inputs[0];
+        let counted = line_end(&text[..cut]);
+        prop_assert_eq!(first.bytes, counted as u64);
+        prop_assert_eq!(first.pending_bytes, (cut - counted) as u64);
+        let identity = first.identity.clone().unwrap();
+        prop_assert_eq!(&identity, &identify(&text[..counted], block_bytes));
+
+        std::fs::write(&path, &text).unwrap();
+        let end = line_end(&text);
+        for compressed in [false, true] {
+            // A compressed file counts its tail.
+            let end = if compressed { text.len() } else { end };
+            if compressed {
+                std::fs::write(&path, gzip(&text)).unwrap();
+            }
+            let lines = first.tally.lines;
+            options.tracking.counted.insert(0, Counted { identity: identity.clone(), lines });
+            let (second, _) = run(&options, block_bytes);
+            let second = &second.inputs[0];
+            prop_assert_eq!(second.identity.clone().unwrap(), identify(&text[..end], block_bytes));
+            prop_assert_eq!(second.bytes, (end - counted) as u64);
+            options.tracking.counted.clear();
+            let (whole, _) = run(&options, block_bytes);
+            let whole = &whole.inputs[0].tally;
+            let mut sum = first.tally.clone();
+            sum.merge(second.tally.clone());
+            prop_assert_eq!(&sum, whole);
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::os::unix::fs::FileExt;
 use memchr::{memchr, memrchr};
 
 use super::MAX_LINE_BYTES;
+use super::identity::RangeHasher;
 
 /// The lines of `bytes` that start in `range`, with their offset; empty where none does.
 pub(super) fn starting_in(bytes: &[u8], range: Range<u64>) -> (u64, &[u8]) {
@@ -65,6 +66,7 @@ pub(super) fn read(
     file: &File,
     length: u64,
     range: Range<u64>,
+    mut hasher: Option<&mut RangeHasher>,
     buffer: &mut ReadBuffer,
     each: &mut dyn FnMut(u64, &[u8]),
 ) -> io::Result<()> {
@@ -85,12 +87,13 @@ pub(super) fn read(
         let base = buffer.base;
         file.read_exact_at(&mut buffer.storage[base..base + wanted], offset).map_err(|error| {
             match error.kind() {
-                io::ErrorKind::UnexpectedEof => {
-                    io::Error::other("it was truncated while being read")
-                }
+                io::ErrorKind::UnexpectedEof => truncated(),
                 _ => error,
             }
         })?;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(offset, &buffer.storage[base..base + wanted]);
+        }
         let piece_offset = offset - carry as u64;
         let piece = &buffer.storage[base - carry..base + wanted];
         offset += wanted as u64;
@@ -151,6 +154,27 @@ pub(super) fn read_available(file: &File, buffer: &mut [u8], offset: u64) -> io:
     Ok(filled)
 }
 
+/// What is said of a file that lost bytes.
+pub(super) fn truncated() -> io::Error {
+    io::Error::other("it was truncated while being read")
+}
+
+/// The place behind the last line end of the first `length` bytes of `file`; 0 where there is none.
+pub(super) fn last_line_end(file: &File, length: u64) -> io::Result<u64> {
+    let mut piece = vec![0; 64 * 1024];
+    let mut end = length;
+    while end > 0 {
+        let start = end.saturating_sub(piece.len() as u64);
+        let wanted = usize::try_from(end - start).unwrap_or(piece.len());
+        let read = read_available(file, &mut piece[..wanted], start)?;
+        if let Some(at) = memrchr(b'\n', &piece[..read]) {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
+}
+
 impl ReadBuffer {
     /// Moves the `unfinished` bytes that end at `piece_end` to just before the place of the next read.
     fn reserve_behind(&mut self, unfinished: usize, piece_end: usize) {
@@ -166,7 +190,7 @@ impl ReadBuffer {
 
 #[cfg(test)]
 mod tests {
-    use super::{ReadBuffer, read, starting_in};
+    use super::{ReadBuffer, last_line_end, read, starting_in};
 
     /// Both readers give every line once, to the range its first byte lies in.
     fn check(text: &[u8], range_bytes: u64) {
@@ -182,7 +206,7 @@ mod tests {
             let (offset, expected) = starting_in(text, range.clone());
             let mut found = Vec::new();
             let mut found_offset = None;
-            read(&file, length, range.clone(), &mut buffer, &mut |offset, bytes| {
+            read(&file, length, range.clone(), None, &mut buffer, &mut |offset, bytes| {
                 assert_eq!(offset, *found_offset.get_or_insert(offset) + found.len() as u64);
                 found.extend_from_slice(bytes);
             })
@@ -212,6 +236,19 @@ mod tests {
             for range_bytes in 1..=text.len() as u64 + 1 {
                 check(text.as_bytes(), range_bytes);
             }
+        }
+    }
+
+    #[test]
+    fn the_last_line_end_is_found() {
+        let long = [&b"a\n"[..], &[b'x'; 200_000]].concat();
+        for (text, expected) in
+            [(&b""[..], 0), (b"a", 0), (b"\n", 1), (b"ab\ncd", 3), (b"ab\ncd\n", 6), (&long, 2)]
+        {
+            let path = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(&path, text).unwrap();
+            let file = path.reopen().unwrap();
+            assert_eq!(last_line_end(&file, text.len() as u64).unwrap(), expected);
         }
     }
 

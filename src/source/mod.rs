@@ -1,11 +1,14 @@
 //! Inputs: files and streams as blocks of whole lines.
 //!
-//! Owns: opening an input, decoding it, and reading the lines that start in a range of it. May import: std, memmap2,
-//! memchr, flate2. Must not know: what a line means, threads, the command line.
+//! Owns: opening an input, decoding it, reading the lines that start in a range of it, and what tells one source from
+//! another. May import: std, memmap2, memchr, flate2, xxhash-rust. Must not know: what a line means, threads, the
+//! command line.
 
 mod compressed;
+mod identity;
 mod lines;
 mod mapped;
+mod relation;
 mod stream;
 
 use std::fs::{File, Metadata};
@@ -16,8 +19,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use compressed::{Compression, MAGIC_BYTES};
+use identity::RangeHasher;
+pub use identity::{SHORT_ID_DIGITS, SourceIdentity, full_id};
 pub use lines::ReadBuffer;
 use mapped::Mapped;
+pub use relation::{Check, Relation};
 pub use stream::{Stream, StreamBlock, StreamEnd};
 
 /// The split unit of a file: a worker takes the lines that start in one block.
@@ -47,6 +53,15 @@ impl Input {
     }
 }
 
+/// How inputs are opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    /// Whether plain files are mapped into memory.
+    pub map: bool,
+    /// Whether a plain file ends behind its last line end: what follows may be a line that is still being written.
+    pub whole_lines: bool,
+}
+
 /// An opened input.
 #[derive(Debug)]
 pub enum Opened {
@@ -60,6 +75,7 @@ pub enum Opened {
 #[derive(Debug)]
 pub struct FileSource {
     bytes: u64,
+    pending_bytes: u64,
     access: Access,
 }
 
@@ -70,12 +86,12 @@ enum Access {
 }
 
 impl Input {
-    /// Opens the input; plain files are mapped if `map`. Opening a named pipe waits for its writer, and looking at the first bytes of what comes once
+    /// Opens the input. Opening a named pipe waits for its writer, and looking at the first bytes of what comes once
     /// waits for them.
     ///
     /// # Errors
     /// What the system says; for a directory, that it is one; for a compression that is not read, what to do.
-    pub fn open(&self, map: bool) -> io::Result<Opened> {
+    pub fn open(&self, opening: Opening) -> io::Result<Opened> {
         let path = match self {
             Self::Stdin => return Stream::open(Box::new(io::stdin())).map(Opened::Stream),
             Self::Path(path) => path,
@@ -89,8 +105,13 @@ impl Input {
         if !metadata.is_file() || metadata.len() == 0 || compression(&file)?.is_some() {
             return Stream::open(Box::new(file)).map(Opened::Stream);
         }
+        let (length, mut bytes) = (metadata.len(), metadata.len());
+        if opening.whole_lines {
+            bytes = lines::last_line_end(&file, length)?;
+        }
+        let map = opening.map && bytes > 0;
         let access = if map { Access::Mapped(Mapped::new(&file)?) } else { Access::Read(file) };
-        Ok(Opened::File(FileSource { bytes: metadata.len(), access }))
+        Ok(Opened::File(FileSource { bytes, pending_bytes: length - bytes, access }))
     }
 
     /// Length of a regular file as it lies there, compressed or not.
@@ -131,10 +152,16 @@ fn compression(file: &File) -> io::Result<Option<Compression>> {
 }
 
 impl FileSource {
-    /// Length when it was opened.
+    /// Length when it was opened, without `pending_bytes`.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes behind the last line end, which [`Opening::whole_lines`] leaves for another time.
+    #[must_use]
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending_bytes
     }
 
     /// Calls `each` with the offset and the bytes of pieces of whole lines, in order: all lines that start in
@@ -149,15 +176,101 @@ impl FileSource {
         buffer: &mut ReadBuffer,
         each: &mut dyn FnMut(u64, &[u8]),
     ) -> io::Result<()> {
-        match &self.access {
-            Access::Mapped(map) => {
-                let (offset, lines) = lines::starting_in(map.bytes(), range);
+        self.pieces(range, None, buffer, each)
+    }
+
+    /// As [`lines`](Self::lines), and returns the hash of the file's bytes in `hashed`, which ends with `range` and
+    /// does not start behind it. Bytes are hashed just before they are parsed, while they are in the cache.
+    ///
+    /// # Errors
+    /// As for [`lines`](Self::lines).
+    pub fn hashed_lines(
+        &self,
+        hashed: Range<u64>,
+        range: Range<u64>,
+        buffer: &mut ReadBuffer,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> io::Result<u128> {
+        let mut hasher = RangeHasher::new(hashed.clone());
+        self.read_range(hashed.start..range.start, &mut |at, bytes| hasher.update(at, bytes))?;
+        self.pieces(range, Some(&mut hasher), buffer, each)?;
+        Ok(hasher.finish())
+    }
+
+    fn pieces(
+        &self,
+        range: Range<u64>,
+        hasher: Option<&mut RangeHasher>,
+        buffer: &mut ReadBuffer,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> io::Result<()> {
+        match (&self.access, hasher) {
+            (Access::Mapped(map), None) => {
+                let (offset, lines) = lines::starting_in(self.mapped(map), range);
                 each(offset, lines);
                 map.check()
             }
-            Access::Read(file) => lines::read(file, self.bytes, range, buffer, each),
+            (Access::Mapped(map), Some(hasher)) => {
+                let bytes = self.mapped(map);
+                let mut start = range.start;
+                while start < range.end {
+                    let end = (start + PIECE_BYTES).min(range.end);
+                    hasher.update(start, &bytes[place(start)..place(end)]);
+                    let (offset, lines) = lines::starting_in(bytes, start..end);
+                    each(offset, lines);
+                    start = end;
+                }
+                map.check()
+            }
+            (Access::Read(file), hasher) => {
+                lines::read(file, self.bytes, range, hasher, buffer, each)
+            }
         }
     }
+
+    /// Calls `each` with the bytes of `range`, piece by piece.
+    fn read_range(&self, range: Range<u64>, each: &mut dyn FnMut(u64, &[u8])) -> io::Result<()> {
+        let mut buffer = Vec::new();
+        let mut start = range.start;
+        while start < range.end {
+            let end = (start + PIECE_BYTES).min(range.end);
+            match &self.access {
+                Access::Mapped(map) => {
+                    each(start, &self.mapped(map)[place(start)..place(end)]);
+                    map.check()?;
+                }
+                Access::Read(file) => {
+                    buffer.resize(place(end - start), 0);
+                    if lines::read_available(file, &mut buffer, start)? < buffer.len() {
+                        return Err(lines::truncated());
+                    }
+                    each(start, &buffer);
+                }
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn hash_range(&self, range: Range<u64>) -> io::Result<u128> {
+        let mut hasher = RangeHasher::new(range.clone());
+        self.read_range(range, &mut |offset, bytes| hasher.update(offset, bytes))?;
+        Ok(hasher.finish())
+    }
+
+    /// The mapped bytes that are to be read.
+    fn mapped<'m>(&self, map: &'m Mapped) -> &'m [u8] {
+        let bytes = map.bytes();
+        &bytes[..place(self.bytes).min(bytes.len())]
+    }
+}
+
+/// So much is hashed and then parsed: it fits the second-level cache.
+const PIECE_BYTES: u64 = 256 * 1024;
+
+/// An offset in a file as a place in memory; a file that does not fit cannot be mapped.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
 impl FileSource {

@@ -1,6 +1,6 @@
 //! Inputs that come once and in order: pipes, devices, standard input, and what has to be decoded.
 //!
-//! Owns: cutting a stream into blocks of whole lines. May import: std, memchr, `compressed`.
+//! Owns: cutting a stream into blocks of whole lines. May import: std, memchr, `compressed`, `identity`.
 //! Must not know: what a line means.
 
 use std::fmt;
@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use memchr::{memchr, memrchr};
 
 use super::compressed::{Compression, Decoder};
+use super::identity::{SourceIdentity, StreamHasher};
 use super::{FileSource, MAX_LINE_BYTES};
 
 /// How much of a stream is read at once.
@@ -17,6 +18,7 @@ const STREAM_BLOCK_BYTES: usize = 1024 * 1024;
 /// A stream being read.
 pub struct Stream {
     decoder: Decoder,
+    hasher: Option<StreamHasher>,
     /// The unfinished last line of the block before.
     carry: Vec<u8>,
     /// Offset of the carry's first byte.
@@ -52,6 +54,8 @@ pub struct StreamBlock {
 pub struct StreamEnd {
     /// Bytes of the input read since the last block.
     pub input_bytes: u64,
+    /// What its bytes were, if [`Stream::identify`] asked for it and all of them could be read.
+    pub identity: Option<SourceIdentity>,
     /// What is worth telling about it, in words.
     pub note: Option<&'static str>,
 }
@@ -80,12 +84,25 @@ impl Stream {
     pub(super) fn new(decoder: Decoder) -> Self {
         Self {
             decoder,
+            hasher: None,
             carry: Vec::new(),
             offset: 0,
             skipping: false,
             told_input_bytes: 0,
             state: State::Reading,
         }
+    }
+
+    /// Hashes the bytes as they come, in blocks of `block_bytes`; see [`SourceIdentity`].
+    #[must_use]
+    pub fn identify(mut self, block_bytes: u64) -> Self {
+        self.hasher = Some(StreamHasher::new(block_bytes));
+        self
+    }
+
+    /// The decoded bytes, for one who has no use for lines; only before the first block.
+    pub(super) fn into_reader(self) -> impl Read {
+        self.decoder
     }
 
     /// The next whole lines, `None` at the end.
@@ -159,6 +176,9 @@ impl Stream {
             self.state = State::Failed(inner.inner_error());
             return 0;
         }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(read);
+        }
         filled
     }
 
@@ -174,13 +194,31 @@ impl Stream {
         if !matches!(self.state, State::Ended(true)) {
             return StreamEnd { input_bytes, ..StreamEnd::default() };
         }
-        StreamEnd { input_bytes, note: self.decoder.note() }
+        StreamEnd {
+            input_bytes,
+            identity: self.hasher.map(StreamHasher::finish),
+            note: self.decoder.note(),
+        }
+    }
+}
+
+impl StreamBlock {
+    /// Takes away the lines that start before `offset` in the stream.
+    pub fn skip_to(&mut self, offset: u64) {
+        let skipped = usize::try_from(offset.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let Some(before) = skipped.checked_sub(1) else { return };
+        let end = match self.bytes.get(before..) {
+            Some(bytes) => memchr(b'\n', bytes).map_or(self.bytes.len(), |at| before + at + 1),
+            None => self.bytes.len(),
+        };
+        self.bytes.drain(..end);
+        self.offset += end as u64;
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Decoder, Stream};
+    use super::{Decoder, Stream, StreamBlock};
 
     #[test]
     fn blocks_are_whole_lines() {
@@ -202,5 +240,25 @@ mod tests {
             }
             assert_eq!(joined, text);
         }
+    }
+
+    #[test]
+    fn a_block_begins_behind_what_was_counted() {
+        let check = |skipped: u64, expected: &str| {
+            let bytes = b"ab\ncd\nef".to_vec();
+            let mut block = StreamBlock { offset: 100, bytes, input_bytes: 8 };
+            block.skip_to(skipped);
+            assert_eq!(block.bytes, expected.as_bytes());
+            assert_eq!(block.offset, 108 - expected.len() as u64);
+        };
+        check(0, "ab\ncd\nef");
+        check(100, "ab\ncd\nef");
+        check(101, "cd\nef");
+        check(103, "cd\nef");
+        check(104, "ef");
+        check(106, "ef");
+        check(107, "");
+        check(108, "");
+        check(1000, "");
     }
 }
