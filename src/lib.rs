@@ -25,6 +25,8 @@ pub mod report;
 
 pub mod store;
 
+pub mod update;
+
 pub mod generate;
 
 #[doc(hidden)]

@@ -84,6 +84,7 @@ impl Default for Options {
             window_bytes: 1 << 30,
             page_limit: crate::count::DEFAULT_PAGE_LIMIT,
             invalid_lines: None,
+            tracking: Tracking::default(),
         }
     }
 }
