@@ -27,6 +27,8 @@ pub mod store;
 
 pub mod update;
 
+pub mod question;
+
 pub mod generate;
 
 #[doc(hidden)]

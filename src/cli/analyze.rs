@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::database::open_to_write;
 use super::output::{self, NewFile, When, complain};
 use super::progress::Bar;
 use super::size::parse_size;
@@ -23,8 +24,10 @@ use crate::report::summary::{Definition, InputSummary, MalformedSample, Summary,
 use crate::report::{self, CellFormat, Cube, terminal};
 use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey, Zone};
 use crate::source::Input;
+use crate::store::Database;
 use crate::tally::{MALFORMED_SAMPLES, Tally};
 use crate::text;
+use crate::update::{self, Request, Update};
 
 /// What `hitmap analyze` was given.
 #[derive(Debug, Args)]
@@ -101,6 +104,22 @@ pub(super) struct AnalyzeArgs {
     /// End with exit code 1 and write nothing if more lines than this, or than this percentage, are malformed
     #[arg(long, value_name = "N|P%", help_heading = "Output")]
     max_invalid: Option<InvalidLimit>,
+
+    /// Keep the counts in this database too: each input once, of one that grew only what is new
+    #[arg(long, value_name = "FILE", help_heading = "Database")]
+    db: Option<PathBuf>,
+
+    /// Drop all that the database holds of the site first
+    #[arg(long, requires = "db", help_heading = "Database")]
+    replace: bool,
+
+    /// Count a file that is shorter than when it was counted as another source
+    #[arg(long, requires = "db", help_heading = "Database")]
+    as_new: bool,
+
+    /// Store the cells of pages a minute, too (reports have them in any case)
+    #[arg(long, requires = "db", help_heading = "Database")]
+    db_minute_pages: bool,
 
     /// Colours on a terminal
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
@@ -212,9 +231,15 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     };
     let bar = (output::wants_progress(arguments.progress) && !arguments.quiet)
         .then(|| Bar::start(Arc::clone(&progress), options.inputs.len() as u64));
-    let analysis = pool.install(|| pipeline::analyze(&options, &progress));
+    let analysis = match &arguments.db {
+        None => pool.install(|| pipeline::analyze(&options, &progress)).map(|analysis| {
+            let tally = total_tally(&analysis);
+            (analysis, tally, None)
+        }),
+        Some(path) => pool.install(|| analyze_into(path, arguments, &options, &progress)),
+    };
     drop(bar);
-    let analysis = analysis?;
+    let (analysis, tally, database) = analysis?;
     for reason in &analysis.unreadable {
         complain(&format!("hitmap: {reason}"));
     }
@@ -223,9 +248,11 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
             complain(&format!("hitmap: {note}"));
         }
     }
-    let tally = total_tally(&analysis);
     if let Some(limit) = arguments.max_invalid {
         limit.check(&tally)?;
+    }
+    if let Some(database) = database {
+        pool.install(|| database.commit())?;
     }
     if analysis.inputs.is_empty() {
         return Err(unreadable(&analysis));
@@ -259,6 +286,25 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
         return Err(Error::NothingParsed(nothing_parsed(&analysis)));
     }
     if analysis.unreadable.is_empty() { Ok(()) } else { Err(unreadable(&analysis)) }
+}
+
+/// Counts what is new into a database, which is still to be committed; the analysis is of all that the inputs hold.
+fn analyze_into(
+    path: &Path,
+    arguments: &AnalyzeArgs,
+    options: &Options,
+    progress: &Progress,
+) -> Result<(Analysis, Tally, Option<Database>)> {
+    let mut database = open_to_write(path, progress, arguments.quiet)?;
+    let request = Request {
+        replace: arguments.replace,
+        as_new: arguments.as_new,
+        minute_pages: arguments.db_minute_pages,
+    };
+    let Update { facts, inputs, tally, unreadable, notes, stages } =
+        update::update(&mut database, options, request, progress)?;
+    let analysis = Analysis { facts, inputs, unreadable, notes, stages };
+    Ok((analysis, tally, Some(database)))
 }
 
 /// What was typed, checked and ready.

@@ -122,6 +122,28 @@ impl Database {
         Ok(Site { number, name: name.to_owned(), rules: rules.clone(), pruned_before: None })
     }
 
+    /// Drops the parts of days before `first`, and what is stored of their visitors; their cells stay. Says of how
+    /// many days.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn prune(&mut self, first: Day) -> Result<u64> {
+        let days = self.rows(
+            &format!("SELECT DISTINCT site, day FROM part WHERE day < {}", first.0),
+            |row| Ok((row.get::<_, i64>(0)?, Day(row.get(1)?))),
+        )?;
+        self.execute("DELETE FROM part WHERE day < ?", [first.0])?;
+        let sites: std::collections::BTreeSet<i64> = days.iter().map(|(site, _)| *site).collect();
+        for site in sites {
+            self.execute(
+                "UPDATE site SET pruned_before = max(coalesce(pruned_before, ?1), ?1) WHERE id = ?2",
+                params![first.0, site],
+            )?;
+            self.prune_spans(site, first)?;
+        }
+        Ok(days.len() as u64)
+    }
+
     /// All sources, in the order they came.
     ///
     /// # Errors
@@ -244,6 +266,7 @@ impl Database {
     /// # Errors
     /// [`Error::Database`].
     pub fn remove_source(&mut self, number: i64) -> Result<()> {
+        self.refuse_pruned_source(number)?;
         for block in self.blocks_of(number)? {
             let touched = self.touched.entry(block.site).or_default();
             touched.days.insert(block.day);
@@ -252,6 +275,23 @@ impl Database {
         self.execute("DELETE FROM part WHERE source = ?", [number])?;
         self.execute("DELETE FROM former WHERE source = ?", [number])?;
         self.execute("DELETE FROM source WHERE number = ?", [number])
+    }
+
+    /// A source some of whose days were pruned cannot be taken out of their cells.
+    fn refuse_pruned_source(&self, number: i64) -> Result<()> {
+        let pruned_before = self.sites()?.into_iter().filter_map(|site| site.pruned_before).max();
+        let source = self.sources()?.into_iter().find(|source| source.number == number);
+        let first = source.and_then(|source| source.tally.span).map(|(first, _)| first.day());
+        match (first, pruned_before) {
+            (Some(first), Some(pruned)) if first < pruned => {
+                let reason = format!(
+                    "the source has days before {pruned}, whose parts were pruned, so it cannot be taken out of their \
+                     numbers any more; nothing was changed"
+                );
+                Err(Error::Database { path: self.path.clone(), reason })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Takes all of a site out, its rules and cells too. Sources that other sites share stay.
@@ -395,7 +435,8 @@ impl Database {
         loaded.map_err(|error| self.part_error(error))
     }
 
-    fn part_error(&self, error: PartError) -> Error {
+    /// What went wrong with a block, in words.
+    pub(crate) fn part_error(&self, error: PartError) -> Error {
         match error {
             PartError::Limit(error) => error,
             PartError::Damaged(what) => self.damaged(what),

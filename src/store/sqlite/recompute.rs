@@ -276,6 +276,13 @@ impl Database {
             .map(|(span, bytes)| Some((span, VisitorSets::decode(&bytes)?)))
             .collect();
         let all = all.ok_or_else(|| self.damaged("visitor sets"))?;
+        let pruned_before = self
+            .sites()?
+            .into_iter()
+            .find(|known| known.number == site)
+            .and_then(|site| site.pruned_before);
+        // A week or month that lost days to pruning has no cells any more.
+        let is_cut = |first: Day| pruned_before.is_some_and(|pruned| first < pruned);
         let write = |granularity: &str, bucket: &str, is_in: &dyn Fn(&Span) -> bool| {
             let spans: Vec<&VisitorSets> =
                 all.iter().filter(|(span, _)| is_in(span)).map(|(_, sets)| sets).collect();
@@ -283,15 +290,50 @@ impl Database {
                 .map_err(|error| self.fail(&error))
         };
         let weeks: BTreeSet<Day> = changed.iter().map(|span| span.monday).collect();
-        for monday in weeks {
+        for monday in weeks.into_iter().filter(|monday| !is_cut(*monday)) {
             write("week", &monday.week_text(), &|span| span.monday == monday)?;
         }
         let months: BTreeSet<i32> = changed.iter().map(|span| span.month).collect();
         for month in months {
-            let first = Span { month, monday: Day(i32::MIN) };
-            write("month", &first.days().0.month_text(), &|span| span.month == month)?;
+            let first = Span { month, monday: Day(i32::MIN) }.days().0;
+            if !is_cut(first) {
+                write("month", &first.month_text(), &|span| span.month == month)?;
+            }
         }
         write("all", "", &|_| true)
+    }
+
+    /// Drops the visitors of spans that begin before `first`. Weeks and months that are gone whole keep their cells;
+    /// of those that lose some days only, unique visitors can no longer be told, and their cells go. All time is from
+    /// then on what the parts hold.
+    pub(super) fn prune_spans(&mut self, site: i64, first: Day) -> Result<()> {
+        let cut = Span::of(first);
+        let spans = self.rows(
+            &format!("SELECT month, monday FROM span WHERE site = {site}"),
+            |row| Ok(Span { month: row.get(0)?, monday: Day(row.get(1)?) }),
+        )?;
+        for span in spans.into_iter().filter(|span| span.days().1 < first) {
+            self.put_span(site, span, &VisitorSets::default())?;
+        }
+        // The days of the cut span that stay are walked again, without those that go.
+        let stay = self.blocks_of_site(site)?.into_iter().map(|block| block.day);
+        let stay: Vec<Day> = stay.filter(|day| Span::of(*day) == cut).collect();
+        if stay.is_empty() {
+            self.put_span(site, cut, &VisitorSets::default())?;
+        }
+        let touched = self.touched.entry(site).or_default();
+        touched.days.extend(stay);
+        touched.is_less = true;
+        for (granularity, bucket, starts_before) in [
+            ("week", first.week_text(), cut.monday < first),
+            ("month", first.month_text(), first.date().2 > 1),
+        ] {
+            if starts_before {
+                cells::remove(&self.connection, site, granularity, &bucket, &bucket)
+                    .map_err(|error| self.fail(&error))?;
+            }
+        }
+        self.write_unions(site, &BTreeSet::new())
     }
 
     fn write_union(
