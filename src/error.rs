@@ -68,7 +68,11 @@ impl Error {
             Self::TooManyInvalid(_) | Self::NothingParsed(_) => 1,
             Self::Usage(_) | Self::OtherRules(_) => 2,
             Self::Unreadable(_) => 3,
-            Self::Write { .. } | Self::Database { .. } | Self::Output(_) | Self::Limit(_) | Self::Threads(_) => 4,
+            Self::Write { .. }
+            | Self::Database { .. }
+            | Self::Output(_)
+            | Self::Limit(_)
+            | Self::Threads(_) => 4,
             Self::Interrupted => 130,
         }
     }

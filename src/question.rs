@@ -13,9 +13,9 @@ use crate::count::columns::Decoder;
 use crate::count::{DayKey, Facts};
 use crate::error::{Error, Result};
 use crate::part::block;
+use crate::report::Cube;
 use crate::report::summarize::summarize;
 use crate::report::summary::{Definition, NewVisitors, Stored, Summary};
-use crate::report::Cube;
 use crate::select::page::section;
 use crate::store::{Database, Site, StoredBlock, StoredRules};
 use crate::tally::Tally;
@@ -205,7 +205,9 @@ fn words(question: &Question) -> String {
         (None, None) => vec!["everything".to_owned()],
         (Some(since), None) => vec![format!("from {} on", time(since))],
         (None, Some(until)) => vec![format!("before {}", time(until))],
-        (Some(since), Some(until)) => vec![format!("from {} to before {}", time(since), time(until))],
+        (Some(since), Some(until)) => {
+            vec![format!("from {} to before {}", time(since), time(until))]
+        }
     };
     for (name, value) in
         [("site", &question.site), ("section", &question.section), ("page", &question.page)]
@@ -290,9 +292,8 @@ fn new_visitors(
             everyone.iter().map(|number| (facts.visitors().hash(number).0, number)).collect();
         let first_days = first_days(database, all, site.number, last, &numbers)?;
         for (key, visitors) in of_site.filter(|(_, visitors)| !visitors.is_empty()) {
-            let is_new = |number: &u32| {
-                first_days.get(number).is_none_or(|first| *first >= key.day)
-            };
+            let is_new =
+                |number: &u32| first_days.get(number).is_none_or(|first| *first >= key.day);
             let new = visitors.iter().filter(is_new).count() as u64;
             let returning = visitors.len() - new;
             rows.push(NewVisitors { site: site.name.clone(), day: key.day, new, returning });

@@ -182,8 +182,7 @@ impl Run<'_> {
             (0, Counted { identity: before.identity.clone(), lines })
         });
         let tracking = Tracking { identify: true, whole_lines, counted: start.collect() };
-        let options =
-            Options { inputs: vec![input.clone()], tracking, ..self.options.clone() };
+        let options = Options { inputs: vec![input.clone()], tracking, ..self.options.clone() };
         // The bar shows one input after the other.
         self.progress.bytes.store(0, Ordering::Relaxed);
         let analysis = pipeline::analyze(&options, self.progress)?;
@@ -212,9 +211,9 @@ impl Run<'_> {
         let tally = &report.tally;
         if before.is_none() && tally.hits + tally.other_lines == 0 {
             if tally.malformed_lines > 0 {
-                self.update.notes.push(format!(
-                    "{name:?} is not stored, because no line of it could be parsed"
-                ));
+                self.update
+                    .notes
+                    .push(format!("{name:?} is not stored, because no line of it could be parsed"));
                 return self.report_unrecorded(report, None, &facts);
             }
             if tally.empty_lines == 0 {
@@ -304,8 +303,9 @@ impl Run<'_> {
             megabytes(known.identity.bytes)
         ));
         self.sources.insert(known.number);
-        let format =
-            LogFormat::ALL.into_iter().find(|format| known.format.as_deref() == Some(format.name()));
+        let format = LogFormat::ALL
+            .into_iter()
+            .find(|format| known.format.as_deref() == Some(format.name()));
         self.update.inputs.push(InputReport {
             name: name.to_owned(),
             bytes: known.identity.bytes,
@@ -395,9 +395,7 @@ fn merged(key: DayKey, one: LocalDay, other: LocalDay) -> Result<LocalDay> {
 fn is_unopenable(input: &Input) -> bool {
     match input {
         Input::Stdin => false,
-        Input::Path(path) => {
-            std::fs::metadata(path).map_or(true, |metadata| metadata.is_dir())
-        }
+        Input::Path(path) => std::fs::metadata(path).map_or(true, |metadata| metadata.is_dir()),
     }
 }
 

@@ -31,7 +31,8 @@ fn log(lines: u64, seed: u64) -> Vec<u8> {
 }
 
 fn analyze(database: &Path, inputs: &[&Path]) -> Outcome {
-    let mut arguments = vec!["analyze".as_ref(), "--json".as_ref(), "--db".as_ref(), database.as_os_str()];
+    let mut arguments =
+        vec!["analyze".as_ref(), "--json".as_ref(), "--db".as_ref(), database.as_os_str()];
     arguments.extend(inputs.iter().map(|path| path.as_os_str()));
     hitmap(&arguments)
 }
@@ -74,7 +75,8 @@ fn check(database: &Path, files: &[&[u8]]) {
     let found = traffic(database);
     let mut expected = Traffic::new();
     for (key, value) in &answer.cells {
-        let (section, page) = (key.2.clone().unwrap_or_default(), key.3.clone().unwrap_or_default());
+        let (section, page) =
+            (key.2.clone().unwrap_or_default(), key.3.clone().unwrap_or_default());
         let granularity = ["day", "hour", "minute"][usize::from(key.0)].to_owned();
         if key.0 < 2 || page.is_empty() {
             expected.insert((granularity, key.1.clone(), section, page), *value);
@@ -83,7 +85,8 @@ fn check(database: &Path, files: &[&[u8]]) {
     // All time, at site and section level, is the whole range.
     for (key, value) in &answer.range {
         if key.3.is_none() {
-            let key = ("all".to_owned(), String::new(), key.2.clone().unwrap_or_default(), String::new());
+            let key =
+                ("all".to_owned(), String::new(), key.2.clone().unwrap_or_default(), String::new());
             expected.insert(key, *value);
         }
     }
@@ -109,7 +112,8 @@ fn check(database: &Path, files: &[&[u8]]) {
 
 #[track_caller]
 fn short_id(database: &Path, name: &str) -> String {
-    let list = hitmap(&["sources", "--db", database.to_str().unwrap()]).expect_exit(0).stdout_text();
+    let list =
+        hitmap(&["sources", "--db", database.to_str().unwrap()]).expect_exit(0).stdout_text();
     let line = list.lines().find(|line| line.ends_with(name)).unwrap_or_else(|| panic!("{list}"));
     line.split_whitespace().next().unwrap().to_owned()
 }
@@ -190,17 +194,22 @@ fn random_ranges_are_exact() {
             Some((time, line))
         })
         .collect();
-    let sections: Vec<String> =
-        oracle(&[&a, &b]).range.keys().filter(|key| key.3.is_none()).filter_map(|key| key.2.clone()).collect();
+    let sections: Vec<String> = oracle(&[&a, &b])
+        .range
+        .keys()
+        .filter(|key| key.3.is_none())
+        .filter_map(|key| key.2.clone())
+        .collect();
     let mut state = 11_u64;
     let mut random = |below: usize| {
-        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         usize::try_from(state >> 33).unwrap() % below
     };
     for number in 0..100 {
         let length = [10, 13, 16][number % 3];
-        let mut ends =
-            [random(lines.len()), random(lines.len())].map(|line| lines[line].0[..length].to_owned());
+        let mut ends = [random(lines.len()), random(lines.len())]
+            .map(|line| lines[line].0[..length].to_owned());
         ends.sort();
         let [since, until] = ends;
         let inside: Vec<u8> = lines
@@ -222,7 +231,8 @@ fn random_ranges_are_exact() {
             .find(|(key, _)| key.3.is_none() && key.2 == section)
             .map_or((0, 0), |(_, value)| *value);
         let totals = &found["totals"];
-        let found = (totals["page_views"].as_u64().unwrap(), totals["unique_visitors"].as_u64().unwrap());
+        let found =
+            (totals["page_views"].as_u64().unwrap(), totals["unique_visitors"].as_u64().unwrap());
         assert_eq!(found, expected, "{since} to {until}, section {section:?}");
     }
 }
@@ -239,7 +249,8 @@ fn two_writers_take_turns_and_readers_read_on() {
         for path in &paths[1..] {
             let database = &database;
             scope.spawn(move || {
-                let mut command = program::command(&["analyze", "-q", "--db", database.to_str().unwrap()]);
+                let mut command =
+                    program::command(&["analyze", "-q", "--db", database.to_str().unwrap()]);
                 command.arg(path).env("HITMAP_TEST_SLOW_COMMIT", "5");
                 program::run(command, b"").expect_exit(0);
             });
@@ -307,7 +318,8 @@ fn what_is_not_whole_or_no_log_is_not_recorded() {
     analyze(&database, &[&binary]).expect_exit(1);
     analyze(&database, &[&folder.write("empty.log", b"")]).expect_exit(0);
     assert_eq!(hitmap(&["sources", "--db", database.to_str().unwrap()]).expect_exit(0).stdout, b"");
-    analyze(&database, &[&folder.write("whole.gz", &zipped), &folder.write("copy.log", &whole)]).expect_exit(0);
+    analyze(&database, &[&folder.write("whole.gz", &zipped), &folder.write("copy.log", &whole)])
+        .expect_exit(0);
     check(&database, &[&whole]);
     // Through a pipe it is the same source.
     let arguments = ["analyze", "--json", "--db", database.to_str().unwrap(), "-"];

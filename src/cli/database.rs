@@ -29,7 +29,8 @@ pub(super) fn open_to_write(path: &Path, progress: &Progress, quiet: bool) -> Re
             return Err(Error::Interrupted);
         }
         if waited > MOST_PATIENCE {
-            let reason = "another program has been writing to it for an hour; nothing was stored".to_owned();
+            let reason =
+                "another program has been writing to it for an hour; nothing was stored".to_owned();
             return Err(Error::Database { path: path.to_owned(), reason });
         }
         if waited > SILENCE && !was_said {

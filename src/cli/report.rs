@@ -104,8 +104,9 @@ struct Range {
 }
 
 fn parse_time(text: &str) -> std::result::Result<Range, String> {
-    read_time(text)
-        .ok_or_else(|| "expected a time as in 2018-03-05, 2018-03-05T14 or 2018-03-05T14:05".to_owned())
+    read_time(text).ok_or_else(|| {
+        "expected a time as in 2018-03-05, 2018-03-05T14 or 2018-03-05T14:05".to_owned()
+    })
 }
 
 fn read_time(text: &str) -> Option<Range> {
@@ -207,7 +208,9 @@ mod tests {
         assert_eq!(length("2018-03-05T14"), Some(60));
         assert_eq!(length("2018-03-05 14:05"), Some(1));
         assert_eq!(read_time("1970-01-02T01:01").map(|range| range.start), Some(1501));
-        for wrong in ["", "2018", "2018-02-30", "2018-03-05T24", "2018-03-05T1", "2018-3-5", "x-01-01"] {
+        for wrong in
+            ["", "2018", "2018-02-30", "2018-03-05T24", "2018-03-05T1", "2018-3-5", "x-01-01"]
+        {
             assert_eq!(read_time(wrong), None, "{wrong}");
         }
     }

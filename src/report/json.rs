@@ -91,13 +91,20 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
 
 /// Sums over lines, which are known of whole sources only.
 const OF_LINES: [&str; 9] = [
-    "lines", "hits", "bytes_sent", "status", "not_found", "malformed_lines", "empty_lines", "other_lines", "offsets",
+    "lines",
+    "hits",
+    "bytes_sent",
+    "status",
+    "not_found",
+    "malformed_lines",
+    "empty_lines",
+    "other_lines",
+    "offsets",
 ];
 
 /// Adds what only a database can answer; what it cannot is null.
 fn add_stored(object: &mut Map<String, Value>, stored: &Stored) {
-    if let Some(Value::Object(totals)) =
-        object.get_mut("totals").filter(|_| !stored.is_everything)
+    if let Some(Value::Object(totals)) = object.get_mut("totals").filter(|_| !stored.is_everything)
     {
         for name in OF_LINES {
             totals.insert(name.to_owned(), Value::Null);
@@ -108,9 +115,10 @@ fn add_stored(object: &mut Map<String, Value>, stored: &Stored) {
             "site": row.site, "bucket": row.day.to_string(), "new": row.new, "returning": row.returning,
         })
     });
-    let by = stored.by.iter().map(|(site, bucket, pv, uv)| {
-        json!({"site": site, "bucket": bucket, "pv": pv, "uv": uv})
-    });
+    let by = stored
+        .by
+        .iter()
+        .map(|(site, bucket, pv, uv)| json!({"site": site, "bucket": bucket, "pv": pv, "uv": uv}));
     let database = json!({
         "path": stored.database,
         "sources": stored.sources,

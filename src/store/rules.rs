@@ -78,11 +78,7 @@ impl StoredRules {
             ("--keep-query", if self.keep_query { "on" } else { "off" }.to_owned()),
             (
                 "--group",
-                if self.groups.is_empty() {
-                    "none".to_owned()
-                } else {
-                    self.groups.join(", ")
-                },
+                if self.groups.is_empty() { "none".to_owned() } else { self.groups.join(", ") },
             ),
         ]
     }

@@ -224,7 +224,8 @@ impl Database {
     }
 
     fn damaged(&self, what: &str) -> Error {
-        let reason = format!("it is damaged ({what}); take a backup, or make it again from the logs");
+        let reason =
+            format!("it is damaged ({what}); take a backup, or make it again from the logs");
         Error::Database { path: self.path.clone(), reason }
     }
 }
@@ -300,10 +301,7 @@ fn uri(path: &Path) -> String {
 }
 
 fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(
-        error.sqlite_error_code(),
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
-    )
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
 }
 
 fn cannot_write(error: &rusqlite::Error) -> bool {
@@ -317,13 +315,15 @@ fn cannot_write(error: &rusqlite::Error) -> bool {
 fn failure(path: &Path, error: &rusqlite::Error) -> Error {
     let reason = match error.sqlite_error_code() {
         Some(ErrorCode::DiskFull) => {
-            "no room: the disk is full, or the file as large as it may be; nothing was stored".to_owned()
+            "no room: the disk is full, or the file as large as it may be; nothing was stored"
+                .to_owned()
         }
         Some(ErrorCode::NotADatabase) => {
             "it is not a hitmap database, or damaged; nothing was changed".to_owned()
         }
         Some(ErrorCode::DatabaseCorrupt) => {
-            "it is damaged; nothing was changed. Take a backup, or make it again from the logs".to_owned()
+            "it is damaged; nothing was changed. Take a backup, or make it again from the logs"
+                .to_owned()
         }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => format!(
             "the file and its folder must be writable (a journal stands beside the file while a run writes); \

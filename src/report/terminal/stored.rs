@@ -62,7 +62,8 @@ pub(super) fn new_visitors(stored: &Stored, look: Look) -> Vec<Line> {
 }
 
 fn table(title: &str, note: &str, rows: Vec<[String; 3]>, look: Look) -> Vec<Line> {
-    let width = |column: usize| rows.iter().map(|row| display_width(&row[column])).max().unwrap_or(0);
+    let width =
+        |column: usize| rows.iter().map(|row| display_width(&row[column])).max().unwrap_or(0);
     let widths = [width(0), width(1), width(2)];
     let mut lines = look.heading(title, note);
     for [label, one, other] in &rows {
@@ -75,7 +76,9 @@ fn table(title: &str, note: &str, rows: Vec<[String; 3]>, look: Look) -> Vec<Lin
             continue;
         }
         lines.push(look.line(Tone::Plain, look.shorten_end(label, look.room())));
-        lines.push(look.line(Tone::Views, look.shorten_end(&format!(" {one} {other}"), look.room())));
+        lines.push(
+            look.line(Tone::Views, look.shorten_end(&format!(" {one} {other}"), look.room())),
+        );
     }
     lines
 }

@@ -85,14 +85,12 @@ impl Database {
     /// # Errors
     /// [`Error::Database`].
     pub fn sites(&self) -> Result<Vec<Site>> {
-        let rows = self.rows(
-            "SELECT id, name, rules, pruned_before FROM site ORDER BY name",
-            |row| {
+        let rows =
+            self.rows("SELECT id, name, rules, pruned_before FROM site ORDER BY name", |row| {
                 let rules: String = row.get(2)?;
                 let pruned_before: Option<i32> = row.get(3)?;
                 Ok((row.get(0)?, row.get(1)?, rules, pruned_before.map(Day)))
-            },
-        )?;
+            })?;
         rows.into_iter()
             .map(|(number, name, rules, pruned_before)| {
                 let rules = StoredRules::parse(&rules).ok_or_else(|| self.damaged("rules"))?;
@@ -370,8 +368,7 @@ impl Database {
     /// # Errors
     /// [`Error::Database`].
     pub fn local_day(&self, stored: &StoredBlock, decoder: &mut Decoder) -> Result<LocalDay> {
-        block::decode(&self.block_bytes(stored)?, decoder)
-            .map_err(|error| self.part_error(error))
+        block::decode(&self.block_bytes(stored)?, decoder).map_err(|error| self.part_error(error))
     }
 
     /// Writes the facts of a source's day, over those it had; the day is touched.

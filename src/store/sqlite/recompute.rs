@@ -105,9 +105,7 @@ impl Database {
         let mut blocks = self.blocks_of_site(site)?;
         let spans: BTreeSet<Span> = days.iter().map(|day| Span::of(*day)).collect();
         // Visitors that are taken out may still be there on other days of their span: all of them are looked at.
-        let is_wanted = |day: Day| {
-            days.contains(&day) || is_less && spans.contains(&Span::of(day))
-        };
+        let is_wanted = |day: Day| days.contains(&day) || is_less && spans.contains(&Span::of(day));
         blocks.retain(|block| is_wanted(block.day));
         for day in &days {
             if is_less {
@@ -157,8 +155,7 @@ impl Database {
         let has_minute_pages = self.has_minute_pages()?;
         let facts = self.load(blocks, &[], &BTreeMap::from([(site, 0)]), |_, day| day)?;
         let cube = Cube::new(&facts, vec![String::new()], &groups);
-        let new_sink =
-            || DaySink { has_minute_pages, cells: Vec::new(), visitors: Vec::new() };
+        let new_sink = || DaySink { has_minute_pages, cells: Vec::new(), visitors: Vec::new() };
         let mut places = Places::default();
         let database = &*self;
         cube.walk(new_sink, |key: DayKey, sinks: Vec<DaySink>| {
@@ -308,10 +305,10 @@ impl Database {
     /// then on what the parts hold.
     pub(super) fn prune_spans(&mut self, site: i64, first: Day) -> Result<()> {
         let cut = Span::of(first);
-        let spans = self.rows(
-            &format!("SELECT month, monday FROM span WHERE site = {site}"),
-            |row| Ok(Span { month: row.get(0)?, monday: Day(row.get(1)?) }),
-        )?;
+        let spans = self
+            .rows(&format!("SELECT month, monday FROM span WHERE site = {site}"), |row| {
+                Ok(Span { month: row.get(0)?, monday: Day(row.get(1)?) })
+            })?;
         for span in spans.into_iter().filter(|span| span.days().1 < first) {
             self.put_span(site, span, &VisitorSets::default())?;
         }

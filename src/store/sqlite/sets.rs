@@ -152,7 +152,8 @@ impl VisitorSets {
             }
             let length = varint::take_usize(&mut rest)?;
             let set = RoaringBitmap::deserialize_from(varint::take_bytes(&mut rest, length)?);
-            let visitors = set.ok().filter(|set| set.max().is_none_or(|max| (max as usize) < count))?;
+            let visitors =
+                set.ok().filter(|set| set.max().is_none_or(|max| (max as usize) < count))?;
             groups.insert(name, Group { page_views, visitors });
         }
         rest.is_empty().then_some(Self { visitors, groups })
