@@ -463,3 +463,37 @@ fn options_that_change_what_is_counted() {
         report["sections"].as_array().unwrap().iter().map(|row| &row["section"]).collect();
     assert_eq!(sections, ["-", "list"]);
 }
+
+/// Compressed logs are refused by name, not counted as malformed lines, and the rest is counted.
+#[test]
+fn compressed_inputs_are_refused_by_name() {
+    let folder = Folder::new();
+    let good = folder.write("good.log", &fs::read("testdata/parse/combined/everyday.log").unwrap());
+    for (magic, name) in [
+        (&b"\x1f\x8b\x08\0"[..], "gzip"),
+        (b"\x28\xb5\x2f\xfd\0", "zstd"),
+        (b"\xfd7zXZ\0\n", "xz"),
+        (b"BZh9\n", "bzip2"),
+    ] {
+        let packed = folder.write("packed", magic);
+        for more in [&[][..], &["--no-mmap"]] {
+            let arguments =
+                [&["analyze", "--json", packed.to_str().unwrap(), good.to_str().unwrap()], more]
+                    .concat();
+            let outcome = program::hitmap(&arguments).expect_exit(3);
+            assert!(outcome.stderr_text().contains(name), "{}", outcome.stderr_text());
+            assert_eq!(
+                outcome.json()["totals"]["malformed_lines"].as_u64(),
+                clean_malformed(&good)
+            );
+        }
+        let outcome = program::hitmap_reading(&["analyze", "-"], magic).expect_exit(3);
+        assert!(outcome.stderr_text().contains(name), "{}", outcome.stderr_text());
+    }
+}
+
+fn clean_malformed(path: &std::path::Path) -> Option<u64> {
+    let report =
+        program::hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(0).json();
+    report["totals"]["malformed_lines"].as_u64()
+}

@@ -33,7 +33,7 @@ use crate::text;
 #[command(after_help = "\
 Examples:
   hitmap analyze access.log
-  hitmap analyze /var/log/nginx/access.log* --top 20
+  hitmap analyze access.log.1 access.log --top 20
   zcat old/*.gz | hitmap analyze - --json > report.json
   hitmap analyze access.log --cells cells.csv")]
 pub(super) struct AnalyzeArgs {

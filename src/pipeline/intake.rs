@@ -14,7 +14,7 @@ use super::{InputReport, Options, Progress};
 use crate::error::{Error, Result};
 use crate::new_file::NewFile;
 use crate::parse::LogFormat;
-use crate::source::{BLOCK_BYTES, FileSource, Opened, Stream, StreamBlock};
+use crate::source::{BLOCK_BYTES, FileSource, Opened, Stream, StreamBlock, refuse_compressed};
 use crate::tally::Tally;
 
 /// Lines for one worker.
@@ -181,18 +181,19 @@ impl<'o> Intake<'o> {
 
     /// Gets an opened input ready, its format included if it is a file.
     fn start(&self, input: usize, opened: Opened) -> io::Result<Current> {
-        lock(&self.ledger).inputs.entry(input).or_default().format = self.options.format;
         let mut format = self.options.format;
         let kind = match opened {
             Opened::Stream(stream) => CurrentKind::Stream(stream),
             Opened::File(file) => {
                 let file = Arc::new(file);
+                refuse_compressed(&file.beginning()?)?;
                 if format.is_none() {
                     format = detect(Arc::clone(&file))?;
                 }
                 CurrentKind::File(file)
             }
         };
+        lock(&self.ledger).inputs.entry(input).or_default().format = self.options.format;
         Ok(Current { input, next_block: 0, stream_bytes: 0, skipped_bytes: 0, format, kind })
     }
 
@@ -282,6 +283,9 @@ impl Current {
                     self.skipped_bytes = bytes;
                     return Ok(None);
                 };
+                if block.offset == 0 {
+                    refuse_compressed(&block.bytes)?;
+                }
                 if self.format.is_none() && !format_is_given {
                     self.format = LogFormat::detect(&block.bytes);
                 }

@@ -187,6 +187,17 @@ impl FileSource {
         Err(truncated())
     }
 
+    /// The first bytes of the file, enough to tell what kind of file it is.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn beginning(self: &Arc<Self>) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; 16];
+        let read = read_full(&mut Self::reader(Arc::clone(self)), &mut bytes)?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
     /// The file's bytes as a stream from its beginning.
     #[must_use]
     pub fn reader(file: Arc<Self>) -> impl Read + Send {
@@ -212,6 +223,26 @@ impl Read for FileReader {
         let read = self.file.file.read_at(&mut buffer[..wanted], self.offset)?;
         self.offset += read as u64;
         Ok(read)
+    }
+}
+
+/// Refuses the beginning of a compressed input: its lines would all be called malformed.
+///
+/// # Errors
+/// A sentence that names the compression and the program that undoes it.
+pub fn refuse_compressed(beginning: &[u8]) -> io::Result<()> {
+    // RFC 1952 section 2.3.1, RFC 8878 section 3.1.1, the xz and the bzip2 file formats.
+    let known: [(&[u8], &str, &str); 4] = [
+        (b"\x1f\x8b\x08", "gzip", "zcat"),
+        (b"\x28\xb5\x2f\xfd", "zstd", "zstdcat"),
+        (b"\xfd7zXZ\0", "xz", "xzcat"),
+        (b"BZh", "bzip2", "bzcat"),
+    ];
+    match known.iter().find(|(magic, ..)| beginning.starts_with(magic)) {
+        None => Ok(()),
+        Some((_, name, program)) => Err(io::Error::other(format!(
+            "it is compressed by {name}, which is not read yet; use: {program} FILE | hitmap analyze -"
+        ))),
     }
 }
 
