@@ -468,7 +468,7 @@ fn options_that_change_what_is_counted() {
 #[test]
 fn compressed_inputs_are_refused_by_name() {
     let folder = Folder::new();
-    let good = folder.write("good.log", &fs::read("testdata/parse/combined/everyday.log").unwrap());
+    let good = folder.write("good.log", fs::read("testdata/parse/combined/everyday.log").unwrap());
     for (magic, name) in [
         (&b"\x1f\x8b\x08\0"[..], "gzip"),
         (b"\x28\xb5\x2f\xfd\0", "zstd"),
