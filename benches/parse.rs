@@ -6,7 +6,7 @@ mod logs;
 
 use hitmap::parse::{LineSink, LogFormat, Parser, Reason};
 use hitmap::record::Record;
-use hitmap::source::{BLOCK_BYTES, Input, Opened, ReadBuffer};
+use hitmap::source::{BLOCK_BYTES, Input, Opened, Opening, ReadBuffer};
 use logs::{Log, Variant, compare, dig, easy, hard};
 
 /// Adds the fields up, so that none can be left out.
@@ -42,7 +42,9 @@ impl LineSink for Sum {
 
 /// Parses the log block by block as a worker does.
 fn parse(log: &Log, format: LogFormat, map: bool) {
-    let Opened::File(file) = Input::Path(log.path.clone()).open(map).unwrap() else {
+    let Opened::File(file) =
+        Input::Path(log.path.clone()).open(Opening { map, whole_lines: false }).unwrap()
+    else {
         unreachable!("a file")
     };
     let (mut parser, mut sum, mut lines, mut start) = (Parser::new(format), Sum::default(), 0, 0);

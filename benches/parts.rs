@@ -30,7 +30,7 @@ fn main() {
         map: true,
         window_bytes: u64::MAX,
         page_limit: u64::MAX,
-        invalid_lines: None,
+        ..Options::default()
     };
     let pool = thread_pool(2).expect("two threads");
     pool.install(|| {

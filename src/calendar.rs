@@ -51,6 +51,41 @@ impl Day {
     }
 }
 
+impl Day {
+    /// The day of the week, from Monday (0).
+    #[must_use]
+    pub const fn weekday(self) -> usize {
+        // 1970-01-01 was a Thursday.
+        ((self.0.rem_euclid(7) + 3) % 7).cast_unsigned() as usize
+    }
+
+    /// The Monday of its week.
+    #[must_use]
+    #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "0 to 6")]
+    pub const fn monday(self) -> Self {
+        Self(self.0 - self.weekday() as i32)
+    }
+
+    /// Its ISO 8601 week, as in `2018-W10`: the year is the one that has the week's Thursday.
+    #[must_use]
+    pub fn week_text(self) -> String {
+        let thursday = Self(self.monday().0 + 3);
+        let (year, _, _) = thursday.date();
+        let new_year = Self::from_date(year, 1, 1).unwrap_or(thursday);
+        let week = (thursday.0 - new_year.0) / 7 + 1;
+        let width = if year < 0 { 5 } else { 4 };
+        format!("{year:0width$}-W{week:02}")
+    }
+
+    /// Its month, as in `2018-03`.
+    #[must_use]
+    pub fn month_text(self) -> String {
+        let (year, month, _) = self.date();
+        let width = if year < 0 { 5 } else { 4 };
+        format!("{year:0width$}-{month:02}")
+    }
+}
+
 /// Days in a month, 0 for a month outside 1–12.
 const fn days_in_month(year: i32, month: u32) -> u32 {
     match month {
@@ -199,6 +234,23 @@ mod tests {
         assert_eq!(Day::from_date(2018, 3, 32), None);
         assert_eq!(Day::from_date(2019, 2, 29), None);
         assert_eq!(Day::from_date(2020, 2, 29).unwrap().to_string(), "2020-02-29");
+    }
+
+    #[test]
+    fn weeks_are_those_of_iso_8601() {
+        for (date, week, weekday) in [
+            ((2018, 3, 5), "2018-W10", 0),
+            ((2018, 3, 11), "2018-W10", 6),
+            ((2005, 1, 1), "2004-W53", 5),
+            ((2007, 12, 31), "2008-W01", 0),
+            ((2020, 12, 31), "2020-W53", 3),
+            ((1970, 1, 1), "1970-W01", 3),
+            ((1969, 12, 28), "1969-W52", 6),
+        ] {
+            let day = Day::from_date(date.0, date.1, date.2).unwrap();
+            assert_eq!((day.week_text().as_str(), day.weekday()), (week, weekday));
+        }
+        assert_eq!(Day(0).month_text(), "1970-01");
     }
 
     #[test]

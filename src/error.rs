@@ -26,6 +26,17 @@ pub enum Error {
         /// What the system said.
         error: io::Error,
     },
+    /// A database could not be read or written, or is not what it should be.
+    #[error("{path:?}: {reason}")]
+    Database {
+        /// The file.
+        path: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+    },
+    /// A database counts by other rules than this run.
+    #[error("{0}")]
+    OtherRules(String),
     /// Standard output could not be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
@@ -55,9 +66,13 @@ impl Error {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::TooManyInvalid(_) | Self::NothingParsed(_) => 1,
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::OtherRules(_) => 2,
             Self::Unreadable(_) => 3,
-            Self::Write { .. } | Self::Output(_) | Self::Limit(_) | Self::Threads(_) => 4,
+            Self::Write { .. }
+            | Self::Database { .. }
+            | Self::Output(_)
+            | Self::Limit(_)
+            | Self::Threads(_) => 4,
             Self::Interrupted => 130,
         }
     }

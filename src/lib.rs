@@ -24,6 +24,12 @@ pub mod pipeline;
 
 pub mod report;
 
+pub mod store;
+
+pub mod update;
+
+pub mod question;
+
 pub mod generate;
 
 #[doc(hidden)]

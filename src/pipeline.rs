@@ -3,9 +3,14 @@
 //! Owns: [`analyze`], its [`Options`] and what it returns. May import: every stage's `mod.rs`, rayon.
 //! Must not know: clap, indicatif, reports, stores.
 
+mod feed;
 mod intake;
+mod invalid;
 mod scan;
+#[cfg(test)]
+mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +21,7 @@ use crate::count::{Counter, Facts};
 use crate::error::{Error, Result};
 use crate::parse::LogFormat;
 use crate::select::Rules;
-use crate::source::Input;
+use crate::source::{BLOCK_BYTES, Input, SourceIdentity};
 use crate::tally::Tally;
 use intake::Intake;
 use scan::Scanner;
@@ -38,8 +43,33 @@ pub struct Options {
     pub window_bytes: u64,
     /// Most distinct pages.
     pub page_limit: u64,
-    /// Where to write malformed lines.
+    /// Where to write malformed lines. With it inputs are read one after the other.
     pub invalid_lines: Option<PathBuf>,
+    /// What is to be known of the inputs as sources.
+    pub tracking: Tracking,
+}
+
+/// How a run tells its inputs from those of other runs; by default it does not.
+#[derive(Clone, Debug, Default)]
+pub struct Tracking {
+    /// Whether to hash what is counted: [`InputReport::identity`].
+    pub identify: bool,
+    /// Whether a plain file is counted up to its last line end only: what follows may be a line that is still being
+    /// written, and is [`InputReport::pending_bytes`]. Compressed files and pipes count to their end.
+    pub whole_lines: bool,
+    /// What was counted of inputs before, by their number among [`Options::inputs`]: only the rest counts now.
+    pub counted: BTreeMap<usize, Counted>,
+}
+
+/// What was counted of an input before.
+#[derive(Clone, Debug)]
+pub struct Counted {
+    /// Its bytes. Lines that start behind them count now; a line that starts within and ends behind was counted,
+    /// torn. Nothing is checked: see [`Input::relations`].
+    pub identity: SourceIdentity,
+    /// Its lines, so that samples of malformed lines carry their numbers in the whole input; with 0 they are counted
+    /// from the first new line. Offsets are always those in the whole input.
+    pub lines: u64,
 }
 
 /// No inputs, and everything else as the command line has it by default.
@@ -54,6 +84,7 @@ impl Default for Options {
             window_bytes: 1 << 30,
             page_limit: crate::count::DEFAULT_PAGE_LIMIT,
             invalid_lines: None,
+            tracking: Tracking::default(),
         }
     }
 }
@@ -61,9 +92,9 @@ impl Default for Options {
 /// How a run stands; shared with whoever shows or ends it.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes of all inputs together; 0 unless all are known.
+    /// Bytes of all inputs together as they lie there, compressed or not; 0 unless all are known.
     pub total_bytes: AtomicU64,
-    /// Bytes read so far.
+    /// Bytes read so far; of compressed inputs the compressed ones.
     pub bytes: AtomicU64,
     /// Inputs all of which has been handed to a worker.
     pub inputs_done: AtomicU64,
@@ -124,6 +155,8 @@ pub struct Analysis {
     pub inputs: Vec<InputReport>,
     /// What could not be read, in words; the rest was.
     pub unreadable: Vec<String>,
+    /// What is worth telling about inputs that were read, in words.
+    pub notes: Vec<String>,
     /// How the time was spent.
     pub stages: Stages,
 }
@@ -133,10 +166,15 @@ pub struct Analysis {
 pub struct InputReport {
     /// Its name.
     pub name: String,
-    /// Bytes read.
+    /// Bytes of log read; of a compressed input after decoding.
     pub bytes: u64,
     /// Its format; `None` where no line of any known format was found.
     pub format: Option<LogFormat>,
+    /// All that is counted of it now, with what was counted before; if [`Tracking::identify`] asked for it and the
+    /// input could be read to its end.
+    pub identity: Option<SourceIdentity>,
+    /// Bytes behind the last line end that were left for another time.
+    pub pending_bytes: u64,
     /// Sums over its lines.
     pub tally: Tally,
 }
@@ -160,12 +198,23 @@ pub struct Stages {
 /// # Errors
 /// [`Error::Interrupted`], [`Error::Limit`], [`Error::Write`] for the file of malformed lines.
 pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
-    let sizes = options.inputs.iter().map(Input::bytes);
-    let total = sizes.clone().flatten().fold(0, u64::saturating_add);
-    if sizes.into_iter().all(|size| size.is_some()) {
+    analyze_by(options, progress, BLOCK_BYTES)
+}
+
+/// [`analyze`] with files split, and sources hashed, by blocks of `block_bytes`.
+fn analyze_by(options: &Options, progress: &Progress, block_bytes: u64) -> Result<Analysis> {
+    let total = |bytes: fn(&Input) -> Option<u64>| {
+        let mut sizes = options.inputs.iter().map(bytes);
+        sizes.try_fold(0, |sum: u64, size| Some(sum.saturating_add(size?)))
+    };
+    if let Some(total) = total(Input::bytes) {
         progress.total_bytes.store(total, Ordering::Relaxed);
     }
-    let intake = Intake::new(options, even_windows(total, options.window_bytes), progress)?;
+    let window_bytes = match total(Input::log_bytes) {
+        Some(total) => even_windows(total, options.window_bytes),
+        None => options.window_bytes,
+    };
+    let intake = Intake::new(options, block_bytes, window_bytes, progress)?;
     let mut counter = Counter::new(options.threads, options.page_limit);
     let mut scanners: Vec<Scanner<'_>> =
         (0..options.threads).map(|_| Scanner::new(&options.rules)).collect();
@@ -195,8 +244,14 @@ pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
         stages.fold += start.elapsed();
         stages.windows += 1;
     }
-    let (inputs, unreadable) = intake.finish()?;
-    Ok(Analysis { facts: counter.finish(), inputs, unreadable, stages })
+    let read = intake.finish()?;
+    Ok(Analysis {
+        facts: counter.finish(),
+        inputs: read.inputs,
+        unreadable: read.unreadable,
+        notes: read.notes,
+        stages,
+    })
 }
 
 /// The window that cuts `total` bytes into equal windows nearest to `window_bytes`: a small rest would cost a whole

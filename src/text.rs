@@ -1,6 +1,7 @@
 //! Bytes from outside as text, and text made safe to show.
 //!
-//! Owns: how bytes that are not UTF-8 are written in every output, and escaping for terminals. May import: std. Must not know: anything else.
+//! Owns: how bytes that are not UTF-8 are written in every output, escaping for terminals, and counts as people
+//! read them. May import: std. Must not know: anything else.
 
 use std::borrow::Cow;
 use std::fmt::Write;
@@ -57,6 +58,30 @@ pub fn is_hostile(character: char) -> bool {
             | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}'
             | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// `1,234,567`.
+#[must_use]
+pub fn grouped(number: u64) -> String {
+    group_digits(&number.to_string())
+}
+
+/// Digits in groups of three.
+pub(crate) fn group_digits(digits: &str) -> String {
+    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// `1 day`, `2 days`.
+#[must_use]
+pub fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(number), if number == 1 { one } else { many })
 }
 
 #[cfg(test)]

@@ -464,16 +464,18 @@ fn options_that_change_what_is_counted() {
     assert_eq!(sections, ["-", "list"]);
 }
 
-/// Compressed logs are refused by name, not counted as malformed lines, and the rest is counted.
+/// Compressions that are not read are refused by name, not counted as malformed lines, and the rest is counted.
 #[test]
 fn compressed_inputs_are_refused_by_name() {
     let folder = Folder::new();
     let good = folder.write("good.log", fs::read("testdata/parse/combined/everyday.log").unwrap());
     for (magic, name) in [
-        (&b"\x1f\x8b\x08\0"[..], "gzip"),
-        (b"\x28\xb5\x2f\xfd\0", "zstd"),
+        (&b"\x28\xb5\x2f\xfd\0"[..], "zstd"),
+        (b"\x50\x2a\x4d\x18\0\0\0\0", "zstd"),
         (b"\xfd7zXZ\0\n", "xz"),
-        (b"BZh9\n", "bzip2"),
+        (b"BZh91AY&SY\n", "bzip2"),
+        (b"\x04\x22\x4d\x18", "lz4"),
+        (b"PK\x03\x04", "zip"),
     ] {
         let packed = folder.write("packed", magic);
         for more in [&[][..], &["--no-mmap"]] {

@@ -9,13 +9,13 @@ use std::io::{Read, Write};
 use std::path::Path;
 use std::process::Stdio;
 
-use hitmap::source::{BLOCK_BYTES, FileSource, Input, Opened, ReadBuffer};
+use hitmap::source::{BLOCK_BYTES, FileSource, Input, Opened, Opening, ReadBuffer};
 use running::{Said, analyze, fifo, file, line, lines, run, signal, wait_until};
 
 const TRUNCATED: &str = "it was truncated while being read";
 
 fn open(path: &Path, map: bool) -> FileSource {
-    match Input::Path(path.to_owned()).open(map).unwrap() {
+    match Input::Path(path.to_owned()).open(Opening { map, whole_lines: false }).unwrap() {
         Opened::File(file) => file,
         Opened::Stream(_) => panic!("not a regular file"),
     }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use clap::Args;
 
+use super::database::open_to_write;
 use super::output::{self, When, complain};
 use super::paths;
 use super::progress::Bar;
@@ -21,12 +22,14 @@ use crate::count::DEFAULT_PAGE_LIMIT;
 use crate::error::{Error, Result};
 use crate::new_file::NewFile;
 use crate::parse::LogFormat;
-use crate::pipeline::{self, Analysis, Options, Phase, Progress, Stages};
+use crate::pipeline::{self, Analysis, Options, Phase, Progress, Stages, Tracking};
 use crate::report::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
 use crate::report::{self, CellFormat, Cube, terminal};
 use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey, Zone};
+use crate::store::Database;
 use crate::tally::{MALFORMED_SAMPLES, Tally};
 use crate::text;
+use crate::update::{self, Request, Update};
 
 /// What `hitmap analyze` was given.
 #[derive(Debug, Args)]
@@ -34,10 +37,11 @@ use crate::text;
 Examples:
   hitmap analyze access.log
   hitmap analyze access.log.1 access.log --top 20
-  zcat old/*.gz | hitmap analyze - --json > report.json
+  hitmap analyze old/*.gz --json > report.json
+  zstdcat old/*.zst | hitmap analyze -
   hitmap analyze access.log --cells cells.csv")]
 pub(super) struct AnalyzeArgs {
-    /// Logs to count together; - or nothing and a pipe is standard input
+    /// Logs to count together, plain or gzip; - or nothing and a pipe is standard input
     #[arg(value_name = "PATH")]
     paths: Vec<PathBuf>,
 
@@ -102,6 +106,22 @@ pub(super) struct AnalyzeArgs {
     /// End with exit code 1 and write nothing if more lines than this, or than this percentage, are malformed
     #[arg(long, value_name = "N|P%", help_heading = "Output")]
     max_invalid: Option<InvalidLimit>,
+
+    /// Keep the counts in this database too: each input once, of one that grew only what is new
+    #[arg(long, value_name = "FILE", help_heading = "Database")]
+    db: Option<PathBuf>,
+
+    /// Drop all that the database holds of the site first
+    #[arg(long, requires = "db", help_heading = "Database")]
+    replace: bool,
+
+    /// Count a file that is shorter than when it was counted as another source
+    #[arg(long, requires = "db", help_heading = "Database")]
+    as_new: bool,
+
+    /// Store the cells of pages a minute, too (reports have them in any case)
+    #[arg(long, requires = "db", help_heading = "Database")]
+    db_minute_pages: bool,
 
     /// Colours on a terminal
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
@@ -215,13 +235,22 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     };
     let mut bar = (output::wants_progress(arguments.progress) && !arguments.quiet)
         .then(|| Bar::start(Arc::clone(&progress), options.inputs.len() as u64));
-    let analysis = pool.install(|| pipeline::analyze(&options, &progress))?;
-    let tally = total_tally(&analysis);
+    let analysis = match &arguments.db {
+        None => pool.install(|| pipeline::analyze(&options, &progress)).map(|analysis| {
+            let tally = total_tally(&analysis);
+            (analysis, tally, None)
+        }),
+        Some(path) => pool.install(|| analyze_into(path, arguments, &options, &progress)),
+    };
+    let (analysis, tally, database) = analysis?;
     let limit = arguments.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
     if limit.is_err() || analysis.inputs.is_empty() {
         drop(bar);
-        complain_unreadable(&analysis);
+        complain_about_inputs(&analysis, arguments.quiet);
         return limit.and_then(|()| Err(unreadable(&analysis)));
+    }
+    if let Some(database) = database {
+        pool.install(|| database.commit())?;
     }
     let counted = Instant::now();
     let groups = &options.rules.groups;
@@ -234,7 +263,7 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
         progress.enter(Phase::WritingCells);
         pool.install(|| report::rows::write(&cube, CellFormat::Ndjson, &mut io::stdout()))?;
         drop(bar);
-        complain_unreadable(&analysis);
+        complain_about_inputs(&analysis, arguments.quiet);
     } else {
         let mut unfinished = None;
         if let Some((mut file, format)) = cells {
@@ -255,7 +284,7 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
         drop(bar);
         progress.check()?;
         unfinished.map_or(Ok(()), NewFile::finish)?;
-        complain_unreadable(&analysis);
+        complain_about_inputs(&analysis, arguments.quiet);
         print(&summary, arguments)?;
     }
     if arguments.stats {
@@ -265,6 +294,25 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
         return Err(Error::NothingParsed(nothing_parsed(&analysis)));
     }
     if analysis.unreadable.is_empty() { Ok(()) } else { Err(unreadable(&analysis)) }
+}
+
+/// Counts what is new into a database, which is still to be committed; the analysis is of all that the inputs hold.
+fn analyze_into(
+    path: &Path,
+    arguments: &AnalyzeArgs,
+    options: &Options,
+    progress: &Progress,
+) -> Result<(Analysis, Tally, Option<Database>)> {
+    let mut database = open_to_write(path, progress, arguments.quiet)?;
+    let request = Request {
+        replace: arguments.replace,
+        as_new: arguments.as_new,
+        minute_pages: arguments.db_minute_pages,
+    };
+    let Update { facts, inputs, tally, unreadable, notes, stages } =
+        update::update(&mut database, options, request, progress)?;
+    let analysis = Analysis { facts, inputs, unreadable, notes, stages };
+    Ok((analysis, tally, Some(database)))
 }
 
 /// What was typed, checked and ready.
@@ -315,13 +363,15 @@ fn options(arguments: &AnalyzeArgs) -> Result<Options> {
         window_bytes: arguments.window,
         page_limit: arguments.max_pages,
         invalid_lines: arguments.invalid_lines.clone(),
+        tracking: Tracking::default(),
     })
 }
 
-/// Names the inputs that could not be read, or not to their end.
-fn complain_unreadable(analysis: &Analysis) {
-    for reason in &analysis.unreadable {
-        complain(&format!("hitmap: {reason}"));
+/// Names the inputs that could not be read, or not to their end, and tells what is worth telling of the others.
+fn complain_about_inputs(analysis: &Analysis, quiet: bool) {
+    let notes = analysis.notes.iter().filter(|_| !quiet);
+    for sentence in analysis.unreadable.iter().chain(notes) {
+        complain(&format!("hitmap: {sentence}"));
     }
 }
 

@@ -4,10 +4,12 @@
 //! Must not know: bytes of logs, how counts are kept.
 
 mod analyze;
+mod database;
 mod generate;
 mod output;
 mod paths;
 mod progress;
+mod report;
 mod signals;
 mod size;
 
@@ -38,6 +40,14 @@ enum Command {
     /// Count logs and print a report.
     Analyze(Box<analyze::AnalyzeArgs>),
     Generate(Box<generate::GenerateArgs>),
+    /// Report from a database, any range, without the logs.
+    Report(Box<report::ReportArgs>),
+    /// List what a database has counted.
+    Sources(database::SourcesArgs),
+    /// Take a source out of a database again, exactly.
+    Forget(database::ForgetArgs),
+    /// Drop the parts of old days from a database, and what is stored of their visitors.
+    Prune(database::PruneArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell to complete for.
@@ -59,6 +69,10 @@ pub fn run() -> ExitCode {
     let result = match arguments.command {
         Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
+        Command::Report(arguments) => report::run(&arguments),
+        Command::Sources(arguments) => database::sources(&arguments),
+        Command::Forget(arguments) => database::forget(&arguments),
+        Command::Prune(arguments) => database::prune(&arguments),
         Command::Completions { shell } => completions(shell),
     };
     match result {

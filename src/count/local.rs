@@ -59,6 +59,26 @@ pub struct LocalDay {
     pub facts: DayFacts,
 }
 
+impl LocalDay {
+    /// The day with the facts of those pages in those minutes alone. Pages and visitors without facts keep their
+    /// numbers.
+    #[must_use]
+    pub fn only(self, is_page: impl Fn(&str) -> bool, minutes: &std::ops::Range<u16>) -> Self {
+        let is_wanted: Vec<bool> = self.pages.iter().map(is_page).collect();
+        let (mut ends, mut facts) = (Vec::new(), Vec::new());
+        for (page, old) in self.facts.pages() {
+            if is_wanted[page as usize] {
+                let start = facts.len();
+                facts.extend(old.iter().filter(|fact| minutes.contains(&fact.minute_of_day())));
+                if facts.len() > start {
+                    ends.push((page, facts.len()));
+                }
+            }
+        }
+        Self { facts: DayFacts::from_columns(ends, facts), ..self }
+    }
+}
+
 /// A set of numbers that tells how many of them are below one.
 struct NumberSet {
     words: Vec<u64>,

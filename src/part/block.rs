@@ -73,6 +73,16 @@ pub(super) fn checksum(bytes: &[u8]) -> Option<u64> {
 /// # Errors
 /// [`PartError::Version`] and [`PartError::Damaged`].
 pub fn decode(bytes: &[u8], decoder: &mut Decoder) -> Result<LocalDay, PartError> {
+    let (mut rest, visitors, pages) = checked(bytes)?;
+    let visitors = decode_visitors(&mut rest, visitors, decoder)?;
+    let pages = decode_pages(&mut rest, pages, decoder)?;
+    let bounds = Bounds { pages: pages.len() as u64, visitors: visitors.len() as u64 };
+    let facts = decoder.decode(rest, bounds).map_err(|damaged| PartError::Damaged(damaged.0))?;
+    Ok(LocalDay { visitors, pages, facts })
+}
+
+/// What follows the counts of visitors and pages, and both.
+fn checked(bytes: &[u8]) -> Result<(&[u8], usize, usize), PartError> {
     const CUT: PartError = PartError::Damaged("a block is cut");
     let (&version, _) = bytes.split_first().ok_or(CUT)?;
     if version != VERSION {
@@ -89,11 +99,16 @@ pub fn decode(bytes: &[u8], decoder: &mut Decoder) -> Result<LocalDay, PartError
     if visitors > rest.len() / RAW_BYTES {
         return Err(CUT);
     }
-    let visitors = decode_visitors(&mut rest, visitors, decoder)?;
-    let pages = decode_pages(&mut rest, pages, decoder)?;
-    let bounds = Bounds { pages: pages.len() as u64, visitors: visitors.len() as u64 };
-    let facts = decoder.decode(rest, bounds).map_err(|damaged| PartError::Damaged(damaged.0))?;
-    Ok(LocalDay { visitors, pages, facts })
+    Ok((rest, visitors, pages))
+}
+
+/// The visitors of a block's bytes, without its facts.
+///
+/// # Errors
+/// [`PartError::Version`] and [`PartError::Damaged`].
+pub fn visitors(bytes: &[u8], decoder: &mut Decoder) -> Result<Vec<VisitorHash>, PartError> {
+    let (mut rest, visitors, _) = checked(bytes)?;
+    decode_visitors(&mut rest, visitors, decoder)
 }
 
 fn decode_visitors(

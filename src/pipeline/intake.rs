@@ -1,21 +1,25 @@
 //! What is to be read next, and what has been: the only state that workers share while they scan.
 //!
-//! Owns: the order of inputs and blocks, windows, format detection, the inputs' tallies and the file of malformed
-//! lines. May import: `source`, `parse` (detection), `tally`, `new_file`. Must not know: what is counted.
+//! Owns: the order of inputs and blocks, windows, format detection of files, the inputs' tallies. May import: `source`,
+//! `parse` (detection), `tally`. Must not know: what is counted.
 
-use std::collections::BTreeMap;
-use std::io::{self, Write};
+use std::collections::{BTreeMap, VecDeque};
+use std::io;
 use std::ops::Range;
-use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use super::feed::{Event, Feed, Feeds};
+use super::invalid::InvalidLines;
 use super::{InputReport, Options, Progress};
-use crate::error::{Error, Result};
-use crate::new_file::NewFile;
+use crate::error::Result;
 use crate::parse::LogFormat;
-use crate::source::{BLOCK_BYTES, FileSource, Opened, Stream, StreamBlock, refuse_compressed};
+use crate::source::{FileSource, Opened, Opening, SourceIdentity, Stream, StreamBlock};
 use crate::tally::Tally;
+
+/// How long a worker waits for a stream before it looks whether the run is to end.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// Lines for one worker.
 pub(super) struct Task {
@@ -23,23 +27,50 @@ pub(super) struct Task {
     input: usize,
     /// Number of the block in the input.
     block: usize,
-    /// Bytes of the input that are done with when this is.
-    pub(super) bytes: u64,
     pub(super) format: Option<LogFormat>,
     pub(super) lines: Lines,
+}
+
+impl Task {
+    /// Bytes of log that are done with when this is.
+    pub(super) fn bytes(&self) -> u64 {
+        match &self.lines {
+            Lines::File { range, .. } => range.end - range.start,
+            Lines::Block(block) => block.log_bytes,
+        }
+    }
 }
 
 /// Where a task's lines are.
 pub(super) enum Lines {
     /// The lines of a file that start in a range of it.
-    File(Arc<FileSource>, Range<u64>),
+    File {
+        file: Arc<FileSource>,
+        range: Range<u64>,
+        /// The bytes to hash: the block up to the range's end.
+        hashed: Option<Range<u64>>,
+    },
     /// Lines that were read already.
     Block(StreamBlock),
+}
+
+/// What became of a task.
+#[derive(Default)]
+pub(super) struct Outcome {
+    /// Bytes of log that are done with.
+    pub(super) bytes: u64,
+    pub(super) tally: Tally,
+    /// Its malformed lines, where they are wanted.
+    pub(super) invalid: Vec<u8>,
+    /// The hash of its block, where it is wanted.
+    pub(super) hash: Option<u128>,
+    pub(super) error: Option<io::Error>,
 }
 
 /// Shared by all workers.
 pub(super) struct Intake<'o> {
     options: &'o Options,
+    block_bytes: u64,
     window_bytes: u64,
     progress: &'o Progress,
     queue: Mutex<Queue>,
@@ -49,26 +80,22 @@ pub(super) struct Intake<'o> {
 /// What is to be read.
 struct Queue {
     next_input: usize,
-    current: Option<Current>,
+    /// Plain files that were opened; the first is being handed out.
+    files: VecDeque<CurrentFile>,
+    /// All else that was opened.
+    feeds: Feeds,
     /// Bytes the window still takes.
     window_left: u64,
     done: bool,
 }
 
-/// The input being handed out.
-struct Current {
+/// A file being handed out.
+struct CurrentFile {
     input: usize,
-    next_block: usize,
-    /// Bytes of a stream that were handed out or skipped, and how many were skipped at its end.
-    stream_bytes: u64,
-    skipped_bytes: u64,
+    /// Where the next task starts.
+    offset: u64,
     format: Option<LogFormat>,
-    kind: CurrentKind,
-}
-
-enum CurrentKind {
-    File(Arc<FileSource>),
-    Stream(Stream),
+    file: Arc<FileSource>,
 }
 
 /// What has been read.
@@ -76,6 +103,7 @@ enum CurrentKind {
 struct Ledger {
     inputs: BTreeMap<usize, InputState>,
     unreadable: BTreeMap<usize, String>,
+    notes: BTreeMap<usize, String>,
     invalid: Option<InvalidLines>,
 }
 
@@ -88,17 +116,20 @@ struct InputState {
     block_lines: Vec<u64>,
     /// Samples by block, with places still counted from the block's first line.
     samples: BTreeMap<(usize, u64), crate::tally::Sample>,
+    /// Hashes of a file's blocks.
+    block_hashes: BTreeMap<usize, u128>,
+    /// Where a file's counted bytes end.
+    file_bytes: Option<u64>,
+    pending_bytes: u64,
+    /// What a stream was.
+    identity: Option<SourceIdentity>,
 }
 
-/// The file of malformed lines. Blocks end in any order; their lines are written in the blocks' order.
-struct InvalidLines {
-    path: PathBuf,
-    file: io::BufWriter<NewFile>,
-    /// A terminal gets escaped text.
-    escape: bool,
-    waiting: BTreeMap<(usize, usize), Vec<u8>>,
-    /// Tasks handed out and not done, by (input, block).
-    open: std::collections::BTreeSet<(usize, usize)>,
+/// All that was read.
+pub(super) struct Read {
+    pub(super) inputs: Vec<InputReport>,
+    pub(super) unreadable: Vec<String>,
+    pub(super) notes: Vec<String>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -108,15 +139,24 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl<'o> Intake<'o> {
     pub(super) fn new(
         options: &'o Options,
+        block_bytes: u64,
         window_bytes: u64,
         progress: &'o Progress,
     ) -> Result<Self> {
         let invalid = options.invalid_lines.as_deref().map(InvalidLines::create).transpose()?;
+        let queue = Queue {
+            next_input: 0,
+            files: VecDeque::new(),
+            feeds: Feeds::new(options.threads),
+            window_left: 0,
+            done: false,
+        };
         Ok(Self {
             options,
+            block_bytes,
             window_bytes,
             progress,
-            queue: Mutex::new(Queue { next_input: 0, current: None, window_left: 0, done: false }),
+            queue: Mutex::new(queue),
             ledger: Mutex::new(Ledger { invalid, ..Ledger::default() }),
         })
     }
@@ -135,7 +175,7 @@ impl<'o> Intake<'o> {
         self.options.invalid_lines.is_some()
     }
 
-    /// The next lines of this window, `None` at its end.
+    /// The next lines of this window, `None` at its end. What was decoded comes first, so that decoders need not wait.
     pub(super) fn next(&self) -> Result<Option<Task>> {
         let mut queue = lock(&self.queue);
         loop {
@@ -143,58 +183,149 @@ impl<'o> Intake<'o> {
             if queue.window_left == 0 {
                 return Ok(None);
             }
-            let Some(current) = &mut queue.current else {
-                let Some(input) = self.options.inputs.get(queue.next_input) else {
-                    queue.done = true;
-                    return Ok(None);
-                };
-                let number = queue.next_input;
-                queue.next_input += 1;
-                match input.open(self.options.map).and_then(|opened| self.start(number, opened)) {
-                    Ok(current) => queue.current = Some(current),
-                    Err(error) => self.fail(number, &error),
-                }
-                continue;
+            self.open_ahead(&mut queue);
+            let is_idle = queue.files.is_empty();
+            if is_idle && queue.feeds.active() == 0 {
+                queue.done = true;
+                return Ok(None);
+            }
+            let task = match queue.feeds.next(if is_idle { PATIENCE } else { Duration::ZERO }) {
+                Some(event) => self.take(event),
+                None => self.next_of_file(&mut queue.files),
             };
-            match current.next_lines(self.options.format.is_some()) {
-                Ok(Some(task)) => {
-                    queue.window_left = queue.window_left.saturating_sub(task.bytes);
-                    let mut ledger = lock(&self.ledger);
-                    if let Some(invalid) = &mut ledger.invalid {
-                        invalid.open.insert((task.input, task.block));
-                    }
-                    return Ok(Some(task));
+            if let Some(task) = task {
+                queue.window_left = queue.window_left.saturating_sub(task.bytes());
+                if let Some(invalid) = &mut lock(&self.ledger).invalid {
+                    invalid.handed_out((task.input, task.block));
                 }
-                Ok(None) => {
-                    self.skipped(current.input, current.skipped_bytes);
-                    queue.current = None;
-                    self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
-                }
-                Err(error) => {
-                    let input = current.input;
-                    queue.current = None;
-                    self.fail(input, &error);
-                }
+                return Ok(Some(task));
             }
         }
     }
 
-    /// Gets an opened input ready, its format included if it is a file.
-    fn start(&self, input: usize, opened: Opened) -> io::Result<Current> {
-        let mut format = self.options.format;
-        let kind = match opened {
-            Opened::Stream(stream) => CurrentKind::Stream(stream),
-            Opened::File(file) => {
-                let file = Arc::new(file);
-                refuse_compressed(&file.beginning()?)?;
-                if format.is_none() {
-                    format = detect(Arc::clone(&file))?;
-                }
-                CurrentKind::File(file)
+    /// Opens inputs, in their order, until there is one for every thread: so many are decoded at once.
+    fn open_ahead(&self, queue: &mut Queue) {
+        // The file of malformed lines has the inputs' order.
+        let most = if self.keeps_invalid_lines() { 1 } else { self.options.threads };
+        while queue.files.len() + queue.feeds.active() < most {
+            let number = queue.next_input;
+            let Some(input) = self.options.inputs.get(number) else { return };
+            queue.next_input += 1;
+            // Opening a pipe may wait, which a thread of its own can do.
+            let opened = if input.bytes().is_some() {
+                input.open(self.opening()).and_then(|opened| self.start(queue, number, opened))
+            } else {
+                let (input, opening) = (input.clone(), self.opening());
+                self.feed(&mut queue.feeds, number, move || {
+                    Ok(match input.open(opening)? {
+                        Opened::Stream(stream) => stream,
+                        Opened::File(file) => Stream::of_file(Arc::new(file)),
+                    })
+                })
+            };
+            if let Err(error) = opened {
+                self.fail(number, &error);
+                self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
             }
-        };
+        }
+    }
+
+    fn opening(&self) -> Opening {
+        Opening { map: self.options.map, whole_lines: self.options.tracking.whole_lines }
+    }
+
+    /// Where counting starts in an input.
+    fn start_offset(&self, input: usize) -> u64 {
+        self.options.tracking.counted.get(&input).map_or(0, |counted| counted.identity.bytes)
+    }
+
+    /// Gets an opened input ready, its format included if it is a file.
+    fn start(&self, queue: &mut Queue, input: usize, opened: Opened) -> io::Result<()> {
         lock(&self.ledger).inputs.entry(input).or_default().format = self.options.format;
-        Ok(Current { input, next_block: 0, stream_bytes: 0, skipped_bytes: 0, format, kind })
+        let file = match opened {
+            Opened::Stream(stream) => return self.feed(&mut queue.feeds, input, || Ok(stream)),
+            Opened::File(file) => Arc::new(file),
+        };
+        let mut format = self.options.format;
+        if format.is_none() {
+            format = detect(Arc::clone(&file))?;
+        }
+        let offset = self.start_offset(input);
+        let skipped = offset.min(file.bytes()) + file.pending_bytes();
+        self.progress.bytes.fetch_add(skipped, Ordering::Relaxed);
+        let mut ledger = lock(&self.ledger);
+        let state = ledger.inputs.entry(input).or_default();
+        state.file_bytes = Some(file.bytes());
+        state.pending_bytes = file.pending_bytes();
+        queue.files.push_back(CurrentFile { input, offset, format, file });
+        Ok(())
+    }
+
+    fn feed(
+        &self,
+        feeds: &mut Feeds,
+        input: usize,
+        open: impl FnOnce() -> io::Result<Stream> + Send + 'static,
+    ) -> io::Result<()> {
+        let feed = Feed {
+            input,
+            format: self.options.format,
+            start_offset: self.start_offset(input),
+            hashed_blocks: self.options.tracking.identify.then_some(self.block_bytes),
+        };
+        feeds.start(feed, open)
+    }
+
+    /// Takes what a reading thread says; returns its lines.
+    fn take(&self, event: Event) -> Option<Task> {
+        match event {
+            Event::Opened { input } => {
+                lock(&self.ledger).inputs.entry(input).or_default();
+                None
+            }
+            Event::Lines { input, block, format, lines } => {
+                Some(Task { input, block, format, lines: Lines::Block(lines) })
+            }
+            Event::Ended { input, end, error } => {
+                self.progress.bytes.fetch_add(end.input_bytes, Ordering::Relaxed);
+                self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
+                if let Some(error) = error {
+                    self.fail(input, &error);
+                }
+                let mut ledger = lock(&self.ledger);
+                if let Some(note) = end.note {
+                    let name = self.options.inputs[input].display();
+                    ledger.notes.insert(input, format!("{name:?}: {note}"));
+                }
+                if let Some(state) = ledger.inputs.get_mut(&input) {
+                    state.bytes += end.log_bytes;
+                    state.identity = end.identity;
+                }
+                None
+            }
+        }
+    }
+
+    /// The next block of the first file.
+    fn next_of_file(&self, files: &mut VecDeque<CurrentFile>) -> Option<Task> {
+        let current = files.front_mut()?;
+        let start = current.offset;
+        if start >= current.file.bytes() {
+            files.pop_front();
+            self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
+            return None;
+        }
+        let block = start / self.block_bytes;
+        let end = ((block + 1) * self.block_bytes).min(current.file.bytes());
+        current.offset = end;
+        let hashed = block * self.block_bytes..end;
+        let lines = Lines::File {
+            file: Arc::clone(&current.file),
+            range: start..end,
+            hashed: self.options.tracking.identify.then_some(hashed),
+        };
+        let block = usize::try_from(block).unwrap_or(usize::MAX);
+        Some(Task { input: current.input, block, format: current.format, lines })
     }
 
     /// Notes that an input could not be read, or not to its end.
@@ -203,22 +334,14 @@ impl<'o> Intake<'o> {
         lock(&self.ledger).unreadable.entry(input).or_insert(reason);
     }
 
-    /// Notes bytes at the end of an input that no task holds: the rest of a line that is too long.
-    fn skipped(&self, input: usize, bytes: u64) {
-        self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
-        lock(&self.ledger).inputs.entry(input).or_default().bytes += bytes;
-    }
-
     /// Takes what a task's lines were.
-    pub(super) fn done(
-        &self,
-        task: &Task,
-        bytes: u64,
-        mut tally: Tally,
-        invalid: Vec<u8>,
-        error: Option<io::Error>,
-    ) -> Result<()> {
-        self.progress.bytes.fetch_add(bytes, Ordering::Relaxed);
+    pub(super) fn done(&self, task: &Task, outcome: Outcome) -> Result<()> {
+        let Outcome { bytes, mut tally, invalid, hash, error } = outcome;
+        let input_bytes = match &task.lines {
+            Lines::File { .. } => bytes,
+            Lines::Block(block) => block.input_bytes,
+        };
+        self.progress.bytes.fetch_add(input_bytes, Ordering::Relaxed);
         if let Some(error) = error {
             self.fail(task.input, &error);
         }
@@ -226,6 +349,7 @@ impl<'o> Intake<'o> {
         let state = ledger.inputs.entry(task.input).or_default();
         state.bytes += bytes;
         state.format = state.format.or(task.format);
+        state.block_hashes.extend(hash.map(|hash| (task.block, hash)));
         if state.block_lines.len() <= task.block {
             state.block_lines.resize(task.block + 1, 0);
         }
@@ -244,112 +368,70 @@ impl<'o> Intake<'o> {
     }
 
     /// What was read, and what could not be.
-    pub(super) fn finish(self) -> Result<(Vec<InputReport>, Vec<String>)> {
+    pub(super) fn finish(self) -> Result<Read> {
         let ledger = self.ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
         if let Some(invalid) = ledger.invalid {
             invalid.finish()?;
         }
-        let inputs = ledger.inputs.into_iter().map(|(input, state)| {
+        let tracking = &self.options.tracking;
+        let inputs = ledger.inputs.into_iter().map(|(input, mut state)| {
+            let counted = tracking.counted.get(&input);
+            let is_whole = tracking.identify && !ledger.unreadable.contains_key(&input);
+            let before = counted.map(|counted| &counted.identity);
+            let identity = is_whole.then(|| state.identity(before, self.block_bytes)).flatten();
+            let lines_before = counted.map_or(0, |counted| counted.lines);
             let mut tally = state.tally;
             for ((block, _), mut sample) in state.samples {
-                sample.line_index += state.block_lines[..block].iter().sum::<u64>();
+                sample.line_index += lines_before + state.block_lines[..block].iter().sum::<u64>();
                 tally.samples.push(sample);
             }
-            let name = self.options.inputs[input].display();
-            InputReport { name, bytes: state.bytes, format: state.format, tally }
+            InputReport {
+                name: self.options.inputs[input].display(),
+                bytes: state.bytes,
+                format: state.format,
+                identity,
+                pending_bytes: state.pending_bytes,
+                tally,
+            }
         });
-        Ok((inputs.collect(), ledger.unreadable.into_values().collect()))
+        Ok(Read {
+            inputs: inputs.collect(),
+            unreadable: ledger.unreadable.into_values().collect(),
+            notes: ledger.notes.into_values().collect(),
+        })
     }
 }
 
-impl Current {
-    /// The next lines.
-    fn next_lines(&mut self, format_is_given: bool) -> io::Result<Option<Task>> {
-        let block = self.next_block;
-        let (bytes, lines) = match &mut self.kind {
-            CurrentKind::File(file) => {
-                let start = block as u64 * BLOCK_BYTES;
-                if start >= file.bytes() {
-                    return Ok(None);
-                }
-                let end = (start + BLOCK_BYTES).min(file.bytes());
-                (end - start, Lines::File(Arc::clone(file), start..end))
+impl InputState {
+    /// What the input is, if all its blocks are known: from those counted `before`, and from this run.
+    fn identity(
+        &mut self,
+        before: Option<&SourceIdentity>,
+        block_bytes: u64,
+    ) -> Option<SourceIdentity> {
+        let Some(bytes) = self.file_bytes else { return self.identity.take() };
+        let mut hashes = Vec::new();
+        if let Some(before) = before {
+            if before.bytes == bytes {
+                return Some(before.clone());
             }
-            CurrentKind::Stream(stream) => {
-                let next = stream.next_block()?;
-                let bytes = stream.position() - self.stream_bytes;
-                self.stream_bytes += bytes;
-                let Some(block) = next else {
-                    self.skipped_bytes = bytes;
-                    return Ok(None);
-                };
-                if block.offset == 0 {
-                    refuse_compressed(&block.bytes)?;
-                }
-                if self.format.is_none() && !format_is_given {
-                    self.format = LogFormat::detect(&block.bytes);
-                }
-                (bytes, Lines::Block(block))
-            }
-        };
-        self.next_block += 1;
-        Ok(Some(Task { input: self.input, block, bytes, format: self.format, lines }))
+            let whole = usize::try_from(before.bytes / block_bytes).ok()?;
+            hashes.extend_from_slice(before.block_hashes.get(..whole)?);
+        }
+        hashes.extend(self.block_hashes.values());
+        let is_complete = hashes.len() as u64 == bytes.div_ceil(block_bytes);
+        is_complete.then(|| SourceIdentity::new(bytes, hashes))
     }
 }
 
 /// The format of a file, judged by the first block of a stream that holds a line of a known format: the same blocks
 /// that decide when the bytes come through a pipe.
 fn detect(file: Arc<FileSource>) -> io::Result<Option<LogFormat>> {
-    let mut stream = Stream::new(Box::new(FileSource::reader(file)));
+    let mut stream = Stream::of_file(file);
     while let Some(block) = stream.next_block()? {
         if let Some(format) = LogFormat::detect(&block.bytes) {
             return Ok(Some(format));
         }
     }
     Ok(None)
-}
-
-impl InvalidLines {
-    fn create(path: &Path) -> Result<Self> {
-        let file = NewFile::create(path)?;
-        Ok(Self {
-            path: path.to_owned(),
-            escape: file.is_terminal(),
-            file: io::BufWriter::with_capacity(256 * 1024, file),
-            waiting: BTreeMap::new(),
-            open: std::collections::BTreeSet::new(),
-        })
-    }
-
-    /// Takes a task's malformed lines and writes those that no earlier task can come before.
-    fn done(&mut self, task: (usize, usize), lines: Vec<u8>) -> Result<()> {
-        self.open.remove(&task);
-        self.waiting.insert(task, lines);
-        while let Some(entry) = self.waiting.first_entry() {
-            if self.open.first().is_some_and(|open| open < entry.key()) {
-                break;
-            }
-            let lines = entry.remove();
-            self.write(&lines).map_err(|error| Error::Write { path: self.path.clone(), error })?;
-        }
-        Ok(())
-    }
-
-    fn write(&mut self, lines: &[u8]) -> io::Result<()> {
-        if !self.escape {
-            return self.file.write_all(lines);
-        }
-        for line in lines.split_inclusive(|&byte| byte == b'\n') {
-            let line = crate::text::from_bytes(line.strip_suffix(b"\n").unwrap_or(line));
-            writeln!(self.file, "{}", crate::text::escape_terminal(&line))?;
-        }
-        Ok(())
-    }
-
-    fn finish(self) -> Result<()> {
-        let Self { path, file, .. } = self;
-        let file =
-            file.into_inner().map_err(|error| Error::Write { path, error: error.into_error() })?;
-        file.finish()
-    }
 }

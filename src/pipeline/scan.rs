@@ -11,7 +11,7 @@ use crate::select::{Rules, Selector};
 use crate::source::ReadBuffer;
 use crate::tally::Tally;
 
-use super::intake::{Intake, Lines, Task};
+use super::intake::{Intake, Lines, Outcome, Task};
 
 /// The number of the one site, until formats with virtual hosts come.
 const SITE: u32 = 0;
@@ -57,22 +57,31 @@ impl<'r> Scanner<'r> {
             base_offset: 0,
             last_offset_minutes: None,
         };
-        let mut bytes = task.bytes;
-        let mut read_error = None;
+        let mut outcome = Outcome { bytes: task.bytes(), ..Outcome::default() };
         match &task.lines {
-            Lines::File(file, range) => {
+            Lines::File { file, range, hashed } => {
                 let mark = sink.worker.mark();
                 let buffer = &mut self.buffer;
                 let mut each = |offset, lines: &[u8]| sink.count(parser, offset, lines);
-                if file.lines(range.clone(), buffer, &mut each).is_err() {
-                    sink.forget(&mark);
-                    let mut end = range.start;
-                    let mut each = |offset, lines: &[u8]| {
-                        end = offset + lines.len() as u64;
-                        sink.count(parser, offset, lines);
-                    };
-                    read_error = Some(file.what_is_left(range.clone(), buffer, &mut each));
-                    bytes = end.min(range.end) - range.start;
+                let range = range.clone();
+                let read = match hashed.clone() {
+                    None => file.lines(range.clone(), buffer, &mut each).map(|()| None),
+                    Some(hashed) => {
+                        file.hashed_lines(hashed, range.clone(), buffer, &mut each).map(Some)
+                    }
+                };
+                match read {
+                    Ok(hash) => outcome.hash = hash,
+                    Err(_) => {
+                        sink.forget(&mark);
+                        let mut end = range.start;
+                        let mut each = |offset, lines: &[u8]| {
+                            end = offset + lines.len() as u64;
+                            sink.count(parser, offset, lines);
+                        };
+                        outcome.error = Some(file.what_is_left(range.clone(), buffer, &mut each));
+                        outcome.bytes = end.min(range.end) - range.start;
+                    }
                 }
             }
             Lines::Block(block) => sink.count(parser, block.offset, &block.bytes),
@@ -83,7 +92,7 @@ impl<'r> Scanner<'r> {
             tally.repeated_hour_days.extend(&days);
             self.repeated_hour_days = days;
         }
-        intake.done(task, bytes, tally, invalid.unwrap_or_default(), read_error)
+        intake.done(task, Outcome { tally, invalid: invalid.unwrap_or_default(), ..outcome })
     }
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::summary::{BucketRow, CellSum, Summary};
+use super::summary::{BucketRow, CellSum, Stored, Summary};
 use crate::calendar::Granularity;
 use crate::text::is_hostile;
 
@@ -30,7 +30,7 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
         .collect();
     let bytes: u64 = summary.inputs.iter().map(|input| input.bytes).sum();
     let seconds = summary.timing.seconds.max(1e-9);
-    let object = json!({
+    let mut object = json!({
         "schema_version": 1,
         "inputs": summary.inputs.iter().map(|input| json!({
             "path": input.path, "bytes": input.bytes, "lines": input.lines, "format": input.format,
@@ -82,8 +82,53 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
             "threads": summary.timing.threads,
         },
     });
+    if let (Some(stored), Value::Object(object)) = (&summary.stored, &mut object) {
+        add_stored(object, stored);
+    }
     object.serialize(&mut Serializer::with_formatter(&mut *output, Harmless))?;
     output.write_all(b"\n")
+}
+
+/// Sums over lines, which are known of whole sources only.
+const OF_LINES: [&str; 9] = [
+    "lines",
+    "hits",
+    "bytes_sent",
+    "status",
+    "not_found",
+    "malformed_lines",
+    "empty_lines",
+    "other_lines",
+    "offsets",
+];
+
+/// Adds what only a database can answer; what it cannot is null.
+fn add_stored(object: &mut Map<String, Value>, stored: &Stored) {
+    if let Some(Value::Object(totals)) = object.get_mut("totals").filter(|_| !stored.is_everything)
+    {
+        for name in OF_LINES {
+            totals.insert(name.to_owned(), Value::Null);
+        }
+    }
+    let new_visitors = stored.new_visitors.iter().map(|row| {
+        json!({
+            "site": row.site, "bucket": row.day.to_string(), "new": row.new, "returning": row.returning,
+        })
+    });
+    let by = stored
+        .by
+        .iter()
+        .map(|(site, bucket, pv, uv)| json!({"site": site, "bucket": bucket, "pv": pv, "uv": uv}));
+    let database = json!({
+        "path": stored.database,
+        "sources": stored.sources,
+        "question": stored.question,
+        "first_day": stored.first_day.map(|day| day.to_string()),
+        "new_visitors": new_visitors.collect::<Vec<_>>(),
+        "granularity": stored.by_name,
+        "buckets": by.collect::<Vec<_>>(),
+    });
+    object.insert("database".to_owned(), database);
 }
 
 /// Compact JSON in which nothing can do a terminal harm: what [`is_hostile`] is written as `\uNNNN`.

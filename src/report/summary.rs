@@ -36,6 +36,42 @@ pub struct Summary {
     pub malformed_samples: Vec<MalformedSample>,
     /// How long it took.
     pub timing: Timing,
+    /// What was asked of a database; `None` where logs were read.
+    pub stored: Option<Stored>,
+}
+
+/// What was asked of a database, and what only a database can answer.
+#[derive(Clone, Debug, Default)]
+pub struct Stored {
+    /// The file.
+    pub database: String,
+    /// How many sources it holds.
+    pub sources: u64,
+    /// The range, section and page that were asked for, in words.
+    pub question: String,
+    /// Whether everything was asked for, so that sums over lines are known.
+    pub is_everything: bool,
+    /// The first day that the database has: new visitors are new since then.
+    pub first_day: Option<Day>,
+    /// Visitors of each day of a site that came for the first time, and those that had come before.
+    pub new_visitors: Vec<NewVisitors>,
+    /// The granularity of `by`: minute, hour, day, week or month.
+    pub by_name: Option<&'static str>,
+    /// Site, bucket, PV and UV at that granularity; weeks and months hold what of them lies in the range.
+    pub by: Vec<(String, String, u64, u64)>,
+}
+
+/// New and returning visitors of a site's day.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewVisitors {
+    /// The site's name.
+    pub site: String,
+    /// The day.
+    pub day: Day,
+    /// Visitors that were on no earlier day of the database.
+    pub new: u64,
+    /// The other visitors.
+    pub returning: u64,
 }
 
 /// One input.
@@ -43,7 +79,7 @@ pub struct Summary {
 pub struct InputSummary {
     /// As given on the command line; `-` is standard input.
     pub path: String,
-    /// Bytes read.
+    /// Bytes of log read; of a compressed input after decoding.
     pub bytes: u64,
     /// Lines read.
     pub lines: u64,

@@ -11,6 +11,7 @@ mod hours;
 mod layout;
 mod numbers;
 mod ranking;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -68,15 +69,28 @@ pub fn write(summary: &Summary, style: &Style, output: &mut dyn Write) -> io::Re
 /// The parts of the report, top to bottom; empty ones are left out.
 fn blocks(summary: &Summary, look: Look) -> Vec<Vec<Line>> {
     let totals = &summary.totals;
-    let mut blocks = beside(look, WIDE, summary, figures::read, figures::totals);
+    let mut blocks = match &summary.stored {
+        None => beside(look, WIDE, summary, figures::read, figures::totals),
+        Some(stored) => {
+            vec![stored::question(stored, summary, look), figures::totals(summary, look)]
+        }
+    };
     if totals.lines > 0 {
         blocks.extend(beside(look, 72, summary, figures::lines, figures::responses));
     }
     if totals.page_views > 0 {
+        if let Some(stored) = &summary.stored {
+            blocks.push(stored::by(stored, look));
+        }
         blocks.extend(days::blocks(summary, look));
+        if let Some(stored) = &summary.stored {
+            blocks.push(stored::new_visitors(stored, look));
+        }
         blocks.extend(beside(look, WIDE, summary, ranking::sections, ranking::pages));
     } else {
-        let sentence = if totals.lines == 0 {
+        let sentence = if summary.stored.is_some() {
+            "The database has no page views there."
+        } else if totals.lines == 0 {
             "There are no lines, so there is nothing to count."
         } else if totals.hits == 0 {
             "No line could be read as a line of its file's log format."

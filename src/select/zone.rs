@@ -19,6 +19,9 @@ pub struct Zone {
 }
 
 impl Zone {
+    /// What stands for the zone where times are not converted.
+    pub const AS_WRITTEN: &'static str = "as written";
+
     /// The name as given.
     #[must_use]
     pub fn name(&self) -> &str {

@@ -10,6 +10,7 @@ use std::os::unix::fs::FileExt;
 
 use memchr::{memchr, memrchr};
 
+use super::identity::RangeHasher;
 use super::{MAX_LINE_BYTES, truncated};
 
 /// The lines of `bytes` that start in `range`, with their offset; empty where none does. A last line that is too long
@@ -65,6 +66,7 @@ pub(super) fn read(
     file: &File,
     length: u64,
     range: Range<u64>,
+    mut hasher: Option<&mut RangeHasher>,
     buffer: &mut ReadBuffer,
     each: &mut dyn FnMut(u64, &[u8]),
 ) -> io::Result<()> {
@@ -89,6 +91,9 @@ pub(super) fn read(
         let base = buffer.base;
         let read = read_available(file, &mut buffer.storage[base..base + wanted], offset)?;
         let is_truncated = read < wanted;
+        if let Some(hasher) = &mut hasher {
+            hasher.update(offset, &buffer.storage[base..base + read]);
+        }
         let piece_offset = offset - carry as u64;
         let piece = &buffer.storage[base - carry..base + read];
         offset += read as u64;
@@ -141,7 +146,7 @@ pub(super) fn read(
 }
 
 /// Reads until `buffer` is full or the file ends; returns how much that is.
-fn read_available(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+pub(super) fn read_available(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match file.read_at(&mut buffer[filled..], offset + filled as u64) {
@@ -152,6 +157,22 @@ fn read_available(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usi
         }
     }
     Ok(filled)
+}
+
+/// The place behind the last line end of the first `length` bytes of `file`; 0 where there is none.
+pub(super) fn last_line_end(file: &File, length: u64) -> io::Result<u64> {
+    let mut piece = vec![0; 64 * 1024];
+    let mut end = length;
+    while end > 0 {
+        let start = end.saturating_sub(piece.len() as u64);
+        let wanted = usize::try_from(end - start).unwrap_or(piece.len());
+        let read = read_available(file, &mut piece[..wanted], start)?;
+        if let Some(at) = memrchr(b'\n', &piece[..read]) {
+            return Ok(start + at as u64 + 1);
+        }
+        end = start;
+    }
+    Ok(0)
 }
 
 impl ReadBuffer {
@@ -170,7 +191,7 @@ impl ReadBuffer {
 
 #[cfg(test)]
 mod tests {
-    use super::{ReadBuffer, read, starting_in};
+    use super::{ReadBuffer, last_line_end, read, starting_in};
 
     /// Both readers give every line once, to the range its first byte lies in.
     fn check(text: &[u8], range_bytes: u64) {
@@ -186,7 +207,7 @@ mod tests {
             let (offset, expected) = starting_in(text, range.clone());
             let mut found = Vec::new();
             let mut found_offset = None;
-            read(&file, length, range.clone(), &mut buffer, &mut |offset, bytes| {
+            read(&file, length, range.clone(), None, &mut buffer, &mut |offset, bytes| {
                 assert_eq!(offset, *found_offset.get_or_insert(offset) + found.len() as u64);
                 found.extend_from_slice(bytes);
             })
@@ -216,6 +237,19 @@ mod tests {
             for range_bytes in 1..=text.len() as u64 + 1 {
                 check(text.as_bytes(), range_bytes);
             }
+        }
+    }
+
+    #[test]
+    fn the_last_line_end_is_found() {
+        let long = [&b"a\n"[..], &[b'x'; 200_000]].concat();
+        for (text, expected) in
+            [(&b""[..], 0), (b"a", 0), (b"\n", 1), (b"ab\ncd", 3), (b"ab\ncd\n", 6), (&long, 2)]
+        {
+            let path = tempfile::NamedTempFile::new().unwrap();
+            std::fs::write(&path, text).unwrap();
+            let file = path.reopen().unwrap();
+            assert_eq!(last_line_end(&file, text.len() as u64).unwrap(), expected);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Inputs: files and streams as blocks of whole lines.
 //!
-//! Owns: opening an input, and reading the lines that start in a range of it. May import: std, memmap2, memchr.
-//! Must not know: what a line means, threads, the command line.
+//! Owns: opening an input, decoding it, reading the lines that start in a range of it, and what tells one source from
+//! another. May import: std, memmap2, memchr, flate2, xxhash-rust. Must not know: what a line means, threads, the
+//! command line.
 //!
 //! Files can change while they are read. What is promised, mapped or not:
 //! - What is appended after a file was opened is not read.
@@ -11,9 +12,12 @@
 //!   block that is cut while it is looked at is read again, as are all that follow, and the rest is kept as it was.
 //! - Bytes that are overwritten in place are seen as they were or as they are.
 
+mod compressed;
 mod guard;
+mod identity;
 mod lines;
 mod mapped;
+mod relation;
 mod stream;
 
 use std::fs::{File, Metadata};
@@ -24,9 +28,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use compressed::{Compression, MAGIC_BYTES};
+use identity::RangeHasher;
+pub use identity::{SHORT_ID_DIGITS, SourceIdentity, full_id};
 pub use lines::ReadBuffer;
 use mapped::Mapped;
-pub use stream::{Stream, StreamBlock};
+pub use relation::{Check, Relation};
+pub use stream::{Stream, StreamBlock, StreamEnd};
 
 /// The split unit of a file: a worker takes the lines that start in one block.
 pub const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
@@ -55,12 +63,21 @@ impl Input {
     }
 }
 
+/// How inputs are opened.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Opening {
+    /// Whether plain files are mapped into memory.
+    pub map: bool,
+    /// Whether a plain file ends behind its last line end: what follows may be a line that is still being written.
+    pub whole_lines: bool,
+}
+
 /// An opened input.
 #[derive(Debug)]
 pub enum Opened {
-    /// A regular file of known length, readable at any place by several threads.
+    /// A plain regular file of known length, readable at any place by several threads.
     File(FileSource),
-    /// Bytes that come once, in order.
+    /// Bytes that come once, in order: pipes, devices, compressed files.
     Stream(Stream),
 }
 
@@ -69,6 +86,7 @@ pub enum Opened {
 pub struct FileSource {
     /// Length when it was opened.
     bytes: u64,
+    pending_bytes: u64,
     file: File,
     /// Its bytes in memory; without them they are read.
     map: Option<Mapped>,
@@ -77,13 +95,14 @@ pub struct FileSource {
 }
 
 impl Input {
-    /// Opens the input; regular files are mapped if `map`.
+    /// Opens the input. Opening a named pipe waits for its writer, and looking at the first bytes of what comes once
+    /// waits for them.
     ///
     /// # Errors
-    /// What the system says; for a directory, that it is one.
-    pub fn open(&self, map: bool) -> io::Result<Opened> {
+    /// What the system says; for a directory, that it is one; for a compression that is not read, what to do.
+    pub fn open(&self, opening: Opening) -> io::Result<Opened> {
         let path = match self {
-            Self::Stdin => return Ok(Opened::Stream(Stream::new(Box::new(io::stdin())))),
+            Self::Stdin => return Stream::open(Box::new(io::stdin())).map(Opened::Stream),
             Self::Path(path) => path,
         };
         let file = File::open(path).map_err(|error| match std::fs::metadata(path) {
@@ -97,16 +116,29 @@ impl Input {
             return Err(io::Error::other("it is a directory; name the files in it"));
         }
         // Files of /proc say 0 bytes and have some; an empty stream is as good for a file that really is empty.
-        if !metadata.is_file() || metadata.len() == 0 {
-            return Ok(Opened::Stream(Stream::new(Box::new(file))));
+        if !metadata.is_file() || metadata.len() == 0 || compression(&file)?.is_some() {
+            return Stream::open(Box::new(file)).map(Opened::Stream);
         }
-        Ok(Opened::File(FileSource::new(file, metadata.len(), map)))
+        let (length, mut bytes) = (metadata.len(), metadata.len());
+        if opening.whole_lines {
+            bytes = lines::last_line_end(&file, length)?;
+        }
+        Ok(Opened::File(FileSource::new(file, bytes, length - bytes, opening.map)))
     }
 
-    /// Bytes to be read, where that is known before: the length of a regular file.
+    /// Length of a regular file as it lies there, compressed or not.
     #[must_use]
     pub fn bytes(&self) -> Option<u64> {
         self.metadata().filter(Metadata::is_file).map(|metadata| metadata.len())
+    }
+
+    /// Bytes of log in the input, where that is known before: the length of a plain regular file.
+    #[must_use]
+    pub fn log_bytes(&self) -> Option<u64> {
+        let bytes = self.bytes()?;
+        let Self::Path(path) = self else { return None };
+        let is_plain = bytes > 0 && compression(&File::open(path).ok()?).ok()?.is_none();
+        is_plain.then_some(bytes)
     }
 
     /// What tells a file from every other, whatever its names: device and inode.
@@ -124,16 +156,29 @@ impl Input {
     }
 }
 
+/// The compression of a regular file.
+fn compression(file: &File) -> io::Result<Option<Compression>> {
+    let mut head = [0; MAGIC_BYTES];
+    let read = lines::read_available(file, &mut head, 0)?;
+    Ok(Compression::of(&head[..read]))
+}
+
 impl FileSource {
-    fn new(file: File, bytes: u64, map: bool) -> Self {
-        let map = if map { Mapped::new(&file, bytes) } else { None };
-        Self { bytes, file, map, is_truncated: AtomicBool::new(false) }
+    fn new(file: File, bytes: u64, pending_bytes: u64, map: bool) -> Self {
+        let map = if map && bytes > 0 { Mapped::new(&file, bytes) } else { None };
+        Self { bytes, pending_bytes, file, map, is_truncated: AtomicBool::new(false) }
     }
 
-    /// Length when it was opened.
+    /// Length when it was opened, without `pending_bytes`.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
+    }
+
+    /// Bytes behind the last line end, which [`Opening::whole_lines`] leaves for another time.
+    #[must_use]
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending_bytes
     }
 
     /// Calls `each` with the offset and the bytes of pieces of whole lines, in order: all lines that start in
@@ -149,12 +194,54 @@ impl FileSource {
         buffer: &mut ReadBuffer,
         each: &mut dyn FnMut(u64, &[u8]),
     ) -> io::Result<()> {
+        self.pieces(range, None, buffer, each)
+    }
+
+    /// As [`lines`](Self::lines), and returns the hash of the file's bytes in `hashed`, which ends with `range` and
+    /// does not start behind it. Bytes are hashed just before they are parsed, while they are in the cache.
+    ///
+    /// # Errors
+    /// As for [`lines`](Self::lines).
+    pub fn hashed_lines(
+        &self,
+        hashed: Range<u64>,
+        range: Range<u64>,
+        buffer: &mut ReadBuffer,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> io::Result<u128> {
+        let mut hasher = RangeHasher::new(hashed.clone());
+        self.read_range(hashed.start..range.start, &mut |at, bytes| hasher.update(at, bytes))?;
+        self.pieces(range, Some(&mut hasher), buffer, each)?;
+        Ok(hasher.finish())
+    }
+
+    fn pieces(
+        &self,
+        range: Range<u64>,
+        hasher: Option<&mut RangeHasher>,
+        buffer: &mut ReadBuffer,
+        each: &mut dyn FnMut(u64, &[u8]),
+    ) -> io::Result<()> {
         let Some(map) = &self.map else {
-            return lines::read(&self.file, self.bytes, range, buffer, each);
+            return lines::read(&self.file, self.bytes, range, hasher, buffer, each);
         };
         self.check(map)?;
-        let (offset, lines) = lines::starting_in(map.bytes(), range);
-        each(offset, lines);
+        match hasher {
+            None => {
+                let (offset, lines) = lines::starting_in(map.bytes(), range);
+                each(offset, lines);
+            }
+            Some(hasher) => {
+                let mut start = range.start;
+                while start < range.end {
+                    let end = (start + PIECE_BYTES).min(range.end);
+                    hasher.update(start, &map.bytes()[place(start)..place(end)]);
+                    let (offset, lines) = lines::starting_in(map.bytes(), start..end);
+                    each(offset, lines);
+                    start = end;
+                }
+            }
+        }
         self.check(map)
     }
 
@@ -169,7 +256,7 @@ impl FileSource {
         buffer: &mut ReadBuffer,
         each: &mut dyn FnMut(u64, &[u8]),
     ) -> io::Error {
-        let read = lines::read(&self.file, self.bytes, range, buffer, each);
+        let read = lines::read(&self.file, self.bytes, range, None, buffer, each);
         read.err().unwrap_or_else(truncated)
     }
 
@@ -187,15 +274,26 @@ impl FileSource {
         Err(truncated())
     }
 
-    /// The first bytes of the file, enough to tell what kind of file it is.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn beginning(self: &Arc<Self>) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; 16];
-        let read = read_full(&mut Self::reader(Arc::clone(self)), &mut bytes)?;
-        bytes.truncate(read);
-        Ok(bytes)
+    /// Calls `each` with the bytes of `range`, piece by piece.
+    fn read_range(&self, range: Range<u64>, each: &mut dyn FnMut(u64, &[u8])) -> io::Result<()> {
+        let mut buffer = vec![0; place(PIECE_BYTES.min(range.end - range.start))];
+        let mut start = range.start;
+        while start < range.end {
+            let end = (start + PIECE_BYTES).min(range.end);
+            let piece = &mut buffer[..place(end - start)];
+            if lines::read_available(&self.file, piece, start)? < piece.len() {
+                return Err(truncated());
+            }
+            each(start, piece);
+            start = end;
+        }
+        Ok(())
+    }
+
+    fn hash_range(&self, range: Range<u64>) -> io::Result<u128> {
+        let mut hasher = RangeHasher::new(range.clone());
+        self.read_range(range, &mut |offset, bytes| hasher.update(offset, bytes))?;
+        Ok(hasher.finish())
     }
 
     /// The file's bytes as a stream from its beginning.
@@ -226,24 +324,12 @@ impl Read for FileReader {
     }
 }
 
-/// Refuses the beginning of a compressed input: its lines would all be called malformed.
-///
-/// # Errors
-/// A sentence that names the compression and the program that undoes it.
-pub fn refuse_compressed(beginning: &[u8]) -> io::Result<()> {
-    // RFC 1952 section 2.3.1, RFC 8878 section 3.1.1, the xz and the bzip2 file formats.
-    let known: [(&[u8], &str, &str); 4] = [
-        (b"\x1f\x8b\x08", "gzip", "zcat"),
-        (b"\x28\xb5\x2f\xfd", "zstd", "zstdcat"),
-        (b"\xfd7zXZ\0", "xz", "xzcat"),
-        (b"BZh", "bzip2", "bzcat"),
-    ];
-    match known.iter().find(|(magic, ..)| beginning.starts_with(magic)) {
-        None => Ok(()),
-        Some((_, name, program)) => Err(io::Error::other(format!(
-            "it is compressed by {name}, which is not read yet; use: {program} FILE | hitmap analyze -"
-        ))),
-    }
+/// So much is hashed and then parsed: it fits the second-level cache.
+const PIECE_BYTES: u64 = 256 * 1024;
+
+/// An offset in a file as a place in memory; a file that does not fit cannot be mapped.
+fn place(offset: u64) -> usize {
+    usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
 /// Reads until `buffer` is full or the input ends; returns how much that is.

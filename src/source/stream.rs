@@ -1,26 +1,43 @@
-//! Inputs that come once and in order: pipes, devices, standard input.
+//! Inputs that come once and in order: pipes, devices, standard input, and what has to be decoded.
 //!
-//! Owns: cutting a stream into blocks of whole lines. May import: std, memchr. Must not know: what a line means.
+//! Owns: cutting a stream into blocks of whole lines. May import: std, memchr, `compressed`, `identity`.
+//! Must not know: what a line means.
 
 use std::fmt;
 use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
 
-use super::{MAX_LINE_BYTES, read_full};
+use super::compressed::{Compression, Decoder};
+use super::identity::{SourceIdentity, StreamHasher};
+use super::{FileSource, MAX_LINE_BYTES};
 
 /// How much of a stream is read at once.
 const STREAM_BLOCK_BYTES: usize = 1024 * 1024;
 
 /// A stream being read.
 pub struct Stream {
-    reader: Box<dyn Read + Send>,
+    decoder: Decoder,
+    hasher: Option<StreamHasher>,
     /// The unfinished last line of the block before.
     carry: Vec<u8>,
     /// Offset of the carry's first byte.
     offset: u64,
     /// The line is too long and was handed out: go on behind its end.
     skipping: bool,
+    /// Input bytes told with the blocks so far.
+    told_input_bytes: u64,
+    /// Bytes of log told with the blocks so far.
+    told_log_bytes: u64,
+    state: State,
+}
+
+enum State {
+    Reading,
+    /// Every line before was handed out.
+    Failed(io::Error),
+    /// Whether without an error.
+    Ended(bool),
 }
 
 /// Whole lines from a stream; only the stream's last line may lack its line end.
@@ -30,6 +47,24 @@ pub struct StreamBlock {
     pub offset: u64,
     /// The lines.
     pub bytes: Vec<u8>,
+    /// Bytes of the log that are done with when they are: theirs, and what was skipped before them, which is the rest
+    /// of a line that is too long.
+    pub log_bytes: u64,
+    /// Bytes of the input that were read for them, compressed as they are there.
+    pub input_bytes: u64,
+}
+
+/// What is known of a stream that was read to its end.
+#[derive(Debug, Default)]
+pub struct StreamEnd {
+    /// Bytes of the log that were skipped since the last block.
+    pub log_bytes: u64,
+    /// Bytes of the input read since the last block.
+    pub input_bytes: u64,
+    /// What its bytes were, if [`Stream::identify`] asked for it and all of them could be read.
+    pub identity: Option<SourceIdentity>,
+    /// What is worth telling about it, in words.
+    pub note: Option<&'static str>,
 }
 
 impl fmt::Debug for Stream {
@@ -39,36 +74,64 @@ impl fmt::Debug for Stream {
 }
 
 impl Stream {
-    /// Starts reading.
-    #[must_use]
-    pub fn new(reader: Box<dyn Read + Send>) -> Self {
-        Self { reader, carry: Vec::new(), offset: 0, skipping: false }
+    /// Starts reading bytes that are compressed or not: their beginning tells.
+    ///
+    /// # Errors
+    /// What the reader says; that it is a compression that is not read, and what to do.
+    pub fn open(reader: Box<dyn Read + Send>) -> io::Result<Self> {
+        Decoder::new(reader).map(Self::new)
     }
 
-    /// How far all lines have been handed out, or skipped behind the beginning of one that is too long.
+    /// A plain file's lines, in order.
     #[must_use]
-    pub fn position(&self) -> u64 {
-        self.offset
+    pub fn of_file(file: std::sync::Arc<FileSource>) -> Self {
+        Self::new(Decoder::plain(Box::new(FileSource::reader(file))))
+    }
+
+    pub(super) fn new(decoder: Decoder) -> Self {
+        Self {
+            decoder,
+            hasher: None,
+            carry: Vec::new(),
+            offset: 0,
+            skipping: false,
+            told_input_bytes: 0,
+            told_log_bytes: 0,
+            state: State::Reading,
+        }
+    }
+
+    /// Hashes the bytes as they come, in blocks of `block_bytes`; see [`SourceIdentity`].
+    #[must_use]
+    pub fn identify(mut self, block_bytes: u64) -> Self {
+        self.hasher = Some(StreamHasher::new(block_bytes));
+        self
+    }
+
+    /// The decoded bytes, for one who has no use for lines; only before the first block.
+    pub(super) fn into_reader(self) -> impl Read {
+        self.decoder
     }
 
     /// The next whole lines, `None` at the end.
     ///
     /// # Errors
-    /// What the reader says. The lines before are not lost: the next call returns them.
+    /// What the reader or the decoder says, after all whole lines before were handed out; a line torn by the error is
+    /// none. After an error there is nothing more.
     pub fn next_block(&mut self) -> io::Result<Option<StreamBlock>> {
         loop {
+            match std::mem::replace(&mut self.state, State::Ended(false)) {
+                State::Reading => self.state = State::Reading,
+                State::Failed(error) => return Err(error),
+                ended @ State::Ended(_) => {
+                    self.state = ended;
+                    return Ok(None);
+                }
+            }
             let mut bytes = std::mem::take(&mut self.carry);
             let kept = bytes.len();
             bytes.resize(kept + STREAM_BLOCK_BYTES.max(kept / 2), 0);
-            let read = match read_full(&mut self.reader, &mut bytes[kept..]) {
-                Ok(read) => read,
-                Err(error) => {
-                    bytes.truncate(kept);
-                    self.carry = bytes;
-                    return Err(error);
-                }
-            };
-            let at_end = read < bytes.len() - kept;
+            let read = self.fill(&mut bytes[kept..]);
             bytes.truncate(kept + read);
             let mut offset = self.offset;
             if self.skipping {
@@ -78,7 +141,7 @@ impl Stream {
                 offset += end as u64;
             }
             let whole = match memrchr(b'\n', &bytes) {
-                _ if at_end => bytes.len(),
+                _ if matches!(self.state, State::Ended(true)) => bytes.len(),
                 Some(at) => at + 1,
                 None if bytes.len() > MAX_LINE_BYTES => {
                     self.skipping = true;
@@ -89,18 +152,87 @@ impl Stream {
             self.carry = bytes.split_off(whole);
             self.offset = offset + whole as u64;
             if whole > 0 {
-                return Ok(Some(StreamBlock { offset, bytes }));
-            }
-            if at_end {
-                return Ok(None);
+                let (log_bytes, input_bytes) = (self.take_log_bytes(), self.take_input_bytes());
+                return Ok(Some(StreamBlock { offset, bytes, log_bytes, input_bytes }));
             }
         }
+    }
+
+    /// Reads until `buffer` is full or there is no more, which `state` tells then; returns how much was read.
+    fn fill(&mut self, buffer: &mut [u8]) -> usize {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match self.decoder.read(&mut buffer[filled..]) {
+                Ok(0) => {
+                    self.state = State::Ended(true);
+                    break;
+                }
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.state = State::Failed(error);
+                    break;
+                }
+            }
+        }
+        let read = &buffer[..filled];
+        let is_beginning = self.offset == 0 && self.carry.is_empty() && !self.skipping;
+        if is_beginning
+            && !self.decoder.is_plain()
+            && let Some(inner) = Compression::of(read)
+        {
+            self.state = State::Failed(inner.inner_error());
+            return 0;
+        }
+        if let Some(hasher) = &mut self.hasher {
+            hasher.update(read);
+        }
+        filled
+    }
+
+    fn take_log_bytes(&mut self) -> u64 {
+        self.offset - std::mem::replace(&mut self.told_log_bytes, self.offset)
+    }
+
+    fn take_input_bytes(&mut self) -> u64 {
+        let read = self.decoder.input_bytes();
+        read - std::mem::replace(&mut self.told_input_bytes, read)
+    }
+
+    /// What is known after the last block, or after an error.
+    #[must_use]
+    pub fn end(mut self) -> StreamEnd {
+        let (log_bytes, input_bytes) = (self.take_log_bytes(), self.take_input_bytes());
+        if !matches!(self.state, State::Ended(true)) {
+            return StreamEnd { log_bytes, input_bytes, ..StreamEnd::default() };
+        }
+        StreamEnd {
+            log_bytes,
+            input_bytes,
+            identity: self.hasher.map(StreamHasher::finish),
+            note: self.decoder.note(),
+        }
+    }
+}
+
+impl StreamBlock {
+    /// Takes away the lines that start before `offset` in the stream.
+    pub fn skip_to(&mut self, offset: u64) {
+        let skipped = usize::try_from(offset.saturating_sub(self.offset)).unwrap_or(usize::MAX);
+        let Some(before) = skipped.checked_sub(1) else { return };
+        let end = match self.bytes.get(before..) {
+            Some(bytes) => memchr(b'\n', bytes).map_or(self.bytes.len(), |at| before + at + 1),
+            None => self.bytes.len(),
+        };
+        self.bytes.drain(..end);
+        self.offset += end as u64;
+        self.log_bytes = self.log_bytes.saturating_sub(end as u64);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::Stream;
+    use super::{Decoder, Stream, StreamBlock};
 
     #[test]
     fn blocks_are_whole_lines() {
@@ -112,7 +244,8 @@ mod tests {
         text.extend_from_slice(&vec![b'y'; 3_000_000]);
         for end in [&b""[..], b"\n"] {
             let text = [&text[..], end].concat();
-            let mut stream = Stream::new(Box::new(std::io::Cursor::new(text.clone())));
+            let mut stream =
+                Stream::new(Decoder::plain(Box::new(std::io::Cursor::new(text.clone()))));
             let mut joined = Vec::new();
             while let Some(block) = stream.next_block().unwrap() {
                 assert_eq!(block.offset, joined.len() as u64);
@@ -121,5 +254,25 @@ mod tests {
             }
             assert_eq!(joined, text);
         }
+    }
+
+    #[test]
+    fn a_block_begins_behind_what_was_counted() {
+        let check = |skipped: u64, expected: &str| {
+            let bytes = b"ab\ncd\nef".to_vec();
+            let mut block = StreamBlock { offset: 100, bytes, log_bytes: 8, input_bytes: 8 };
+            block.skip_to(skipped);
+            assert_eq!(block.bytes, expected.as_bytes());
+            assert_eq!(block.offset, 108 - expected.len() as u64);
+        };
+        check(0, "ab\ncd\nef");
+        check(100, "ab\ncd\nef");
+        check(101, "cd\nef");
+        check(103, "cd\nef");
+        check(104, "ef");
+        check(106, "ef");
+        check(107, "");
+        check(108, "");
+        check(1000, "");
     }
 }

@@ -161,7 +161,7 @@ fn named<T>(items: &[T], text: impl Fn(&T) -> String) -> String {
 }
 
 /// A quiet label and its text, wrapped beside it.
-fn labelled(look: Look, label: &str, tone: Tone, text: &str) -> Vec<Line> {
+pub(super) fn labelled(look: Look, label: &str, tone: Tone, text: &str) -> Vec<Line> {
     const LABEL: usize = 11;
     if look.width < 50 {
         let mut lines = Vec::new();
@@ -187,7 +187,7 @@ fn labelled(look: Look, label: &str, tone: Tone, text: &str) -> Vec<Line> {
 /// The figures one came for, each with its definition.
 pub(super) fn totals(summary: &Summary, look: Look) -> Vec<Line> {
     let totals = &summary.totals;
-    if totals.hits == 0 {
+    if totals.hits == 0 && (summary.stored.is_none() || totals.page_views == 0) {
         return Vec::new();
     }
     let mut rows = vec![
@@ -212,8 +212,10 @@ pub(super) fn totals(summary: &Summary, look: Look) -> Vec<Line> {
         }
         rows.push(("Busiest minute", grouped(minute.pv), Tone::Plain, text));
     }
-    let sent = bytes(totals.bytes_sent);
-    rows.push(("Bytes sent", sent, Tone::Plain, "by all hits, page views or not".to_owned()));
+    if totals.hits > 0 {
+        let sent = bytes(totals.bytes_sent);
+        rows.push(("Bytes sent", sent, Tone::Plain, "by all hits, page views or not".to_owned()));
+    }
 
     let mut lines = look.heading("Totals", &site_note(summary, look));
     let labels = rows.iter().map(|row| row.0.len()).max().unwrap_or(0);

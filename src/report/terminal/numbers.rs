@@ -1,29 +1,9 @@
 //! Numbers as people read them.
 //!
-//! Owns: separators, percent, units, spans of time. May import: `calendar`. Must not know: where they are shown.
+//! Owns: separators, percent, units, spans of time. May import: `calendar`, `text`. Must not know: where they are shown.
 
 use crate::calendar::{CivilTime, Day};
-
-/// `1,234,567`.
-pub(super) fn grouped(number: u64) -> String {
-    group_digits(&number.to_string())
-}
-
-fn group_digits(digits: &str) -> String {
-    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
-    for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index).is_multiple_of(3) {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-/// `1 day`, `2 days`.
-pub(super) fn counted(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", grouped(number), if number == 1 { one } else { many })
-}
+pub(super) use crate::text::{counted, group_digits, grouped};
 
 /// A share in percent, never rounded to none or all: `<0.1 %` is not `0.0 %`, `>99.9 %` is not `100.0 %`.
 pub(super) fn percent(part: u64, whole: u64) -> String {

@@ -167,6 +167,7 @@ fn summary_of(first: Day, days: i32, scale: u64) -> Summary {
                 text: "203.0.113.9 - - [32/Mar/2018:11:00:00 +0800] \"GET / HTTP/1.1\" 200 5316 \"-\" \"-\"".to_owned(),
             },
         ],
+        stored: None,
         timing: Timing { seconds: 0.854, threads: 2 },
     }
 }

@@ -1,0 +1,261 @@
+//! How an input relates to sources that were counted before.
+//!
+//! Owns: [`Relation`] and finding it. May import: `identity`, files and streams of `source`. Must not know: ledgers,
+//! what was counted.
+//!
+//! What is known of a source are the hashes of its blocks, so bytes can be compared where a block, or the counted
+//! part of the last one, is there whole. An input that is longer than the source, or as long, is decided exactly. Of
+//! a shorter one only its whole blocks can be compared: if the first one is the source's, the input is the source
+//! [`Truncated`](Relation::Truncated). A shorter input under one block, or a source under one block, could be the
+//! source's beginning or not; nobody can tell, and it counts as [`Different`](Relation::Different).
+
+use std::io::{self, Read};
+
+use super::identity::{SourceIdentity, StreamHasher};
+use super::{BLOCK_BYTES, FileSource, Input, Opened, Opening, read_full};
+
+/// What an input is to a source that was counted before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Relation {
+    /// It is that source: all its bytes were counted.
+    Same,
+    /// It begins with that source; the bytes behind are new.
+    GrownFrom {
+        /// Bytes that were counted.
+        counted_bytes: u64,
+    },
+    /// It is shorter than that source and begins with the same block: it was cut.
+    Truncated,
+    /// It is something else, as far as can be known.
+    Different,
+}
+
+/// How carefully files are compared; what has to be decoded or comes once is always compared whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// The first block and the last, whatever the file's length: logs are appended to, not changed.
+    Ends,
+    /// Every byte.
+    All,
+}
+
+impl Input {
+    /// What a regular file, compressed or not, is to each of the `known` sources; `None` for inputs that come once.
+    /// A plain file counts up to its last line end if `opening.whole_lines`.
+    ///
+    /// # Errors
+    /// What the system or the decoder says.
+    pub fn relations(
+        &self,
+        opening: Opening,
+        known: &[SourceIdentity],
+        check: Check,
+    ) -> io::Result<Option<Vec<Relation>>> {
+        if self.bytes().is_none() {
+            return Ok(None);
+        }
+        match self.open(opening)? {
+            Opened::File(file) => file.relations(known, check).map(Some),
+            Opened::Stream(stream) => {
+                relations_of_stream(&mut stream.into_reader(), known, BLOCK_BYTES).map(Some)
+            }
+        }
+    }
+}
+
+impl FileSource {
+    /// What the file is to each of the `known` sources.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn relations(&self, known: &[SourceIdentity], check: Check) -> io::Result<Vec<Relation>> {
+        relations_of_file(self, known, check, BLOCK_BYTES)
+    }
+}
+
+/// One pass over the first block serves all sources; further blocks are read for those that share it.
+fn relations_of_file(
+    file: &FileSource,
+    known: &[SourceIdentity],
+    check: Check,
+    block_bytes: u64,
+) -> io::Result<Vec<Relation>> {
+    let bytes = file.bytes();
+    let head_bytes = bytes.min(block_bytes);
+    let marks = known.iter().map(|source| source.bytes).filter(|&mark| mark <= head_bytes);
+    let mut head = StreamHasher::with_marks(block_bytes, marks.collect());
+    file.read_range(0..head_bytes, &mut |_, bytes| head.update(bytes))?;
+    let relation = |source: &SourceIdentity| -> io::Result<Relation> {
+        if source.bytes <= head_bytes {
+            return Ok(longer(source, bytes, head.marked(source.bytes)));
+        }
+        if head.block_hashes().first() != source.block_hashes.first() {
+            return Ok(Relation::Different);
+        }
+        if bytes < source.bytes {
+            return Ok(Relation::Truncated);
+        }
+        let blocks = source.block_hashes.len();
+        let first = if check == Check::All { 1 } else { blocks - 1 };
+        for (block, hash) in source.block_hashes.iter().enumerate().skip(first) {
+            let start = block as u64 * block_bytes;
+            let end = (start + block_bytes).min(source.bytes);
+            if file.hash_range(start..end)? != *hash {
+                return Ok(Relation::Different);
+            }
+        }
+        Ok(longer(source, bytes, source.block_hashes.last().copied()))
+    };
+    known.iter().map(relation).collect()
+}
+
+/// For what comes in order: one pass, which ends where nothing is left to be compared.
+fn relations_of_stream(
+    reader: &mut dyn Read,
+    known: &[SourceIdentity],
+    block_bytes: u64,
+) -> io::Result<Vec<Relation>> {
+    let marks = known.iter().map(|source| source.bytes).collect();
+    let mut hasher = StreamHasher::with_marks(block_bytes, marks);
+    let mut buffer = vec![0; 256 * 1024];
+    let shares_blocks = |source: &SourceIdentity, found: &[u128]| {
+        let whole = usize::try_from(source.bytes / block_bytes).unwrap_or(usize::MAX);
+        source.block_hashes.iter().take(whole).zip(found).all(|(known, found)| known == found)
+    };
+    let mut is_over = false;
+    while !is_over {
+        let read = read_full(reader, &mut buffer)?;
+        hasher.update(&buffer[..read]);
+        // One byte behind the longest source tells whether there is more of it.
+        is_over = read < buffer.len()
+            || known.iter().all(|source| {
+                source.bytes < hasher.bytes() || !shares_blocks(source, hasher.block_hashes())
+            });
+    }
+    let bytes = hasher.bytes();
+    let relation = |source: &SourceIdentity| {
+        let found = hasher.block_hashes();
+        if bytes < source.bytes {
+            let is_cut =
+                found.first().is_some_and(|hash| Some(hash) == source.block_hashes.first());
+            return if is_cut && source.bytes > block_bytes {
+                Relation::Truncated
+            } else {
+                Relation::Different
+            };
+        }
+        if !shares_blocks(source, found) {
+            return Relation::Different;
+        }
+        longer(source, bytes, hasher.marked(source.bytes))
+    };
+    Ok(known.iter().map(relation).collect())
+}
+
+/// The relation of an input of `bytes` bytes to a source that is not longer and shares its blocks before the last,
+/// `last_hash` being the hash of as much of the input's block as the source has of its last.
+fn longer(source: &SourceIdentity, bytes: u64, last_hash: Option<u128>) -> Relation {
+    // Nothing is known of an empty source, and everything begins with it.
+    let is_beginning = last_hash.is_some() && last_hash == source.block_hashes.last().copied();
+    match bytes {
+        _ if !is_beginning => Relation::Different,
+        _ if bytes == source.bytes => Relation::Same,
+        _ => Relation::GrownFrom { counted_bytes: source.bytes },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write};
+
+    use proptest::prelude::*;
+
+    use super::{Check, Relation, relations_of_file, relations_of_stream};
+    use crate::source::identity::tests::identify;
+    use crate::source::{FileSource, Input, Opened, Opening};
+
+    const BLOCK: usize = 16;
+
+    fn file(bytes: &[u8], map: bool) -> Option<(tempfile::NamedTempFile, FileSource)> {
+        let mut named = tempfile::NamedTempFile::new().unwrap();
+        named.write_all(bytes).unwrap();
+        let input = Input::Path(named.path().to_owned());
+        match input.open(Opening { map, whole_lines: false }).unwrap() {
+            Opened::File(file) => Some((named, file)),
+            Opened::Stream(_) => None,
+        }
+    }
+
+    /// The same question, answered with all bytes of both at hand.
+    fn naive(bytes: &[u8], known: &[u8]) -> Relation {
+        if known.is_empty() {
+            Relation::Different
+        } else if bytes == known {
+            Relation::Same
+        } else if bytes.starts_with(known) {
+            Relation::GrownFrom { counted_bytes: known.len() as u64 }
+        } else if bytes.len() < known.len()
+            && bytes.len() >= BLOCK
+            && known.len() > BLOCK
+            && bytes[..BLOCK] == known[..BLOCK]
+        {
+            Relation::Truncated
+        } else {
+            Relation::Different
+        }
+    }
+
+    fn check(bytes: &[u8], known: &[Vec<u8>]) {
+        let expected: Vec<Relation> = known.iter().map(|known| naive(bytes, known)).collect();
+        let known: Vec<_> = known.iter().map(|known| identify(known, BLOCK)).collect();
+        let mut stream = Cursor::new(bytes.to_vec());
+        let found = relations_of_stream(&mut stream, &known, BLOCK as u64).unwrap();
+        assert_eq!(found, expected, "stream of {} bytes", bytes.len());
+        for map in [true, false] {
+            let Some((_named, file)) = file(bytes, map) else { continue };
+            let found = relations_of_file(&file, &known, Check::All, BLOCK as u64).unwrap();
+            assert_eq!(found, expected, "file of {} bytes", bytes.len());
+        }
+    }
+
+    #[test]
+    fn lengths_around_blocks() {
+        let bytes: Vec<u8> = (0..70).collect();
+        for length in [0, 1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64] {
+            let known = [0, 1, 5, 15, 16, 17, 20, 31, 32, 33, 40, 48, 60, 64]
+                .map(|known| bytes[..known].to_vec());
+            check(&bytes[..length], &known);
+        }
+    }
+
+    #[test]
+    fn ends_are_enough_for_what_is_only_appended_to() {
+        let bytes: Vec<u8> = (0..70).collect();
+        let mut changed = bytes.clone();
+        changed[20] ^= 1;
+        let known = [identify(&bytes[..50], BLOCK)];
+        let (_named, file) = file(&changed, true).unwrap();
+        let relations = |check| relations_of_file(&file, &known, check, BLOCK as u64).unwrap();
+        assert_eq!(relations(Check::Ends), [Relation::GrownFrom { counted_bytes: 50 }]);
+        assert_eq!(relations(Check::All), [Relation::Different]);
+    }
+
+    proptest! {
+        #[test]
+        fn as_with_all_bytes_at_hand(
+            length in 1..70_usize,
+            known in prop::collection::vec((0..70_usize, prop::option::of(0..70_usize)), 0..6),
+        ) {
+            let bytes: Vec<u8> = (0..70).collect();
+            let known: Vec<Vec<u8>> = known
+                .into_iter()
+                .map(|(length, change)| {
+                    let mut known = bytes[..length].to_vec();
+                    if let Some(byte) = change.and_then(|at| known.get_mut(at)) { *byte ^= 1 }
+                    known
+                })
+                .collect();
+            check(&bytes[..length], &known);
+        }
+    }
+}

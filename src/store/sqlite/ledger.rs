@@ -1,0 +1,495 @@
+//! The ledger: which sources a database holds, by which rules, and their part blocks.
+//!
+//! Owns: sites, sources, blocks as rows. May import: `part`, `source` (identities), `tally`, rusqlite.
+//! Must not know: how cells are made.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{OptionalExtension, Row, params};
+
+use super::{Database, now_millis, totals};
+use crate::calendar::Day;
+use crate::count::columns::Decoder;
+use crate::count::{DayKey, Facts, LocalDay};
+use crate::error::{Error, Result};
+use crate::part::{PartError, block, load_blocks};
+use crate::source::{SHORT_ID_DIGITS, SourceIdentity};
+use crate::store::StoredRules;
+use crate::tally::Tally;
+
+/// A site and the rules it is counted by.
+#[derive(Clone, Debug)]
+pub struct Site {
+    /// Its number in the database.
+    pub number: i64,
+    /// Its name.
+    pub name: String,
+    /// The counting rules.
+    pub rules: StoredRules,
+    /// Days before this one have lost their parts.
+    pub pruned_before: Option<Day>,
+}
+
+/// A source that the database holds.
+#[derive(Clone, Debug)]
+pub struct Recorded {
+    /// Its number in the database.
+    pub number: i64,
+    /// Its name for the user; stays as it is when the source grows.
+    pub short_id: String,
+    /// All bytes that were counted.
+    pub identity: SourceIdentity,
+    /// What the input was called when it was counted last.
+    pub name: String,
+    /// The log format's name.
+    pub format: Option<String>,
+    /// Sums over its lines, without samples.
+    pub tally: Tally,
+    /// When it came, in unix milliseconds.
+    pub added: i64,
+    /// When it grew last, in unix milliseconds.
+    pub changed: i64,
+}
+
+/// What is to be recorded of a source.
+#[derive(Clone, Debug)]
+pub struct NewSource<'s> {
+    /// All bytes that were counted, now and before.
+    pub identity: &'s SourceIdentity,
+    /// What the input is called.
+    pub name: &'s str,
+    /// The log format's name.
+    pub format: Option<&'s str>,
+    /// Sums over its lines, those counted before included.
+    pub tally: &'s Tally,
+}
+
+/// Where a block is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StoredBlock {
+    row: i64,
+    /// Number of the site.
+    pub site: i64,
+    /// The day.
+    pub day: Day,
+    /// Number of the source.
+    pub source: i64,
+    /// Its size.
+    pub bytes: usize,
+}
+
+impl Database {
+    /// All sites, by name.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn sites(&self) -> Result<Vec<Site>> {
+        let rows =
+            self.rows("SELECT id, name, rules, pruned_before FROM site ORDER BY name", |row| {
+                let rules: String = row.get(2)?;
+                let pruned_before: Option<i32> = row.get(3)?;
+                Ok((row.get(0)?, row.get(1)?, rules, pruned_before.map(Day)))
+            })?;
+        rows.into_iter()
+            .map(|(number, name, rules, pruned_before)| {
+                let rules = StoredRules::parse(&rules).ok_or_else(|| self.damaged("rules"))?;
+                Ok(Site { number, name, rules, pruned_before })
+            })
+            .collect()
+    }
+
+    /// The site of that name, made if there is none.
+    ///
+    /// # Errors
+    /// [`Error::OtherRules`] if it is counted by other rules.
+    pub fn site(&mut self, name: &str, rules: &StoredRules) -> Result<Site> {
+        if let Some(site) = self.sites()?.into_iter().find(|site| site.name == name) {
+            if site.rules == *rules {
+                return Ok(site);
+            }
+            return Err(Error::OtherRules(format!(
+                "{:?} counts site {name:?} by other rules: {}. Use the same options, another database, or --replace, \
+                 which drops all that is stored of the site; nothing was changed",
+                self.path,
+                site.rules.differences(rules)
+            )));
+        }
+        self.execute("INSERT INTO site(name, rules) VALUES (?, ?)", params![name, rules.text()])?;
+        let number = self.connection.last_insert_rowid();
+        Ok(Site { number, name: name.to_owned(), rules: rules.clone(), pruned_before: None })
+    }
+
+    /// Drops the parts of days before `first`, and what is stored of their visitors; their cells stay. Says of how
+    /// many days.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn prune(&mut self, first: Day) -> Result<u64> {
+        let days = self.rows(
+            &format!("SELECT DISTINCT site, day FROM part WHERE day < {}", first.0),
+            |row| Ok((row.get::<_, i64>(0)?, Day(row.get(1)?))),
+        )?;
+        self.execute("DELETE FROM part WHERE day < ?", [first.0])?;
+        let sites: std::collections::BTreeSet<i64> = days.iter().map(|(site, _)| *site).collect();
+        for site in sites {
+            self.execute(
+                "UPDATE site SET pruned_before = max(coalesce(pruned_before, ?1), ?1) WHERE id = ?2",
+                params![first.0, site],
+            )?;
+            self.prune_spans(site, first)?;
+        }
+        Ok(days.len() as u64)
+    }
+
+    /// All sources, in the order they came.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn sources(&self) -> Result<Vec<Recorded>> {
+        let rows = self.rows(
+            "SELECT number, short_id, id, name, bytes, blocks, format, totals, added, changed FROM source \
+             ORDER BY number",
+            recorded,
+        )?;
+        let sources: Option<Vec<Recorded>> = rows.into_iter().collect();
+        sources.ok_or_else(|| self.damaged("ledger"))
+    }
+
+    /// Records a source that was not in the database.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn add_source(&mut self, source: &NewSource<'_>) -> Result<Recorded> {
+        let NewSource { identity, name, format, tally } = source;
+        let now = now_millis();
+        let short_id = self.free_short_id(identity)?;
+        self.execute(
+            "INSERT INTO source(short_id, id, name, bytes, blocks, format, totals, added, changed) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            params![
+                short_id,
+                identity.id.to_be_bytes(),
+                name,
+                stored(identity.bytes),
+                blocks(identity),
+                format,
+                totals::text(tally),
+                now,
+                now
+            ],
+        )?;
+        Ok(Recorded {
+            number: self.connection.last_insert_rowid(),
+            short_id,
+            identity: (*identity).clone(),
+            name: (*name).to_owned(),
+            format: format.map(str::to_owned),
+            tally: Tally { samples: Vec::new(), ..(*tally).clone() },
+            added: now,
+            changed: now,
+        })
+    }
+
+    /// Changes what is recorded of a source that grew.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn grow_source(&mut self, recorded: &Recorded, source: &NewSource<'_>) -> Result<Recorded> {
+        let NewSource { identity, name, format, tally } = source;
+        let now = now_millis();
+        self.execute(
+            "INSERT OR REPLACE INTO former(id, source) VALUES (?, ?)",
+            params![recorded.identity.id.to_be_bytes(), recorded.number],
+        )?;
+        self.execute(
+            "UPDATE source SET id = ?, name = ?, bytes = ?, blocks = ?, format = ?, totals = ?, changed = ? \
+             WHERE number = ?",
+            params![
+                identity.id.to_be_bytes(),
+                name,
+                stored(identity.bytes),
+                blocks(identity),
+                format,
+                totals::text(tally),
+                now,
+                recorded.number
+            ],
+        )?;
+        Ok(Recorded {
+            identity: (*identity).clone(),
+            name: (*name).to_owned(),
+            format: format.map(str::to_owned),
+            tally: Tally { samples: Vec::new(), ..(*tally).clone() },
+            changed: now,
+            ..recorded.clone()
+        })
+    }
+
+    /// The source whose content was once that of `id`, and has grown since.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn grown_since(&self, id: u128) -> Result<Option<i64>> {
+        self.connection
+            .query_row("SELECT source FROM former WHERE id = ?", [id.to_be_bytes()], |row| {
+                row.get(0)
+            })
+            .optional()
+            .map_err(|error| self.fail(&error))
+    }
+
+    /// The fewest digits of the id, but at least six, that are no other source's.
+    fn free_short_id(&self, identity: &SourceIdentity) -> Result<String> {
+        for digits in SHORT_ID_DIGITS..=32 {
+            let short_id = identity.short_id(digits);
+            let taken: bool = self
+                .connection
+                .query_row(
+                    "SELECT EXISTS (SELECT 1 FROM source WHERE short_id = ?)",
+                    [&short_id],
+                    |row| row.get(0),
+                )
+                .map_err(|error| self.fail(&error))?;
+            if !taken {
+                return Ok(short_id);
+            }
+        }
+        // A source that grew keeps the short id of what it was; the same content came back.
+        Ok(format!("{}-{}", identity.full_id(), now_millis()))
+    }
+
+    /// Takes a source out again; its days are touched.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn remove_source(&mut self, number: i64) -> Result<()> {
+        self.refuse_pruned_source(number)?;
+        for block in self.blocks_of(number)? {
+            let touched = self.touched.entry(block.site).or_default();
+            touched.days.insert(block.day);
+            touched.is_less = true;
+        }
+        self.execute("DELETE FROM part WHERE source = ?", [number])?;
+        self.execute("DELETE FROM former WHERE source = ?", [number])?;
+        self.execute("DELETE FROM source WHERE number = ?", [number])
+    }
+
+    /// A source some of whose days were pruned cannot be taken out of their cells.
+    fn refuse_pruned_source(&self, number: i64) -> Result<()> {
+        let pruned_before = self.sites()?.into_iter().filter_map(|site| site.pruned_before).max();
+        let source = self.sources()?.into_iter().find(|source| source.number == number);
+        let first = source.and_then(|source| source.tally.span).map(|(first, _)| first.day());
+        match (first, pruned_before) {
+            (Some(first), Some(pruned)) if first < pruned => {
+                let reason = format!(
+                    "the source has days before {pruned}, whose parts were pruned, so it cannot be taken out of their \
+                     numbers any more; nothing was changed"
+                );
+                Err(Error::Database { path: self.path.clone(), reason })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes all of a site out, its rules and cells too. Sources that other sites share stay.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn remove_site(&mut self, name: &str) -> Result<()> {
+        let site: Option<i64> = self
+            .connection
+            .query_row("SELECT id FROM site WHERE name = ?", [name], |row| row.get(0))
+            .optional()
+            .map_err(|error| self.fail(&error))?;
+        let Some(site) = site else { return Ok(()) };
+        self.touched.remove(&site);
+        for statement in [
+            "DELETE FROM part WHERE site = ?",
+            "DELETE FROM cell WHERE slot IN (SELECT id FROM slot WHERE site = ?)",
+            "DELETE FROM slot WHERE site = ?",
+            "DELETE FROM place WHERE site = ?",
+            "DELETE FROM span WHERE site = ?",
+            "DELETE FROM day WHERE site = ?",
+            "DELETE FROM published WHERE site = ?",
+            "DELETE FROM site WHERE id = ?",
+        ] {
+            self.execute(statement, [site])?;
+        }
+        self.execute("DELETE FROM source WHERE number NOT IN (SELECT source FROM part)", [])?;
+        self.execute("DELETE FROM former WHERE source NOT IN (SELECT number FROM source)", [])
+    }
+
+    /// The blocks of a source.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn blocks_of(&self, source: i64) -> Result<Vec<StoredBlock>> {
+        self.blocks("source = ?1", source)
+    }
+
+    /// The blocks of a site, by day.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn blocks_of_site(&self, site: i64) -> Result<Vec<StoredBlock>> {
+        self.blocks("site = ?1", site)
+    }
+
+    fn blocks(&self, condition: &str, number: i64) -> Result<Vec<StoredBlock>> {
+        let sql = format!(
+            "SELECT rowid, site, day, source, length(block) FROM part WHERE {condition} ORDER BY site, day, source"
+        );
+        let read = |row: &Row<'_>| {
+            Ok(StoredBlock {
+                row: row.get(0)?,
+                site: row.get(1)?,
+                day: Day(row.get(2)?),
+                source: row.get(3)?,
+                bytes: usize::try_from(row.get::<_, i64>(4)?).unwrap_or_default(),
+            })
+        };
+        let mut statement =
+            self.connection.prepare_cached(&sql).map_err(|error| self.fail(&error))?;
+        let rows = statement.query_map([number], read).and_then(Iterator::collect);
+        rows.map_err(|error| self.fail(&error))
+    }
+
+    /// The bytes of a block.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn block_bytes(&self, block: &StoredBlock) -> Result<Vec<u8>> {
+        block_bytes(&self.connection, block.row).map_err(|error| self.fail(&error))
+    }
+
+    /// The facts of a block.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn local_day(&self, stored: &StoredBlock, decoder: &mut Decoder) -> Result<LocalDay> {
+        block::decode(&self.block_bytes(stored)?, decoder).map_err(|error| self.part_error(error))
+    }
+
+    /// Writes the facts of a source's day, over those it had; the day is touched.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn put_block(&mut self, site: i64, source: i64, day: Day, bytes: &[u8]) -> Result<()> {
+        self.execute(
+            "INSERT INTO part(site, day, source, block) VALUES (?, ?, ?, ?) \
+             ON CONFLICT(site, day, source) DO UPDATE SET block = excluded.block",
+            params![site, day.0, source, bytes],
+        )?;
+        self.touched.entry(site).or_default().days.insert(day);
+        Ok(())
+    }
+
+    /// Lets the cells of a site's day be made again.
+    pub(super) fn touch(&mut self, site: i64, day: Day) {
+        self.touched.entry(site).or_default().days.insert(day);
+    }
+
+    /// The facts of some blocks together, and of `others` that the database does not have; `numbers` gives each site
+    /// its number in the facts, `change` what is wanted of each block. Decodes in the thread pool it is called in.
+    ///
+    /// # Errors
+    /// [`Error::Database`] for a damaged block, [`Error::Limit`].
+    pub fn load(
+        &mut self,
+        blocks: &[StoredBlock],
+        others: &[(DayKey, Vec<u8>)],
+        numbers: &BTreeMap<i64, u32>,
+        change: impl Fn(&StoredBlock, LocalDay) -> LocalDay + Sync,
+    ) -> Result<Facts> {
+        let stored = blocks.iter().map(|block| {
+            let site = numbers.get(&block.site).copied().unwrap_or(u32::MAX);
+            (DayKey { site, day: block.day }, block.bytes)
+        });
+        let others_keys = others.iter().map(|(key, bytes)| (*key, bytes.len()));
+        let keys: Vec<(DayKey, usize)> = stored.chain(others_keys).collect();
+        let failed = Mutex::new(None);
+        let connection = Mutex::new(&mut self.connection);
+        let loaded = load_blocks(&keys, |index, decoder| {
+            let Some(stored) = blocks.get(index) else {
+                return block::decode(&others[index - blocks.len()].1, decoder);
+            };
+            let bytes = {
+                let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
+                block_bytes(&connection, stored.row)
+            };
+            match bytes {
+                Ok(bytes) => Ok(change(stored, block::decode(&bytes, decoder)?)),
+                Err(error) => {
+                    *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+                    Err(PartError::Damaged("a block cannot be read"))
+                }
+            }
+        });
+        if let Some(error) = failed.into_inner().unwrap_or_else(PoisonError::into_inner) {
+            return Err(self.fail(&error));
+        }
+        loaded.map_err(|error| self.part_error(error))
+    }
+
+    /// What went wrong with a block, in words.
+    pub(crate) fn part_error(&self, error: PartError) -> Error {
+        match error {
+            PartError::Limit(error) => error,
+            PartError::Damaged(what) => self.damaged(what),
+            error => Error::Database { path: self.path.clone(), reason: error.to_string() },
+        }
+    }
+
+    pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<()> {
+        let run = || self.connection.prepare_cached(sql)?.execute(parameters);
+        run().map(|_| ()).map_err(|error| self.fail(&error))
+    }
+
+    pub(super) fn rows<T>(
+        &self,
+        sql: &str,
+        read: impl FnMut(&Row<'_>) -> rusqlite::Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut statement =
+            self.connection.prepare_cached(sql).map_err(|error| self.fail(&error))?;
+        let rows = statement.query_map([], read).and_then(Iterator::collect);
+        rows.map_err(|error| self.fail(&error))
+    }
+}
+
+fn block_bytes(connection: &rusqlite::Connection, row: i64) -> rusqlite::Result<Vec<u8>> {
+    connection
+        .prepare_cached("SELECT block FROM part WHERE rowid = ?")?
+        .query_row([row], |row| row.get(0))
+}
+
+/// A size as SQLite has integers.
+fn stored(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
+fn blocks(identity: &SourceIdentity) -> Vec<u8> {
+    identity.block_hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect()
+}
+
+/// A row of the ledger; `None` inside if it makes no sense.
+fn recorded(row: &Row<'_>) -> rusqlite::Result<Option<Recorded>> {
+    let (id, hashes): (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(5)?);
+    let (bytes, totals): (i64, String) = (row.get(4)?, row.get(7)?);
+    let block_hashes = hashes.as_chunks().0.iter().map(|hash| u128::from_be_bytes(*hash));
+    let identity =
+        SourceIdentity::new(u64::try_from(bytes).unwrap_or_default(), block_hashes.collect());
+    let is_whole = identity.id.to_be_bytes() == *id;
+    let Some(tally) = totals::parse(&totals).filter(|_| is_whole) else { return Ok(None) };
+    Ok(Some(Recorded {
+        number: row.get(0)?,
+        short_id: row.get(1)?,
+        identity,
+        name: row.get(3)?,
+        format: row.get(6)?,
+        tally,
+        added: row.get(8)?,
+        changed: row.get(9)?,
+    }))
+}

@@ -1,0 +1,451 @@
+//! A run into a database: what of each input is new, counted once.
+//!
+//! Owns: [`update`], the decision what an input is to the database, and the sentences about it. May import:
+//! `pipeline`, `source`, `store`, `count`, `part`. Must not know: clap, reports, SQL.
+//!
+//! Inputs are taken one after the other, each against all that the database holds by then, so that copies among the
+//! inputs count once as well. An input that could not be read to its end, or of which no line could be parsed, is
+//! reported but not recorded: it counts when it is given again, whole.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::atomic::Ordering;
+
+use crate::calendar::{CivilTime, Day};
+use crate::count::columns::{Decoder, Encoder};
+use crate::count::{DayKey, Facts, FactsBuilder, LocalDay};
+use crate::error::{Error, Result};
+use crate::parse::LogFormat;
+use crate::part::block;
+use crate::pipeline::{self, Analysis, Counted, InputReport, Options, Progress, Stages, Tracking};
+use crate::source::{Check, Input, Opening, Relation};
+use crate::store::{Database, NewSource, Recorded, Site, StoredRules};
+use crate::tally::Tally;
+use crate::text::{counted, grouped};
+
+/// What is asked of a run into a database, besides [`Options`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Request {
+    /// Drop all that is stored of the site first.
+    pub replace: bool,
+    /// A file that is shorter than when it was counted is another source.
+    pub as_new: bool,
+    /// Store the cells of pages a minute.
+    pub minute_pages: bool,
+}
+
+/// What a run into a database found.
+#[derive(Debug)]
+pub struct Update {
+    /// All that the inputs hold, whenever it was counted.
+    pub facts: Facts,
+    /// The inputs, as [`pipeline::analyze`] has them; with what was counted of them before.
+    pub inputs: Vec<InputReport>,
+    /// Sums over the lines of all inputs; copies are in it once. Without samples.
+    pub tally: Tally,
+    /// What could not be read, or not be counted, in words.
+    pub unreadable: Vec<String>,
+    /// What the user may want to know, in words.
+    pub notes: Vec<String>,
+    /// How the time was spent.
+    pub stages: Stages,
+}
+
+/// A run that is under way.
+struct Run<'r> {
+    database: &'r mut Database,
+    options: &'r Options,
+    progress: &'r Progress,
+    request: Request,
+    site: Site,
+    known: Vec<Recorded>,
+    /// Numbers of the inputs' sources.
+    sources: BTreeSet<i64>,
+    /// Facts of inputs that are not recorded.
+    unrecorded: Vec<(DayKey, Vec<u8>)>,
+    update: Update,
+}
+
+/// Counts what is new in the inputs and puts it into the database, which then has to be committed. Uses the thread
+/// pool it is called in.
+///
+/// # Errors
+/// Those of [`pipeline::analyze`]; [`Error::Database`], [`Error::OtherRules`]: nothing must be committed then.
+pub fn update(
+    database: &mut Database,
+    options: &Options,
+    request: Request,
+    progress: &Progress,
+) -> Result<Update> {
+    let rules = StoredRules::from(&options.rules);
+    if request.replace {
+        database.remove_site(&options.rules.site)?;
+    }
+    let site = database.site(&options.rules.site, &rules)?;
+    if request.minute_pages {
+        database.keep_minute_pages()?;
+    }
+    let known = database.sources()?;
+    let mut run = Run {
+        database,
+        options,
+        progress,
+        request,
+        site,
+        known,
+        sources: BTreeSet::new(),
+        unrecorded: Vec::new(),
+        update: Update {
+            facts: FactsBuilder::default().finish(),
+            inputs: Vec::new(),
+            tally: Tally::default(),
+            unreadable: Vec::new(),
+            notes: Vec::new(),
+            stages: Stages::default(),
+        },
+    };
+    for input in &options.inputs {
+        run.take(input)?;
+    }
+    run.finish()
+}
+
+impl Run<'_> {
+    /// Counts what is new of an input.
+    fn take(&mut self, input: &Input) -> Result<()> {
+        let name = input.display();
+        if input.bytes().is_none() && !is_unopenable(input) {
+            // What comes once can only be compared with what is known after it came: so it is put somewhere first.
+            let spooled = match spool(input, self.progress) {
+                Ok(spooled) => spooled,
+                Err(error) => {
+                    self.update.unreadable.push(format!("{name:?}: {error}"));
+                    return Ok(());
+                }
+            };
+            return self.take_file(&spooled.input(), &name, false);
+        }
+        self.take_file(input, &name, true)
+    }
+
+    fn take_file(&mut self, input: &Input, name: &str, whole_lines: bool) -> Result<()> {
+        let opening = Opening { map: self.options.map, whole_lines };
+        let identities: Vec<_> = self.known.iter().map(|known| known.identity.clone()).collect();
+        // What cannot be compared cannot be read either; reading it says why.
+        let relations =
+            input.relations(opening, &identities, Check::Ends).ok().flatten().unwrap_or_default();
+        let mut grown: Option<usize> = None;
+        let mut truncated = None;
+        for (index, relation) in relations.into_iter().enumerate() {
+            match relation {
+                Relation::Same => {
+                    self.counted_before(index, name);
+                    self.note_pending(input, index, name, whole_lines);
+                    return Ok(());
+                }
+                Relation::GrownFrom { counted_bytes } => {
+                    let is_longer =
+                        grown.is_none_or(|best| counted_bytes > self.known[best].identity.bytes);
+                    if is_longer {
+                        grown = Some(index);
+                    }
+                }
+                Relation::Truncated => truncated = Some(index),
+                Relation::Different => {}
+            }
+        }
+        match (grown, truncated) {
+            (None, Some(index)) if !self.request.as_new => {
+                let known = &self.known[index];
+                let sentence = format!(
+                    "{name:?} is shorter than when it was counted as {} ({} bytes): it was cut, or is an older copy. \
+                     It is left out; --as-new counts it as another source",
+                    known.short_id, known.identity.bytes
+                );
+                self.update.unreadable.push(sentence);
+                Ok(())
+            }
+            (grown, _) => self.count(input, name, whole_lines, grown),
+        }
+    }
+
+    /// Reads an input, or what is new of it.
+    fn count(
+        &mut self,
+        input: &Input,
+        name: &str,
+        whole_lines: bool,
+        grown: Option<usize>,
+    ) -> Result<()> {
+        let before = grown.map(|index| self.known[index].clone());
+        let start = before.iter().map(|before| {
+            let lines = before.tally.lines;
+            (0, Counted { identity: before.identity.clone(), lines })
+        });
+        let tracking = Tracking { identify: true, whole_lines, counted: start.collect() };
+        let options = Options { inputs: vec![input.clone()], tracking, ..self.options.clone() };
+        // The bar shows one input after the other.
+        self.progress.bytes.store(0, Ordering::Relaxed);
+        let analysis = pipeline::analyze(&options, self.progress)?;
+        let Analysis { facts, inputs, unreadable, notes, stages } = analysis;
+        self.update.stages.scan += stages.scan;
+        self.update.stages.fold += stages.fold;
+        self.update.stages.windows += stages.windows;
+        let is_whole = unreadable.is_empty();
+        self.update.unreadable.extend(unreadable);
+        self.update.notes.extend(notes);
+        let Some(mut report) = inputs.into_iter().next() else { return Ok(()) };
+        name.clone_into(&mut report.name);
+        let identity = report.identity.clone().filter(|identity| is_whole && identity.bytes > 0);
+        let Some(identity) = identity else {
+            if report.tally.lines > 0 {
+                self.update.notes.push(format!(
+                    "{name:?} is not stored, because it could not be read to its end; give it again when it is whole"
+                ));
+            }
+            return self.report_unrecorded(report, before.as_ref(), &facts);
+        };
+        if let Some(index) = self.find(identity.id)? {
+            self.counted_before(index, name);
+            return Ok(());
+        }
+        let tally = &report.tally;
+        if before.is_none() && tally.hits + tally.other_lines == 0 {
+            if tally.malformed_lines > 0 {
+                self.update
+                    .notes
+                    .push(format!("{name:?} is not stored, because no line of it could be parsed"));
+                return self.report_unrecorded(report, None, &facts);
+            }
+            if tally.empty_lines == 0 {
+                self.update.inputs.push(report);
+                return Ok(());
+            }
+        }
+        let mut all = before.as_ref().map(|before| before.tally.clone()).unwrap_or_default();
+        all.merge(report.tally.clone());
+        let format = report.format.map(LogFormat::name);
+        let source = NewSource { identity: &identity, name, format, tally: &all };
+        let recorded = match &before {
+            None => self.database.add_source(&source)?,
+            Some(before) => {
+                let lines = counted(report.tally.lines, "line", "lines");
+                let grown_by = identity.bytes - before.identity.bytes;
+                self.update.notes.push(format!(
+                    "{name:?} is {}, grown by {lines} ({grown_by} bytes)",
+                    before.short_id
+                ));
+                self.database.grow_source(before, &source)?
+            }
+        };
+        if report.pending_bytes > 0 {
+            self.note_pending_bytes(name, report.pending_bytes);
+        }
+        self.put_facts(&facts, recorded.number, before.is_some())?;
+        self.sources.insert(recorded.number);
+        match grown {
+            None => self.known.push(recorded),
+            Some(index) => self.known[index] = recorded,
+        }
+        report.tally = all;
+        report.bytes = identity.bytes;
+        self.update.inputs.push(report);
+        Ok(())
+    }
+
+    /// The known source with that content, now or before it grew.
+    fn find(&self, id: u128) -> Result<Option<usize>> {
+        let is_it = |number: i64| self.known.iter().position(|known| known.number == number);
+        match self.known.iter().position(|known| known.identity.id == id) {
+            Some(index) => Ok(Some(index)),
+            None => Ok(self.database.grown_since(id)?.and_then(is_it)),
+        }
+    }
+
+    /// Encodes the facts of a source and merges them into those that the source has.
+    fn put_facts(&mut self, facts: &Facts, source: i64, is_grown: bool) -> Result<()> {
+        let (mut encoder, mut decoder) = (Encoder::default(), Decoder::default());
+        let old: BTreeMap<Day, _> = if is_grown {
+            let blocks = self.database.blocks_of(source)?.into_iter();
+            blocks.filter(|b| b.site == self.site.number).map(|b| (b.day, b)).collect()
+        } else {
+            BTreeMap::new()
+        };
+        for key in facts.days() {
+            self.refuse_pruned(key.day)?;
+            let mut day = facts.local_day(key);
+            if let Some(old) = old.get(&key.day) {
+                let old = self.database.local_day(old, &mut decoder)?;
+                day = merged(key, old, day)?;
+            }
+            let bytes = block::encode(&day, &mut encoder);
+            self.database.put_block(self.site.number, source, key.day, &bytes)?;
+        }
+        Ok(())
+    }
+
+    fn refuse_pruned(&self, day: Day) -> Result<()> {
+        match self.site.pruned_before {
+            Some(first) if day < first => Err(Error::Limit(format!(
+                "the input has page views of {day}, and the database was pruned before {first}: what was counted of \
+                 that day is gone, so its unique visitors could no longer be exact. Nothing was stored"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// An input that the database holds already.
+    fn counted_before(&mut self, index: usize, name: &str) {
+        let known = &self.known[index];
+        let day = CivilTime::from_seconds(known.changed.div_euclid(1000)).day();
+        self.update.notes.push(format!(
+            "{name:?} is already counted as {}, {} on {day}",
+            known.short_id,
+            megabytes(known.identity.bytes)
+        ));
+        self.sources.insert(known.number);
+        let format = LogFormat::ALL
+            .into_iter()
+            .find(|format| known.format.as_deref() == Some(format.name()));
+        self.update.inputs.push(InputReport {
+            name: name.to_owned(),
+            bytes: known.identity.bytes,
+            format,
+            identity: Some(known.identity.clone()),
+            pending_bytes: 0,
+            tally: known.tally.clone(),
+        });
+    }
+
+    fn note_pending(&mut self, input: &Input, index: usize, name: &str, whole_lines: bool) {
+        let Some(bytes) = input.log_bytes().filter(|_| whole_lines) else { return };
+        let pending = bytes.saturating_sub(self.known[index].identity.bytes);
+        if pending > 0 {
+            self.note_pending_bytes(name, pending);
+        }
+    }
+
+    fn note_pending_bytes(&mut self, name: &str, pending: u64) {
+        self.update.notes.push(format!(
+            "{name:?}: {} pending, a last line without its end, which counts when it is whole",
+            counted(pending, "byte", "bytes")
+        ));
+    }
+
+    /// Keeps the facts of an input that is not recorded, for the report.
+    fn report_unrecorded(
+        &mut self,
+        mut report: InputReport,
+        before: Option<&Recorded>,
+        facts: &Facts,
+    ) -> Result<()> {
+        self.update.tally.merge(Tally { samples: Vec::new(), ..report.tally.clone() });
+        if let Some(before) = before {
+            self.sources.insert(before.number);
+            let new = std::mem::replace(&mut report.tally, before.tally.clone());
+            report.tally.merge(new);
+            report.bytes += before.identity.bytes;
+        }
+        let mut encoder = Encoder::default();
+        for key in facts.days() {
+            let bytes = block::encode(&facts.local_day(key), &mut encoder);
+            self.unrecorded.push((key, bytes));
+        }
+        self.update.inputs.push(report);
+        Ok(())
+    }
+
+    /// Makes the cells, and puts together what the inputs hold.
+    fn finish(mut self) -> Result<Update> {
+        if self.progress.is_interrupted() {
+            return Err(Error::Interrupted);
+        }
+        self.database.make_cells()?;
+        let mut blocks = Vec::new();
+        for &source in &self.sources {
+            if let Some(known) = self.known.iter().find(|known| known.number == source) {
+                self.update.tally.merge(known.tally.clone());
+            }
+            blocks.extend(self.database.blocks_of(source)?);
+        }
+        let elsewhere = blocks.iter().any(|block| block.site != self.site.number);
+        if elsewhere {
+            self.update.notes.push(format!(
+                "what was counted for another site is not in this report, which is of site {:?}",
+                self.site.name
+            ));
+        }
+        blocks.retain(|block| block.site == self.site.number);
+        blocks.sort_by_key(|block| block.day);
+        let numbers = BTreeMap::from([(self.site.number, 0)]);
+        self.update.facts =
+            self.database.load(&blocks, &self.unrecorded, &numbers, |_, day| day)?;
+        Ok(self.update)
+    }
+}
+
+/// Two shares of one source's day together.
+fn merged(key: DayKey, one: LocalDay, other: LocalDay) -> Result<LocalDay> {
+    let mut builder = FactsBuilder::default();
+    builder.add(&[(key, one)])?;
+    builder.add(&[(key, other)])?;
+    Ok(builder.finish().local_day(key))
+}
+
+/// Whether opening the input will fail, so that there is nothing to put anywhere.
+fn is_unopenable(input: &Input) -> bool {
+    match input {
+        Input::Stdin => false,
+        Input::Path(path) => std::fs::metadata(path).map_or(true, |metadata| metadata.is_dir()),
+    }
+}
+
+/// What came through a pipe, in a file without a name, which is gone with the process.
+struct Spooled {
+    file: std::fs::File,
+}
+
+impl Spooled {
+    fn input(&self) -> Input {
+        use std::os::fd::AsRawFd;
+        Input::Path(format!("/dev/fd/{}", self.file.as_raw_fd()).into())
+    }
+}
+
+fn spool(input: &Input, progress: &Progress) -> io::Result<Spooled> {
+    use std::io::{Read, Write};
+    let mut reader: Box<dyn Read> = match input {
+        Input::Stdin => Box::new(io::stdin().lock()),
+        Input::Path(path) => Box::new(std::fs::File::open(path)?),
+    };
+    let mut file = tempfile::tempfile()?;
+    let mut buffer = vec![0; 256 * 1024];
+    while !progress.is_interrupted() {
+        match reader.read(&mut buffer) {
+            Ok(0) => break,
+            Ok(read) => file.write_all(&buffer[..read])?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    file.flush()?;
+    Ok(Spooled { file })
+}
+
+/// `1,204 MB`; less than one in kB or bytes.
+fn megabytes(bytes: u64) -> String {
+    match bytes {
+        0..10_000 => counted(bytes, "byte", "bytes"),
+        10_000..10_000_000 => format!("{} kB", grouped((bytes + 500) / 1000)),
+        _ => format!("{} MB", grouped((bytes + 500_000) / 1_000_000)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn sizes_read_well() {
+        let sizes = [1, 9_999, 10_000, 10_000_000, 1_204_400_000].map(super::megabytes);
+        assert_eq!(sizes, ["1 byte", "9,999 bytes", "10 kB", "10 MB", "1,204 MB"]);
+    }
+}

@@ -1,0 +1,152 @@
+//! The program is killed (SIGKILL) at random moments of a run into a database, most of them inside the commit, and
+//! run again: nothing is lost, nothing is there twice, and what is there is always the state before or after a run.
+//!
+//! `HITMAP_TEST_KILLS=200 cargo test --release --test crash` is the long form of it.
+
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
+
+mod contract;
+mod oracle;
+mod program;
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use contract::check_cells;
+use hitmap::generate::{Format, Options, Size, generate};
+use oracle::{Answer, Rules};
+use program::{Folder, command, hitmap};
+
+fn log(seed: u64) -> Vec<u8> {
+    let options = Options {
+        seed,
+        visitors: 100,
+        pages: 20,
+        days: 3,
+        ..Options::new(Size::Lines(600), Format::Combined)
+    };
+    let mut log = Vec::new();
+    generate(&options, &mut log, |_| Ok(())).unwrap();
+    log
+}
+
+fn oracle(log: &[u8]) -> Answer {
+    oracle::analyze(&[log], Rules::default())
+}
+
+fn lines(database: &Path) -> u64 {
+    let outcome = hitmap(&["sources", "--json", "--db", database.to_str().unwrap()]);
+    let text = outcome.stdout_text();
+    text.lines()
+        .map(|line| {
+            serde_json::from_str::<serde_json::Value>(line).unwrap()["lines"].as_u64().unwrap()
+        })
+        .sum()
+}
+
+fn check(database: &Path, log: &[u8]) {
+    let arguments = ["report", "--db", database.to_str().unwrap(), "--cells", "-"];
+    check_cells(&oracle(log), &hitmap(&arguments).expect_exit(0).stdout);
+}
+
+#[test]
+fn killed_at_any_moment_nothing_is_lost_and_nothing_twice() {
+    let kills = std::env::var("HITMAP_TEST_KILLS").map_or(30, |kills| kills.parse().unwrap());
+    let folder = Folder::new();
+    let (mut state, mut killed, mut committed) = (5_u64, 0, 0);
+    let mut random = |below: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    let mut round = 0;
+    while killed < kills {
+        round += 1;
+        let database = folder.path(format!("{round}.db"));
+        let whole = log(round);
+        let path = folder.path("access.log");
+        let mut before = 0;
+        for step in 1..=4 {
+            let end = whole.len() * step / 4;
+            fs::write(&path, &whole[..end]).unwrap();
+            let counted = whole[..end].iter().filter(|&&byte| byte == b'\n').count() as u64;
+            // Killed until the run gets through.
+            for attempt in 0.. {
+                let slow = if random(4) == 0 { "0" } else { "6" };
+                let mut run = command(&["analyze", "-q", "--db", database.to_str().unwrap()]);
+                run.arg(&path).env("HITMAP_TEST_SLOW_COMMIT", slow);
+                run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+                let mut child = run.spawn().unwrap();
+                let patience = Duration::from_micros(500 + random(60_000));
+                let start = Instant::now();
+                let mut status = None;
+                while attempt < 4 && start.elapsed() < patience && status.is_none() {
+                    status = child.try_wait().unwrap();
+                    std::thread::sleep(Duration::from_micros(200));
+                }
+                if status.is_none() && attempt < 4 {
+                    child.kill().unwrap();
+                    killed += u32::from(child.wait().unwrap().code().is_none());
+                } else {
+                    assert_eq!(child.wait().unwrap().code(), Some(0));
+                }
+                let is_there = fs::metadata(&database).is_ok_and(|file| file.len() > 0);
+                let found = if is_there { lines(&database) } else { 0 };
+                assert!(
+                    found == before || found == counted,
+                    "{found}: not {before}, nor {counted}"
+                );
+                if found == counted {
+                    committed += u32::from(status.is_none() && attempt < 4);
+                    break;
+                }
+            }
+            before = counted;
+        }
+        check(&database, &whole);
+    }
+    println!("{killed} kills in {round} databases, {committed} of them after the commit");
+}
+
+/// A file size limit is to SQLite what a full disk is: it cannot write on.
+#[test]
+fn a_full_disk_leaves_the_old_state() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let (first, second) = (log(1), log(2));
+    let (one, two) = (folder.write("1.log", &first), folder.write("2.log", &second));
+    let run = |path: &Path, blocks: u32| {
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
+        let mut shell = std::process::Command::new("bash");
+        shell.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_hitmap"), "analyze", "--db"]);
+        program::run(
+            {
+                shell.arg(&database).arg(path);
+                shell
+            },
+            b"",
+        )
+    };
+    hitmap(&["analyze".as_ref(), "--db".as_ref(), database.as_os_str(), one.as_os_str()])
+        .expect_exit(0);
+    let mut refused = 0;
+    for blocks in [8, 40, 100, 160] {
+        let outcome = run(&two, blocks);
+        if outcome.exit_code != Some(0) {
+            let outcome = outcome.expect_exit(4);
+            refused += 1;
+            assert!(
+                outcome.stderr_text().contains("nothing was stored"),
+                "{}",
+                outcome.stderr_text()
+            );
+            check(&database, &first);
+        }
+    }
+    assert!(refused > 0);
+    hitmap(&["analyze".as_ref(), "--db".as_ref(), database.as_os_str(), two.as_os_str()])
+        .expect_exit(0);
+    check(&database, &[first, second].concat());
+}
