@@ -116,8 +116,8 @@ impl Gathered {
 
 impl radix::Key for Fact {
     #[inline]
-    fn byte(self, shift: u32) -> usize {
-        self.0.byte(shift)
+    fn bits(self, shift: u32) -> usize {
+        self.0.bits(shift)
     }
 }
 
