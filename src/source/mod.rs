@@ -11,7 +11,10 @@
 //!   block that is cut while it is looked at is read again, as are all that follow, and the rest is kept as it was.
 //! - Bytes that are overwritten in place are seen as they were or as they are.
 
+mod contents;
 mod guard;
+#[expect(dead_code, reason = "marks and ranges are for inputs that are followed as they grow")]
+mod identity;
 mod lines;
 mod mapped;
 mod stream;
@@ -24,6 +27,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+pub use contents::Contents;
+pub use identity::{SHORT_ID_DIGITS, SourceIdentity, full_id};
 pub use lines::ReadBuffer;
 use mapped::Mapped;
 pub use stream::{Stream, StreamBlock};
