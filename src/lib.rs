@@ -24,6 +24,10 @@ pub mod pipeline;
 
 pub mod report;
 
+pub mod store;
+
+pub mod publish;
+
 pub mod generate;
 
 #[doc(hidden)]

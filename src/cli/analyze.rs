@@ -22,9 +22,11 @@ use crate::error::{Error, Result};
 use crate::new_file::NewFile;
 use crate::parse::LogFormat;
 use crate::pipeline::{self, Analysis, Options, Phase, Progress, Stages};
+use crate::publish;
 use crate::report::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
 use crate::report::{self, CellFormat, Cube, terminal};
 use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey, Zone};
+use crate::store::{self, StoreUrl};
 use crate::tally::{MALFORMED_SAMPLES, Tally};
 use crate::text;
 
@@ -35,7 +37,8 @@ Examples:
   hitmap analyze access.log
   hitmap analyze access.log.1 access.log --top 20
   zcat old/*.gz | hitmap analyze - --json > report.json
-  hitmap analyze access.log --cells cells.csv")]
+  hitmap analyze access.log --cells cells.csv
+  hitmap analyze access.log --to redis://localhost:6379")]
 pub(super) struct AnalyzeArgs {
     /// Logs to count together; - or nothing and a pipe is standard input
     #[arg(value_name = "PATH")]
@@ -103,6 +106,14 @@ pub(super) struct AnalyzeArgs {
     #[arg(long, value_name = "N|P%", help_heading = "Output")]
     max_invalid: Option<InvalidLimit>,
 
+    /// Publish the days to a store, redis://HOST:PORT (options: see below); these inputs must be all there is for them
+    #[arg(long, value_name = "URL", help_heading = "Stores", long_help = to_help())]
+    to: Vec<String>,
+
+    /// Publish days even if the store has them from other inputs, which are dropped
+    #[arg(long, help_heading = "Stores", requires = "to")]
+    replace: bool,
+
     /// Colours on a terminal
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
     color: When,
@@ -130,6 +141,14 @@ pub(super) struct AnalyzeArgs {
     /// Log bytes held as records at once; memory grows with it
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size, help_heading = "Resources")]
     window: u64,
+}
+
+fn to_help() -> String {
+    format!(
+        "Publish the days to a store. Each day becomes visible at once, and replaces what the store had of it; these \
+         inputs must be all there is for their days, which the store's ledger tells (--replace overrides it).\n\n{}",
+        store::REDIS_OPTIONS_HELP
+    )
 }
 
 /// A format by name, or detection.
@@ -203,7 +222,9 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
             "--json and --cells - both want standard output; give --cells a file name".to_owned(),
         ));
     }
-    let options = options(arguments)?;
+    let mut options = options(arguments)?;
+    let targets: Vec<StoreUrl> =
+        arguments.to.iter().map(|url| StoreUrl::parse(url)).collect::<Result<_>>()?;
     let progress = Arc::new(Progress::default());
     let interrupted = Arc::clone(&progress);
     signals::watch(move || interrupted.interrupted.store(true, Ordering::Relaxed))?;
@@ -213,9 +234,23 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
         Some(path) if !cells_on_stdout => Some((NewFile::create(path)?, CellFormat::of_path(path))),
         _ => None,
     };
+    // The same for stores: a wrong password should not cost an hour of counting.
+    for target in &targets {
+        store::open(target)?.close()?;
+    }
+    let published_inputs = match targets.is_empty() {
+        true => None,
+        false => Some(publish::Inputs::open(&options.inputs, &progress)?),
+    };
+    if let Some(inputs) = &published_inputs {
+        options.inputs = inputs.inputs();
+    }
     let mut bar = (output::wants_progress(arguments.progress) && !arguments.quiet)
         .then(|| Bar::start(Arc::clone(&progress), options.inputs.len() as u64));
-    let analysis = pool.install(|| pipeline::analyze(&options, &progress))?;
+    let mut analysis = pool.install(|| pipeline::analyze(&options, &progress))?;
+    if let Some(inputs) = &published_inputs {
+        inputs.restore_names(&mut analysis);
+    }
     let tally = total_tally(&analysis);
     let limit = arguments.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
     if limit.is_err() || analysis.inputs.is_empty() {
@@ -228,6 +263,19 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     progress.enter(Phase::Reporting);
     let cube =
         pool.install(|| Cube::new(&analysis.facts, vec![options.rules.site.clone()], groups));
+    let is_unparsed =
+        tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines;
+    // Part of a day must not look like a day.
+    let published = match published_inputs {
+        Some(inputs) if analysis.unreadable.is_empty() && !is_unparsed => {
+            progress.enter(Phase::Publishing);
+            pool.install(|| publish_to(&targets, inputs, &cube, &analysis, arguments, &progress))
+        }
+        _ => Ok(Vec::new()),
+    };
+    if let Err(Error::Interrupted) = published {
+        return Err(Error::Interrupted);
+    }
     if cells_on_stdout {
         // The bar would stand among the cells if both are on a terminal.
         bar = bar.filter(|_| !io::stdout().is_terminal());
@@ -261,10 +309,65 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     if arguments.stats {
         complain_stats(&analysis, &tally, start.elapsed(), counted.elapsed());
     }
-    if tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines {
+    if is_unparsed {
         return Err(Error::NothingParsed(nothing_parsed(&analysis)));
     }
-    if analysis.unreadable.is_empty() { Ok(()) } else { Err(unreadable(&analysis)) }
+    if !analysis.unreadable.is_empty() {
+        if !targets.is_empty() {
+            complain(
+                "hitmap: nothing was published, because an input could not be read to its end",
+            );
+        }
+        return Err(unreadable(&analysis));
+    }
+    for note in published? {
+        if !arguments.quiet {
+            complain(&note);
+        }
+    }
+    Ok(())
+}
+
+/// Brings each store up to date; says what was done.
+fn publish_to(
+    targets: &[StoreUrl],
+    inputs: publish::Inputs,
+    cube: &Cube<'_>,
+    analysis: &Analysis,
+    arguments: &AnalyzeArgs,
+    progress: &Progress,
+) -> Result<Vec<String>> {
+    let inputs = inputs.identify(analysis)?;
+    let (mut notes, mut refused) = (Vec::new(), None);
+    for target in targets {
+        let store = store::open(target)?;
+        let done = publish::publish(cube, &inputs, store, arguments.replace, progress)?;
+        for reason in done.refused.iter().take(REFUSED_DAYS) {
+            complain(&format!("hitmap: {target}: {reason}"));
+        }
+        if !done.refused.is_empty() {
+            let refused_days = days(done.refused.len() as u64);
+            let reason = format!("{refused_days} not published, {} published", done.days);
+            refused.get_or_insert(Error::Store { place: target.to_string(), reason });
+        }
+        notes.push(match done.days - done.unchanged_days {
+            0 => format!("{target}: {}, nothing changed", days(done.days)),
+            changed => format!(
+                "{target}: {}, {changed} changed ({} keys written, for {} cells)",
+                days(done.days),
+                done.changed_keys,
+                done.cells
+            ),
+        });
+    }
+    refused.map_or(Ok(notes), Err)
+}
+
+/// Days named that a store did not take.
+const REFUSED_DAYS: usize = 10;
+
+fn days(count: u64) -> String {
+    if count == 1 { "1 day".to_owned() } else { format!("{count} days") }
 }
 
 /// What was typed, checked and ready.

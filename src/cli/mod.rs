@@ -28,7 +28,7 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all went well; 1 there were lines and none could be parsed, or --max-invalid was passed; 2 wrong
-usage; 3 an input was unreadable or truncated (the rest is still reported); 4 a write failed or a limit was reached;
+usage; 3 an input was unreadable or truncated (the rest is still reported); 4 a write or a store failed, or a limit was reached;
 130 interrupted.
 
 Try: hitmap analyze access.log";
