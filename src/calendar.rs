@@ -69,12 +69,18 @@ impl Day {
     /// Its ISO 8601 week, as in `2018-W10`: the year is the one that has the week's Thursday.
     #[must_use]
     pub fn week_text(self) -> String {
+        let (year, week) = self.iso_week();
+        let width = if year < 0 { 5 } else { 4 };
+        format!("{year:0width$}-W{week:02}")
+    }
+
+    /// The year and the number of its ISO 8601 week.
+    #[must_use]
+    pub fn iso_week(self) -> (i32, u32) {
         let thursday = Self(self.monday().0 + 3);
         let (year, _, _) = thursday.date();
         let new_year = Self::from_date(year, 1, 1).unwrap_or(thursday);
-        let week = (thursday.0 - new_year.0) / 7 + 1;
-        let width = if year < 0 { 5 } else { 4 };
-        format!("{year:0width$}-W{week:02}")
+        (year, ((thursday.0 - new_year.0) / 7 + 1).cast_unsigned())
     }
 
     /// Its month, as in `2018-03`.

@@ -52,6 +52,14 @@ pub enum Error {
     /// Some inputs could not be read, or not to their end.
     #[error("{0}")]
     Unreadable(String),
+    /// A store could not be reached or did not take what it was to take.
+    #[error("{place}: {reason}")]
+    Store {
+        /// Where it is, without credentials.
+        place: String,
+        /// What went wrong, what it means, and what to do.
+        reason: String,
+    },
     /// The user pressed Ctrl-C, or the process was told to end.
     #[error("interrupted; no unfinished file is left")]
     Interrupted,
@@ -72,6 +80,7 @@ impl Error {
             | Self::Database { .. }
             | Self::Output(_)
             | Self::Limit(_)
+            | Self::Store { .. }
             | Self::Threads(_) => 4,
             Self::Interrupted => 130,
         }

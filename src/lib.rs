@@ -30,6 +30,8 @@ pub mod update;
 
 pub mod question;
 
+pub mod publish;
+
 pub mod generate;
 
 #[doc(hidden)]

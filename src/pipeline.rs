@@ -114,10 +114,13 @@ pub enum Phase {
     Reporting,
     /// Writing every cell.
     WritingCells,
+    /// Bringing a store up to date.
+    Publishing,
 }
 
 impl Phase {
-    const ALL: [Self; 4] = [Self::Reading, Self::Counting, Self::Reporting, Self::WritingCells];
+    const ALL: [Self; 5] =
+        [Self::Reading, Self::Counting, Self::Reporting, Self::WritingCells, Self::Publishing];
 }
 
 impl Progress {

@@ -8,7 +8,6 @@
 //! reported but not recorded: it counts when it is given again, whole.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io;
 use std::sync::atomic::Ordering;
 
 use crate::calendar::{CivilTime, Day};
@@ -18,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::parse::LogFormat;
 use crate::part::block;
 use crate::pipeline::{self, Analysis, Counted, InputReport, Options, Progress, Stages, Tracking};
-use crate::source::{Check, Input, Opening, Relation};
+use crate::source::{Check, Input, Opening, Relation, Spooled};
 use crate::store::{Database, NewSource, Recorded, Site, StoredRules};
 use crate::tally::Tally;
 use crate::text::{counted, grouped};
@@ -114,9 +113,9 @@ impl Run<'_> {
     /// Counts what is new of an input.
     fn take(&mut self, input: &Input) -> Result<()> {
         let name = input.display();
-        if input.bytes().is_none() && !is_unopenable(input) {
+        if input.comes_once() {
             // What comes once can only be compared with what is known after it came: so it is put somewhere first.
-            let spooled = match spool(input, self.progress) {
+            let spooled = match Spooled::new(input, &|| self.progress.is_interrupted()) {
                 Ok(spooled) => spooled,
                 Err(error) => {
                     self.update.unreadable.push(format!("{name:?}: {error}"));
@@ -390,46 +389,6 @@ fn merged(key: DayKey, one: LocalDay, other: LocalDay) -> Result<LocalDay> {
     builder.add(&[(key, one)])?;
     builder.add(&[(key, other)])?;
     Ok(builder.finish().local_day(key))
-}
-
-/// Whether opening the input will fail, so that there is nothing to put anywhere.
-fn is_unopenable(input: &Input) -> bool {
-    match input {
-        Input::Stdin => false,
-        Input::Path(path) => std::fs::metadata(path).map_or(true, |metadata| metadata.is_dir()),
-    }
-}
-
-/// What came through a pipe, in a file without a name, which is gone with the process.
-struct Spooled {
-    file: std::fs::File,
-}
-
-impl Spooled {
-    fn input(&self) -> Input {
-        use std::os::fd::AsRawFd;
-        Input::Path(format!("/dev/fd/{}", self.file.as_raw_fd()).into())
-    }
-}
-
-fn spool(input: &Input, progress: &Progress) -> io::Result<Spooled> {
-    use std::io::{Read, Write};
-    let mut reader: Box<dyn Read> = match input {
-        Input::Stdin => Box::new(io::stdin().lock()),
-        Input::Path(path) => Box::new(std::fs::File::open(path)?),
-    };
-    let mut file = tempfile::tempfile()?;
-    let mut buffer = vec![0; 256 * 1024];
-    while !progress.is_interrupted() {
-        match reader.read(&mut buffer) {
-            Ok(0) => break,
-            Ok(read) => file.write_all(&buffer[..read])?,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    file.flush()?;
-    Ok(Spooled { file })
 }
 
 /// `1,204 MB`; less than one in kB or bytes.

@@ -16,6 +16,7 @@ use super::database::open_to_write;
 use super::output::{self, When, complain};
 use super::paths;
 use super::progress::Bar;
+use super::publish;
 use super::signals;
 use super::size::parse_size;
 use crate::count::DEFAULT_PAGE_LIMIT;
@@ -26,7 +27,7 @@ use crate::pipeline::{self, Analysis, Options, Phase, Progress, Stages, Tracking
 use crate::report::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
 use crate::report::{self, CellFormat, Cube, terminal};
 use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey, Zone};
-use crate::store::Database;
+use crate::store::{self, Database};
 use crate::tally::{MALFORMED_SAMPLES, Tally};
 use crate::text;
 use crate::update::{self, Request, Update};
@@ -39,7 +40,8 @@ Examples:
   hitmap analyze access.log.1 access.log --top 20
   hitmap analyze old/*.gz --json > report.json
   zstdcat old/*.zst | hitmap analyze -
-  hitmap analyze access.log --cells cells.csv")]
+  hitmap analyze access.log --cells cells.csv
+  hitmap analyze access.log --db stats.db --to redis://localhost:6379")]
 pub(super) struct AnalyzeArgs {
     /// Logs to count together, plain or gzip; - or nothing and a pipe is standard input
     #[arg(value_name = "PATH")]
@@ -108,20 +110,24 @@ pub(super) struct AnalyzeArgs {
     max_invalid: Option<InvalidLimit>,
 
     /// Keep the counts in this database too: each input once, of one that grew only what is new
-    #[arg(long, value_name = "FILE", help_heading = "Database")]
+    #[arg(long, value_name = "FILE", help_heading = "Stores")]
     db: Option<PathBuf>,
 
-    /// Drop all that the database holds of the site first
-    #[arg(long, requires = "db", help_heading = "Database")]
-    replace: bool,
-
     /// Count a file that is shorter than when it was counted as another source
-    #[arg(long, requires = "db", help_heading = "Database")]
+    #[arg(long, requires = "db", help_heading = "Stores")]
     as_new: bool,
 
-    /// Store the cells of pages a minute, too (reports have them in any case)
-    #[arg(long, requires = "db", help_heading = "Database")]
+    /// Store the cells of pages a minute in the database, too (reports have them in any case)
+    #[arg(long, requires = "db", help_heading = "Stores")]
     db_minute_pages: bool,
+
+    /// Publish the days to a store, redis://HOST:PORT (options: see --help); repeatable
+    #[arg(long, value_name = "URL", help_heading = "Stores", long_help = publish::to_help())]
+    to: Vec<String>,
+
+    /// With --db, drop all that the database holds of the site first; with --to, publish days whatever the store has
+    #[arg(long, help_heading = "Stores")]
+    replace: bool,
 
     /// Colours on a terminal
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
@@ -223,7 +229,11 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
             "--json and --cells - both want standard output; give --cells a file name".to_owned(),
         ));
     }
-    let options = options(arguments)?;
+    if arguments.replace && arguments.db.is_none() && arguments.to.is_empty() {
+        return Err(Error::Usage("--replace goes with --db or --to".to_owned()));
+    }
+    let mut options = options(arguments)?;
+    let targets = publish::targets(&arguments.to)?;
     let progress = Arc::new(Progress::default());
     let interrupted = Arc::clone(&progress);
     signals::watch(move || interrupted.interrupted.store(true, Ordering::Relaxed))?;
@@ -233,6 +243,16 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
         Some(path) if !cells_on_stdout => Some((NewFile::create(path)?, CellFormat::of_path(path))),
         _ => None,
     };
+    let is_direct = !targets.is_empty() && arguments.db.is_none();
+    let mut rereadable = None;
+    if is_direct {
+        // The same for stores: a wrong password should not cost an hour of counting.
+        for target in &targets {
+            store::open(target)?.close()?;
+        }
+        options.tracking.identify = true;
+        rereadable = Some(publish::Rereadable::new(&mut options.inputs, &progress)?);
+    }
     let mut bar = (output::wants_progress(arguments.progress) && !arguments.quiet)
         .then(|| Bar::start(Arc::clone(&progress), options.inputs.len() as u64));
     let analysis = match &arguments.db {
@@ -242,7 +262,10 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
         }),
         Some(path) => pool.install(|| analyze_into(path, arguments, &options, &progress)),
     };
-    let (analysis, tally, database) = analysis?;
+    let (mut analysis, tally, database) = analysis?;
+    if let Some(rereadable) = &rereadable {
+        rereadable.restore_names(&mut analysis);
+    }
     let limit = arguments.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
     if limit.is_err() || analysis.inputs.is_empty() {
         drop(bar);
@@ -257,6 +280,28 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     progress.enter(Phase::Reporting);
     let cube =
         pool.install(|| Cube::new(&analysis.facts, vec![options.rules.site.clone()], groups));
+    let is_unparsed =
+        tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines;
+    // Part of a day must not look like a day.
+    let is_complete = analysis.unreadable.is_empty() && !is_unparsed;
+    let mut published = Ok(Vec::new());
+    if !targets.is_empty() && (is_complete || !is_direct) {
+        progress.enter(Phase::Publishing);
+        published = pool.install(|| match &arguments.db {
+            None => {
+                let (inputs, replace) = (&options.inputs, arguments.replace);
+                publish::from_inputs(&targets, inputs, &analysis, &cube, replace, &progress)
+            }
+            Some(path) => {
+                let mut database = Database::open_to_read(path)?;
+                let sites = database.sites()?;
+                publish::from_database(&targets, &mut database, &sites, false, &progress)
+            }
+        });
+    }
+    if let Err(Error::Interrupted) = published {
+        return Err(Error::Interrupted);
+    }
     if cells_on_stdout {
         // The bar would stand among the cells if both are on a terminal.
         bar = bar.filter(|_| !io::stdout().is_terminal());
@@ -290,10 +335,19 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     if arguments.stats {
         complain_stats(&analysis, &tally, start.elapsed(), counted.elapsed());
     }
-    if tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines {
+    if is_unparsed {
         return Err(Error::NothingParsed(nothing_parsed(&analysis)));
     }
-    if analysis.unreadable.is_empty() { Ok(()) } else { Err(unreadable(&analysis)) }
+    if !analysis.unreadable.is_empty() {
+        if is_direct {
+            complain(
+                "hitmap: nothing was published, because an input could not be read to its end",
+            );
+        }
+        return Err(unreadable(&analysis));
+    }
+    published?.iter().filter(|_| !arguments.quiet).for_each(|note| complain(note));
+    Ok(())
 }
 
 /// Counts what is new into a database, which is still to be committed; the analysis is of all that the inputs hold.
@@ -317,11 +371,7 @@ fn analyze_into(
 
 /// What was typed, checked and ready.
 fn options(arguments: &AnalyzeArgs) -> Result<Options> {
-    let threads = match arguments.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads @ 1..=1024 => threads,
-        _ => return Err(Error::Usage("--threads is at most 1024".to_owned())),
-    };
+    let threads = super::threads(arguments.threads)?;
     if arguments.window == 0 {
         return Err(Error::Usage("--window must be at least one byte".to_owned()));
     }

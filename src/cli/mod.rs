@@ -9,6 +9,7 @@ mod generate;
 mod output;
 mod paths;
 mod progress;
+mod publish;
 mod report;
 mod signals;
 mod size;
@@ -30,7 +31,7 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all went well; 1 there were lines and none could be parsed, or --max-invalid was passed; 2 wrong
-usage; 3 an input was unreadable or truncated (the rest is still reported); 4 a write failed or a limit was reached;
+usage; 3 an input was unreadable or truncated (the rest is still reported); 4 a write or a store failed, or a limit was reached;
 130 interrupted.
 
 Try: hitmap analyze access.log";
@@ -42,6 +43,8 @@ enum Command {
     Generate(Box<generate::GenerateArgs>),
     /// Report from a database, any range, without the logs.
     Report(Box<report::ReportArgs>),
+    /// Bring a store up to date with a database.
+    Publish(publish::PublishArgs),
     /// List what a database has counted.
     Sources(database::SourcesArgs),
     /// Take a source out of a database again, exactly.
@@ -70,6 +73,7 @@ pub fn run() -> ExitCode {
         Command::Analyze(arguments) => analyze::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
+        Command::Publish(arguments) => publish::run(&arguments),
         Command::Sources(arguments) => database::sources(&arguments),
         Command::Forget(arguments) => database::forget(&arguments),
         Command::Prune(arguments) => database::prune(&arguments),
@@ -84,6 +88,15 @@ pub fn run() -> ExitCode {
             output::complain(&format!("hitmap: {error}"));
             ExitCode::from(error.exit_code())
         }
+    }
+}
+
+/// The worker threads that `--threads` asks for.
+fn threads(given: usize) -> Result<usize> {
+    match given {
+        0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
+        threads @ 1..=1024 => Ok(threads),
+        _ => Err(Error::Usage("--threads is at most 1024".to_owned())),
     }
 }
 

@@ -189,11 +189,13 @@ impl State {
                 parts.push(if is_counting { "counting" } else { "read" }.to_owned());
                 parts.push(duration(self.elapsed.as_secs()));
             }
-            Phase::Reporting | Phase::WritingCells => {
-                let is_writing = self.phase == Phase::WritingCells;
-                parts.push(
-                    if is_writing { "writing cells" } else { "making the report" }.to_owned(),
-                );
+            Phase::Reporting | Phase::WritingCells | Phase::Publishing => {
+                let text = match self.phase {
+                    Phase::WritingCells => "writing cells",
+                    Phase::Publishing => "publishing",
+                    _ => "making the report",
+                };
+                parts.push(text.to_owned());
                 parts.push(duration(self.elapsed.as_secs()));
             }
         }
@@ -268,7 +270,14 @@ mod tests {
             HALF.text(0, true),
             "50 %  5 s left  5.00 GiB of 10.00 GiB  1.00 GiB/s  file 3 of 7"
         );
-        for phase in [Phase::Reading, Phase::Counting, Phase::Reporting, Phase::WritingCells] {
+        let phases = [
+            Phase::Reading,
+            Phase::Counting,
+            Phase::Reporting,
+            Phase::WritingCells,
+            Phase::Publishing,
+        ];
+        for phase in phases {
             for total in [0, 10 << 30, 1] {
                 for width in 1..120 {
                     let text = State { phase, total, ..HALF }.text(width, true);
@@ -283,6 +292,7 @@ mod tests {
         let text = |phase| State { phase, ..HALF }.text(60, false);
         assert!(text(Phase::Counting).contains("counting"));
         assert_eq!(text(Phase::WritingCells), "writing cells  5 s");
+        assert_eq!(text(Phase::Publishing), "publishing  5 s");
         let unknown = State { total: 0, ..HALF };
         assert_eq!(unknown.text(60, false), "5.00 GiB  read  5 s  1.00 GiB/s  file 3 of 7");
     }

@@ -158,11 +158,7 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
     if question.since.zip(question.until).is_some_and(|(since, until)| since >= until) {
         return Err(Error::Usage("--until lies before --since".to_owned()));
     }
-    let threads = match arguments.threads {
-        0 => std::thread::available_parallelism().map_or(1, usize::from),
-        threads @ 1..=1024 => threads,
-        _ => return Err(Error::Usage("--threads is at most 1024".to_owned())),
-    };
+    let threads = super::threads(arguments.threads)?;
     let pool = pipeline::thread_pool(threads)?;
     let mut database = Database::open_to_read(&arguments.db)?;
     let mut summary = match &arguments.cells {

@@ -18,6 +18,7 @@ mod identity;
 mod lines;
 mod mapped;
 mod relation;
+mod spool;
 mod stream;
 
 use std::fs::{File, Metadata};
@@ -34,6 +35,7 @@ pub use identity::{SHORT_ID_DIGITS, SourceIdentity, full_id};
 pub use lines::ReadBuffer;
 use mapped::Mapped;
 pub use relation::{Check, Relation};
+pub use spool::Spooled;
 pub use stream::{Stream, StreamBlock, StreamEnd};
 
 /// The split unit of a file: a worker takes the lines that start in one block.
@@ -130,6 +132,35 @@ impl Input {
     #[must_use]
     pub fn bytes(&self) -> Option<u64> {
         self.metadata().filter(Metadata::is_file).map(|metadata| metadata.len())
+    }
+
+    /// Whether its bytes can be had only once, as from a pipe. Not of what cannot be read at all.
+    #[must_use]
+    pub fn comes_once(&self) -> bool {
+        match self {
+            Self::Stdin => true,
+            Self::Path(path) => {
+                std::fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+            }
+        }
+    }
+
+    /// The id that the first `bytes` bytes of log would have as a source of their own, given the identity of at least
+    /// as many.
+    ///
+    /// # Errors
+    /// What the system or the decoder says; that there are fewer bytes.
+    pub fn id_of_beginning(&self, identity: &SourceIdentity, bytes: u64) -> io::Result<u128> {
+        let whole = usize::try_from(bytes / BLOCK_BYTES).unwrap_or(usize::MAX);
+        let mut hashes: Vec<u128> = identity.block_hashes.iter().take(whole).copied().collect();
+        let rest = bytes - bytes % BLOCK_BYTES..bytes;
+        if !rest.is_empty() {
+            hashes.push(match self.open(Opening::default())? {
+                Opened::File(file) => file.hash_range(rest)?,
+                Opened::Stream(stream) => hash_of_stream(&mut stream.into_reader(), rest)?,
+            });
+        }
+        Ok(SourceIdentity::new(bytes, hashes).id)
     }
 
     /// Bytes of log in the input, where that is known before: the length of a plain regular file.
@@ -322,6 +353,21 @@ impl Read for FileReader {
         self.offset += read as u64;
         Ok(read)
     }
+}
+
+/// The hash of a range of what comes in order.
+fn hash_of_stream(reader: &mut dyn Read, range: Range<u64>) -> io::Result<u128> {
+    let mut hasher = RangeHasher::new(range.clone());
+    let (mut buffer, mut offset) = (vec![0; place(PIECE_BYTES)], 0);
+    while offset < range.end {
+        let read = read_full(reader, &mut buffer)?;
+        if read == 0 {
+            return Err(truncated());
+        }
+        hasher.update(offset, &buffer[..read]);
+        offset += read as u64;
+    }
+    Ok(hasher.finish())
 }
 
 /// So much is hashed and then parsed: it fits the second-level cache.

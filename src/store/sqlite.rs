@@ -29,7 +29,7 @@ use crate::calendar::Day;
 use crate::error::{Error, Result};
 
 pub use blocks::StoredBlock;
-pub use day_sums::DaySums;
+pub use day_sums::{DaySums, DayVersion};
 pub use ledger::{NewSource, Recorded, Site};
 
 /// Asked again and again while another run writes, with how long that has been; an error ends the waiting.

@@ -1,6 +1,6 @@
 //! What is kept of each day's cells together: a report of whole days needs no more of them.
 //!
-//! Owns: [`DaySums`], reading and writing them. May import: `calendar`, `count`, rusqlite, serde, its siblings.
+//! Owns: [`DaySums`], [`DayVersion`], reading and writing them; reading the cells of weeks and months. May import: `calendar`, `count`, rusqlite, serde, its siblings.
 //! Must not know: when days change.
 
 use std::collections::BTreeMap;
@@ -25,6 +25,15 @@ pub struct DaySums {
     pub hours: Vec<(u16, u64, u64)>,
     /// The site's minute with the most page views, the earliest of equals, and the same.
     pub busiest_minute: (u16, u64, u64),
+}
+
+/// When a site's day changed last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayVersion {
+    /// The version of the run that did it.
+    pub version: u64,
+    /// Whether the day has cells; one whose sources were all taken out has none.
+    pub has_cells: bool,
 }
 
 impl DaySums {
@@ -88,5 +97,46 @@ impl Database {
             Ok((day, sums))
         };
         rows.into_iter().map(read).collect()
+    }
+    /// The versions of all days of a site that had cells once.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn day_versions(&self, site: i64) -> Result<BTreeMap<Day, DayVersion>> {
+        let sql = format!("SELECT day, version, sums <> '' FROM day WHERE site = {site}");
+        let rows = self.rows(&sql, |row| {
+            let version = DayVersion {
+                version: row.get::<_, i64>(1)?.cast_unsigned(),
+                has_cells: row.get(2)?,
+            };
+            Ok((Day(row.get(0)?), version))
+        })?;
+        Ok(rows.into_iter().collect())
+    }
+
+    /// PV and UV of a site (the empty section) and its sections in a week, a month or all time, by section.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn unions(
+        &self,
+        site: i64,
+        granularity: &str,
+        bucket: &str,
+    ) -> Result<Vec<(String, u64, u64)>> {
+        let read = || -> rusqlite::Result<_> {
+            self.connection
+                .prepare_cached(
+                    "SELECT place.section, cell.pv, cell.uv FROM slot JOIN cell ON cell.slot = slot.id \
+                     JOIN place ON place.id = cell.place \
+                     WHERE slot.granularity = ? AND slot.bucket = ? AND slot.site = ? ORDER BY place.section",
+                )?
+                .query_map(params![granularity, bucket, site], |row| {
+                    let number = |column| row.get::<_, i64>(column).map(i64::cast_unsigned);
+                    Ok((row.get(0)?, number(1)?, number(2)?))
+                })?
+                .collect()
+        };
+        read().map_err(|error| self.fail(&error))
     }
 }

@@ -291,7 +291,6 @@ impl Database {
             "DELETE FROM place WHERE site = ?",
             "DELETE FROM span WHERE site = ?",
             "DELETE FROM day WHERE site = ?",
-            "DELETE FROM published WHERE site = ?",
             "DELETE FROM site WHERE id = ?",
         ] {
             self.execute(statement, [site])?;

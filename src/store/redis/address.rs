@@ -1,0 +1,325 @@
+//! Where a Redis is, and how days are to be kept in it: URL, options, credentials.
+//!
+//! Owns: [`Address`] and its text form. May import: std. Must not know: connections.
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+
+/// What `--help` says about the URL.
+pub const OPTIONS_HELP: &str = "\
+Redis (6.2 or newer): redis://HOST[:PORT][/DATABASE][?OPTION=VALUE&OPTION=VALUE…]
+rediss:// is TLS, where the build has it. Of a cluster one node is enough.
+User and password come from HITMAP_REDIS_USERNAME and HITMAP_REDIS_PASSWORD.
+Options:
+  prefix=TEXT      what all keys begin with (hitmap:)
+  minute_pages=N   pages kept of each minute, by page views: a number or all (127;
+                   above 128 members a key takes ten times the memory)
+  top_sections=N   sections of a day whose pages have keys of their own, by page
+                   views: a number or all (100)
+  ttl_day=TIME, ttl_hour=TIME, ttl_minute=TIME
+                   keys of days, hours and minutes expire that long after their
+                   end, read as UTC: 400d, 36h, 90m or 30s (never)
+  timeout=TIME     give up when the server does not answer for so long (30s)";
+
+/// A Redis and how to use it.
+#[derive(Clone)]
+pub(in crate::store) struct Address {
+    /// Name, IPv4 or IPv6 address.
+    pub(super) host: String,
+    pub(super) port: u16,
+    pub(super) database: u32,
+    pub(super) is_tls: bool,
+    pub(super) user: Option<String>,
+    pub(super) password: Option<String>,
+    pub(super) timeout: Duration,
+    /// What all keys begin with.
+    pub(super) prefix: String,
+    pub(super) content: Content,
+}
+
+/// What of a span is kept, and for how long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Content {
+    /// Pages kept of each minute; `usize::MAX` for all.
+    pub(super) minute_pages: usize,
+    /// Sections whose pages have keys of their own.
+    pub(super) top_sections: usize,
+    /// Seconds that keys outlive their bucket.
+    pub(super) ttl_day: Option<u64>,
+    pub(super) ttl_hour: Option<u64>,
+    pub(super) ttl_minute: Option<u64>,
+}
+
+impl Default for Content {
+    fn default() -> Self {
+        Self {
+            minute_pages: 127,
+            top_sections: 100,
+            ttl_day: None,
+            ttl_hour: None,
+            ttl_minute: None,
+        }
+    }
+}
+
+/// Without credentials and options.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let scheme = if self.is_tls { "rediss" } else { "redis" };
+        let (host, port, database) = (&self.host, self.port, self.database);
+        if host.contains(':') {
+            write!(f, "{scheme}://[{host}]:{port}")?;
+        } else {
+            write!(f, "{scheme}://{host}:{port}")?;
+        }
+        if database > 0 { write!(f, "/{database}") } else { Ok(()) }
+    }
+}
+
+/// The same: a password is never shown.
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl Address {
+    /// Reads a URL; takes user and password from the environment.
+    ///
+    /// # Errors
+    /// [`Error::Usage`], which does not repeat what could be a password.
+    pub(in crate::store) fn parse(url: &str) -> Result<Self> {
+        let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        let mut address = Self::parse_url(url).map_err(Error::Usage)?;
+        address.user = variable("HITMAP_REDIS_USERNAME");
+        address.password = variable("HITMAP_REDIS_PASSWORD");
+        if address.user.is_some() && address.password.is_none() {
+            return Err(Error::Usage(
+                "HITMAP_REDIS_USERNAME is set and HITMAP_REDIS_PASSWORD is not".to_owned(),
+            ));
+        }
+        Ok(address)
+    }
+
+    fn parse_url(url: &str) -> std::result::Result<Self, String> {
+        let (scheme, rest) = url.split_once("://").unwrap_or_default();
+        let is_tls = scheme == "rediss";
+        if is_tls && !super::connection::HAS_TLS {
+            return Err("this build of hitmap has no TLS, so no rediss://; build it with: cargo install --path . \
+                        --features redis-tls"
+                .to_owned());
+        }
+        if rest.contains('#') {
+            return Err("a Redis URL has no #; write it as %23 in an option".to_owned());
+        }
+        let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
+        if place.contains('@') || rest.contains('@') {
+            return Err("user and password do not belong into the URL, where everybody on the machine can see them; \
+                        set HITMAP_REDIS_USERNAME and HITMAP_REDIS_PASSWORD"
+                .to_owned());
+        }
+        let (authority, database) = place.split_once('/').unwrap_or((place, ""));
+        let (host, port) = host_and_port(authority)?;
+        let database = match database {
+            "" => 0,
+            number => number.parse().map_err(|_| {
+                format!(
+                    "the path of a Redis URL is the number of a database, and {number:?} is not"
+                )
+            })?,
+        };
+        let mut address = Self {
+            host,
+            port,
+            database,
+            is_tls,
+            user: None,
+            password: None,
+            timeout: Duration::from_secs(30),
+            prefix: "hitmap:".to_owned(),
+            content: Content::default(),
+        };
+        for option in query.split('&').filter(|option| !option.is_empty()) {
+            let (name, value) = option.split_once('=').unwrap_or((option, ""));
+            address.set(name, &percent_decoded(value)?)?;
+        }
+        Ok(address)
+    }
+
+    fn set(&mut self, name: &str, value: &str) -> std::result::Result<(), String> {
+        let wrong =
+            |wanted: &str| format!("{name} in a Redis URL is {wanted}, and {value:?} is not");
+        let number = || -> std::result::Result<usize, String> {
+            if value == "all" {
+                return Ok(usize::MAX);
+            }
+            value.parse().map_err(|_| wrong("a number, or all"))
+        };
+        let time =
+            || parse_time(value).ok_or_else(|| wrong("a time such as 400d, 36h, 90m or 30s"));
+        let seconds = || time().map(|time| Some(time.as_secs()));
+        match name {
+            "prefix" if value.contains(['{', '}']) => {
+                return Err("the prefix of keys must not hold braces: they say which keys a cluster keeps together"
+                    .to_owned());
+            }
+            "prefix" => value.clone_into(&mut self.prefix),
+            "minute_pages" => self.content.minute_pages = number()?,
+            "top_sections" => self.content.top_sections = number()?,
+            "ttl_day" => self.content.ttl_day = seconds()?,
+            "ttl_hour" => self.content.ttl_hour = seconds()?,
+            "ttl_minute" => self.content.ttl_minute = seconds()?,
+            "timeout" => self.timeout = time()?,
+            _ => {
+                return Err(format!(
+                    "a Redis URL has no option {name:?}; there are prefix, minute_pages, top_sections, ttl_day, \
+                     ttl_hour, ttl_minute and timeout"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// The same server software elsewhere: another node of its cluster.
+    pub(super) fn at(&self, host: &str, port: u16) -> Self {
+        Self { host: host.to_owned(), port, ..self.clone() }
+    }
+}
+
+fn host_and_port(authority: &str) -> std::result::Result<(String, u16), String> {
+    let (host, port) = match authority.strip_prefix('[') {
+        Some(rest) => {
+            let (host, port) = rest.split_once(']').ok_or("the ] of an IPv6 address is missing")?;
+            (host, port.strip_prefix(':').or(port.is_empty().then_some("")))
+        }
+        None => match authority.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (authority, Some("")),
+        },
+    };
+    if host.is_empty() {
+        return Err("a Redis URL names a host: redis://HOST:PORT".to_owned());
+    }
+    let port = match port {
+        Some("") => 6379,
+        port => port.and_then(|port| u16::from_str(port).ok()).filter(|&port| port > 0).ok_or(
+            "the port of a Redis URL is a number from 1 to 65535; an IPv6 address stands in [ ]",
+        )?,
+    };
+    Ok((host.to_owned(), port))
+}
+
+fn percent_decoded(text: &str) -> std::result::Result<String, String> {
+    let wrong = || format!("{text:?} in a Redis URL is not percent-encoded UTF-8");
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, after)) = rest.split_first() {
+        if first != b'%' {
+            bytes.push(first);
+            rest = after;
+            continue;
+        }
+        let digits = after.get(..2).and_then(|digits| str::from_utf8(digits).ok());
+        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+        bytes
+            .push(digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(wrong)?);
+        rest = &after[2..];
+    }
+    String::from_utf8(bytes).map_err(|_| wrong())
+}
+
+/// `400d`, `36h`, `90m`, `30s`, `500ms`; never nothing.
+fn parse_time(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
+    let number: u32 = digits.parse().ok().filter(|&number| number > 0)?;
+    let unit = match &text[digits.len()..] {
+        "ms" => Duration::from_millis(1),
+        "s" => Duration::from_secs(1),
+        "m" => Duration::from_secs(60),
+        "h" => Duration::from_secs(3600),
+        "d" => Duration::from_secs(86_400),
+        _ => return None,
+    };
+    unit.checked_mul(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::{Address, Content};
+
+    fn parsed(url: &str) -> Address {
+        Address::parse_url(url).unwrap_or_else(|reason| panic!("{url}: {reason}"))
+    }
+
+    #[test]
+    fn parts_and_options() {
+        let address = parsed("redis://localhost");
+        assert_eq!((&*address.host, address.port, address.database), ("localhost", 6379, 0));
+        assert_eq!(address.to_string(), "redis://localhost:6379");
+        assert_eq!(address.content, Content::default());
+        let address = parsed(
+            "redis://[::1]:7000/3?prefix=a%3Ab&timeout=1500ms&minute_pages=all&top_sections=5&ttl_day=2d",
+        );
+        assert_eq!((&*address.host, address.port, address.database), ("::1", 7000, 3));
+        assert_eq!(address.to_string(), "redis://[::1]:7000/3");
+        assert_eq!((&*address.prefix, address.timeout), ("a:b", Duration::from_millis(1500)));
+        let content = Content {
+            minute_pages: usize::MAX,
+            top_sections: 5,
+            ttl_day: Some(172_800),
+            ..Content::default()
+        };
+        assert_eq!(address.content, content);
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_refused_without_repeating_a_password() {
+        for url in [
+            "redis://",
+            "redis://:6379",
+            "redis://h:0",
+            "redis://h:70000",
+            "redis://::1",
+            "redis://[::1",
+            "redis://[::1]7",
+            "redis://h/x",
+            "redis://h/-1",
+            "redis://h#x",
+            "redis://h?prefix={x}",
+            "redis://h?prefix=%7b",
+            "redis://h?prefix=%+f",
+            "redis://h?prefix=%ff",
+            "redis://h?prefix=%f",
+            "redis://h?minute_pages=-1",
+            "redis://h?minute_pages",
+            "redis://h?ttl_day=1",
+            "redis://h?ttl_day=0d",
+            "redis://h?timeout=4294967295000d",
+            "redis://h?timeout=µs",
+            "redis://h?nothing=1",
+            "redis://user:hunter2@h",
+            "redis://user:hunter2@h:hunter2/hunter2?hunter2",
+            "redis://:hun/ter2@h",
+        ] {
+            let reason = Address::parse_url(url).expect_err(url);
+            assert!(!reason.contains("hun"), "{url}: {reason}");
+        }
+    }
+
+    #[test]
+    fn a_password_is_not_shown() {
+        let address = Address {
+            password: Some("hunter2".into()),
+            user: Some("carol".into()),
+            ..parsed("redis://h")
+        };
+        for text in [format!("{address}"), format!("{address:?}")] {
+            assert_eq!(text, "redis://h:6379");
+        }
+    }
+}

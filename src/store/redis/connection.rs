@@ -1,0 +1,259 @@
+//! One connection to one server: bytes out, replies in, every wait bounded.
+//!
+//! Owns: [`Connection`], [`Reply`], [`Failure`]. May import: the crate `redis`, which nothing else knows.
+//! Must not know: commands' meaning, keys.
+
+use redis::io::tcp::TcpSettings;
+use redis::{
+    ConnectionAddr, ErrorKind, IntoConnectionInfo, RedisConnectionInfo, RedisError, Value,
+};
+
+use super::address::Address;
+use super::command::Commands;
+
+/// Whether this build can speak TLS.
+pub(super) const HAS_TLS: bool = cfg!(feature = "redis-tls");
+
+/// Whatever goes wrong between a connection and its server.
+pub(super) type Result<T> = std::result::Result<T, Failure>;
+
+/// What a server answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Reply {
+    Nil,
+    /// `OK`, `QUEUED` and the like.
+    Status,
+    Integer(i64),
+    Text(Vec<u8>),
+    List(Vec<Answer>),
+}
+
+/// What a command leads to: a reply, or the server's error, after which the connection is as good as before.
+pub(super) type Answer = std::result::Result<Reply, ServerError>;
+
+/// An error that a server answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct ServerError {
+    /// Its first word, such as `WRONGTYPE`.
+    pub(super) code: String,
+    /// The rest.
+    pub(super) detail: String,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Failure {
+    /// The server says no.
+    Server(ServerError),
+    /// It did not answer in time.
+    Silent,
+    /// There is no connection, or none any more: what the system says.
+    Lost(String),
+    /// User or password are wrong.
+    Credentials,
+    /// It answered what no Redis answers.
+    Strange(String),
+    /// The span is between two nodes of a cluster, or moved to another: try again soon.
+    Moving(String),
+}
+
+/// A connection, authenticated, with its database selected.
+pub(super) struct Connection {
+    inner: redis::Connection,
+}
+
+impl Connection {
+    /// Connects within the address's timeout, which then is the longest wait for a reply or for room to write.
+    pub(super) fn open(address: &Address) -> Result<Self> {
+        let place = if address.is_tls {
+            ConnectionAddr::TcpTls {
+                host: address.host.clone(),
+                port: address.port,
+                insecure: false,
+                tls_params: None,
+            }
+        } else {
+            ConnectionAddr::Tcp(address.host.clone(), address.port)
+        };
+        let mut settings = RedisConnectionInfo::default()
+            .set_db(i64::from(address.database))
+            .set_skip_set_lib_name();
+        if let Some(user) = &address.user {
+            settings = settings.set_username(user);
+        }
+        if let Some(password) = &address.password {
+            settings = settings.set_password(password);
+        }
+        let info = place
+            .into_connection_info()?
+            .set_redis_settings(settings)
+            .set_tcp_settings(TcpSettings::default().set_nodelay(true));
+        let client = redis::Client::open(info)?;
+        let inner = client.get_connection_with_timeout(address.timeout)?;
+        inner.set_read_timeout(Some(address.timeout))?;
+        inner.set_write_timeout(Some(address.timeout))?;
+        Ok(Self { inner })
+    }
+
+    /// Sends commands; each will have an answer.
+    pub(super) fn send(&mut self, commands: &Commands) -> Result<()> {
+        Ok(self.inner.send_packed_command(commands.bytes())?)
+    }
+
+    /// Waits for the next answer.
+    pub(super) fn receive(&mut self) -> Result<Answer> {
+        answer(self.inner.recv_response()?)
+    }
+
+    /// Sends commands and waits for the answers to all of them.
+    pub(super) fn exchange(&mut self, commands: &Commands) -> Result<Vec<Answer>> {
+        if commands.count() == 0 {
+            return Ok(Vec::new());
+        }
+        self.send(commands)?;
+        (0..commands.count()).map(|_| self.receive()).collect()
+    }
+
+    /// As [`exchange`](Self::exchange), for commands that must not fail.
+    pub(super) fn replies(&mut self, commands: &Commands) -> Result<Vec<Reply>> {
+        let answers: std::result::Result<Vec<_>, _> =
+            self.exchange(commands)?.into_iter().collect();
+        Ok(answers?)
+    }
+}
+
+impl From<RedisError> for Failure {
+    fn from(error: RedisError) -> Self {
+        if error.is_timeout() {
+            return Self::Silent;
+        }
+        match error.kind() {
+            ErrorKind::AuthenticationFailed => Self::Credentials,
+            ErrorKind::Io => {
+                let reason = std::error::Error::source(&error).map(ToString::to_string);
+                Self::Lost(reason.unwrap_or_else(|| error.to_string()))
+            }
+            ErrorKind::Server(_) | ErrorKind::Extension => Self::Server(ServerError {
+                code: error.code().unwrap_or("ERR").to_owned(),
+                detail: error.detail().unwrap_or_default().to_owned(),
+            }),
+            _ => Self::Strange(error.to_string()),
+        }
+    }
+}
+
+impl From<ServerError> for Failure {
+    /// Errors that only nodes of a cluster have say that the keys are elsewhere, or about to be.
+    fn from(error: ServerError) -> Self {
+        match error.code.as_str() {
+            "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => {
+                Self::Moving(format!("the cluster is moving keys ({})", error.code))
+            }
+            _ => Self::Server(error),
+        }
+    }
+}
+
+fn answer(value: Value) -> Result<Answer> {
+    Ok(Ok(match value {
+        Value::Nil => Reply::Nil,
+        Value::Okay | Value::SimpleString(_) => Reply::Status,
+        Value::Int(integer) => Reply::Integer(integer),
+        Value::BulkString(bytes) => Reply::Text(bytes),
+        Value::Array(values) => {
+            Reply::List(values.into_iter().map(answer).collect::<Result<Vec<_>>>()?)
+        }
+        Value::ServerError(error) => {
+            return Ok(Err(ServerError {
+                code: error.code().to_owned(),
+                detail: error.details().unwrap_or_default().to_owned(),
+            }));
+        }
+        other => return Err(Failure::Strange(format!("a reply of another kind: {other:?}"))),
+    }))
+}
+
+impl Reply {
+    pub(super) fn integer(self) -> Result<i64> {
+        match self {
+            Self::Integer(integer) => Ok(integer),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    pub(super) fn list(self) -> Result<Vec<Answer>> {
+        match self {
+            Self::List(list) => Ok(list),
+            other => Err(other.unexpected()),
+        }
+    }
+
+    /// A list of texts.
+    pub(super) fn texts(self) -> Result<Vec<Vec<u8>>> {
+        let text = |answer: Answer| match answer? {
+            Self::Text(text) => Ok(text),
+            other => Err(other.unexpected()),
+        };
+        self.list()?.into_iter().map(text).collect()
+    }
+
+    pub(super) fn unexpected(&self) -> Failure {
+        let kind = match self {
+            Self::Nil => "nothing",
+            Self::Status => "OK",
+            Self::Integer(_) => "an integer",
+            Self::Text(_) => "a text",
+            Self::List(_) => "a list",
+        };
+        Failure::Strange(format!("it answered {kind} where something else was due"))
+    }
+}
+
+impl Failure {
+    /// What went wrong and what to do, without credentials.
+    pub(super) fn sentence(&self, address: &Address) -> String {
+        let Self::Server(ServerError { code, detail }) = self else {
+            return match self {
+                Self::Silent => format!(
+                    "the server did not answer for {:?} (timeout= in the URL makes that longer)",
+                    address.timeout
+                ),
+                Self::Lost(reason) => format!("no connection to the server: {reason}"),
+                Self::Credentials if address.password.is_none() => {
+                    "the server wants a password: set HITMAP_REDIS_PASSWORD".to_owned()
+                }
+                Self::Credentials => {
+                    "the server does not accept HITMAP_REDIS_USERNAME and HITMAP_REDIS_PASSWORD"
+                        .to_owned()
+                }
+                Self::Strange(what) => format!("this is no Redis, or too old a one: {what}"),
+                Self::Moving(what) => what.clone(),
+                Self::Server(_) => unreachable!("taken above"),
+            };
+        };
+        let advice = match code.as_str() {
+            "NOAUTH" => {
+                return Self::Credentials.sentence(&Address { password: None, ..address.clone() });
+            }
+            "WRONGPASS" => return Self::Credentials.sentence(address),
+            "NOPERM" => "the user lacks a permission that publishing needs (README, Redis)",
+            "OOM" => {
+                "the server has no memory left (maxmemory); give it more, or publish less: minute_pages=0, \
+                 fewer top_sections, ttl_minute"
+            }
+            "READONLY" => "the server is a read-only replica; name its master",
+            "LOADING" => "the server is still loading its data; try again in a moment",
+            "WRONGTYPE" => {
+                "a key of hitmap's name holds something else; delete it, or choose another prefix= in the URL"
+            }
+            "MISCONF" | "NOREPLICAS" => "the server takes no writes at the moment",
+            "CLUSTERDOWN" | "MASTERDOWN" => "the cluster is down",
+            _ => "the server refuses",
+        };
+        let mut said = format!("{code} {detail}");
+        for secret in [&address.password, &address.user].into_iter().flatten() {
+            said = said.replace(secret.as_str(), "…");
+        }
+        format!("{advice}. It said: {said}")
+    }
+}

@@ -1,0 +1,139 @@
+//! Values on their way to the server: packed into batches, two of them in flight, every answer checked.
+//!
+//! Owns: [`Flow`]. May import: `connection`, `command`, `arrange` (keys). Must not know: which keys, and why.
+
+use std::collections::VecDeque;
+
+use super::arrange::Kind;
+use super::command::Commands;
+use super::connection::{Connection, Failure, Result};
+
+/// A batch is sent when it has so many values or bytes.
+const BATCH_VALUES: usize = 10_000;
+const BATCH_BYTES: usize = 512 * 1024;
+/// Batches sent before the first one's answers are waited for.
+const IN_FLIGHT: usize = 2;
+
+/// Writes values of keys that do not exist yet.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    commands: Commands,
+    values: usize,
+    /// How many values each command of the batch adds.
+    added: Vec<i64>,
+    in_flight: VecDeque<Vec<i64>>,
+}
+
+impl Flow {
+    /// Adds `values` to the key `name`.
+    pub(super) fn write(
+        &mut self,
+        connection: &mut Connection,
+        name: &str,
+        kind: Kind,
+        values: &[(&str, u64)],
+    ) -> Result<()> {
+        let mut rest = values;
+        while !rest.is_empty() {
+            let room = BATCH_VALUES - self.values;
+            let mut bytes = self.commands.bytes().len();
+            let fits = |(name, _): &&(&str, u64)| {
+                bytes += name.len() + 32;
+                bytes < BATCH_BYTES
+            };
+            // One value goes in any case, however long.
+            let count = rest.iter().take(room).take_while(fits).count().max(1);
+            let (now, later) = rest.split_at(count);
+            self.append(name, kind, now);
+            rest = later;
+            if self.values >= BATCH_VALUES || self.commands.bytes().len() >= BATCH_BYTES - 64 {
+                self.send(connection)?;
+            } else if !rest.is_empty() {
+                // The next value would make the batch too large.
+                self.send(connection)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, name: &str, kind: Kind, values: &[(&str, u64)]) {
+        self.commands.begin(2 + 2 * values.len());
+        self.commands.argument(if kind == Kind::Hash { b"HSET" } else { b"ZADD" });
+        self.commands.argument(name.as_bytes());
+        for (name, value) in values {
+            match kind {
+                Kind::SortedSet => {
+                    self.commands.integer(*value);
+                    self.commands.argument(name.as_bytes());
+                }
+                Kind::Hash => {
+                    self.commands.argument(name.as_bytes());
+                    self.commands.integer(*value);
+                }
+            }
+        }
+        self.values += values.len();
+        self.added.push(i64::try_from(values.len()).unwrap_or(i64::MAX));
+    }
+
+    /// Sends the batch, first waiting for an older one if enough are in flight.
+    fn send(&mut self, connection: &mut Connection) -> Result<()> {
+        if self.in_flight.len() >= IN_FLIGHT {
+            self.receive(connection)?;
+        }
+        connection.send(&self.commands)?;
+        self.commands.clear();
+        self.values = 0;
+        self.in_flight.push_back(std::mem::take(&mut self.added));
+        Ok(())
+    }
+
+    /// Waits for the answers to the oldest batch, all of them, and checks them.
+    fn receive(&mut self, connection: &mut Connection) -> Result<()> {
+        let Some(expected) = self.in_flight.pop_front() else { return Ok(()) };
+        let mut result = Ok(());
+        for expected in expected {
+            let answer = connection.receive()?.map_err(Failure::from);
+            let checked = answer.and_then(|reply| match reply.integer()? {
+                added if added == expected => Ok(()),
+                added => Err(Failure::Strange(format!(
+                    "it added {added} of {expected} values to a new key"
+                ))),
+            });
+            result = result.and(checked);
+        }
+        result
+    }
+
+    /// Sends what is left and waits until all is answered.
+    pub(super) fn finish(&mut self, connection: &mut Connection) -> Result<()> {
+        if self.commands.count() > 0 {
+            self.send(connection)?;
+        }
+        let mut result = Ok(());
+        while !self.in_flight.is_empty() {
+            match self.receive(connection) {
+                Err(failure @ (Failure::Server(_) | Failure::Moving(_))) => {
+                    result = result.and(Err(failure));
+                }
+                other => other?,
+            }
+        }
+        result
+    }
+
+    /// Drops what was not sent and waits for the answers to what was, whatever they are.
+    pub(super) fn abandon(&mut self, connection: &mut Connection) -> Result<()> {
+        self.commands.clear();
+        self.added.clear();
+        self.values = 0;
+        while !self.in_flight.is_empty() {
+            match self.receive(connection) {
+                Err(Failure::Silent) => return Err(Failure::Silent),
+                Err(failure @ Failure::Lost(_)) => return Err(failure),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}

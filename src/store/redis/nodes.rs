@@ -1,0 +1,154 @@
+//! The servers behind an address: one, or the nodes of a cluster, found as they name each other.
+//!
+//! Owns: [`Nodes`]: connections, which node has what, MOVED and ASK. May import: `connection`, `command`.
+//! Must not know: what is asked.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use super::address::Address;
+use super::command::Commands;
+use super::connection::{Answer, Connection, Failure, Reply, Result, ServerError};
+
+/// Between two questions to a cluster that is moving keys.
+const PAUSE: Duration = Duration::from_millis(50);
+/// More redirections in a row than a sane cluster gives.
+const MOST_REDIRECTIONS: usize = 16;
+
+/// Connections by node. Node 0 is the one that was named.
+pub(super) struct Nodes {
+    address: Address,
+    client_name: String,
+    open: Vec<Node>,
+    /// Where keys are, by what decides about that: a tag, or a whole key.
+    place: HashMap<String, usize>,
+}
+
+struct Node {
+    host: String,
+    port: u16,
+    connection: Connection,
+}
+
+impl Nodes {
+    /// Connects to the node that was named. Connections carry `client_name` in the server's list of clients.
+    pub(super) fn connect(address: &Address, client_name: &str) -> Result<Self> {
+        let mut nodes = Self {
+            address: address.clone(),
+            client_name: client_name.to_owned(),
+            open: Vec::new(),
+            place: HashMap::new(),
+        };
+        nodes.node(&address.host, address.port)?;
+        Ok(nodes)
+    }
+
+    /// The number of a node; it is connected to where it is new.
+    fn node(&mut self, host: &str, port: u16) -> Result<usize> {
+        let is_it = |node: &Node| node.host == host && node.port == port;
+        if let Some(number) = self.open.iter().position(is_it) {
+            return Ok(number);
+        }
+        let mut connection = Connection::open(&self.address.at(host, port))?;
+        let mut commands = Commands::default();
+        commands.push(&[b"CLIENT", b"SETNAME", self.client_name.as_bytes()]);
+        commands.push(&[b"PING"]);
+        let mut answers = connection.exchange(&commands)?;
+        // Without a name, or without leave to say it, other runs cannot see that this one is alive; see `sweep`.
+        if let Some(Err(error)) = answers.pop()
+            && error.code != "NOPERM"
+        {
+            return Err(error.into());
+        }
+        self.open.push(Node { host: host.to_owned(), port, connection });
+        Ok(self.open.len() - 1)
+    }
+
+    /// Asks the node that has `place` one command.
+    pub(super) fn ask(&mut self, place: &str, command: &Commands) -> Result<Reply> {
+        debug_assert_eq!(command.count(), 1, "a redirection is of one command");
+        let deadline = Instant::now() + self.address.timeout;
+        let mut redirections = 0;
+        loop {
+            let number = self.place.get(place).copied().unwrap_or(0);
+            let error = match self.exchange(number, command)? {
+                Ok(reply) => return Ok(reply),
+                Err(error) => error,
+            };
+            match self.redirection(number, &error)? {
+                Some(other) if error.code == "MOVED" => {
+                    self.place.insert(place.to_owned(), other);
+                }
+                Some(other) => {
+                    let mut asking = Commands::default();
+                    asking.push(&[b"ASKING"]);
+                    self.exchange(other, &asking)??;
+                    match self.exchange(other, command)? {
+                        Err(error) if error.code == "TRYAGAIN" => {}
+                        answer => return Ok(answer?),
+                    }
+                }
+                None if matches!(error.code.as_str(), "TRYAGAIN" | "CLUSTERDOWN") => {}
+                None => return Err(error.into()),
+            }
+            redirections += 1;
+            if error.code != "MOVED" || redirections > MOST_REDIRECTIONS {
+                if Instant::now() > deadline {
+                    return Err(error.into());
+                }
+                std::thread::sleep(PAUSE);
+            }
+        }
+    }
+
+    fn exchange(&mut self, number: usize, command: &Commands) -> Result<Answer> {
+        let connection = self.at(number);
+        connection.send(command)?;
+        connection.receive()
+    }
+
+    /// The node that an error names.
+    fn redirection(&mut self, from: usize, error: &ServerError) -> Result<Option<usize>> {
+        if error.code != "MOVED" && error.code != "ASK" {
+            return Ok(None);
+        }
+        let strange = || Failure::Strange(format!("{} {}", error.code, error.detail));
+        let place = error.detail.split(' ').nth(1).ok_or_else(strange)?;
+        let (host, port) = place.rsplit_once(':').ok_or_else(strange)?;
+        let port = port.parse().map_err(|_| strange())?;
+        // A node that does not know its own address leaves it out: it is the one that was asked.
+        let host = if host.is_empty() { self.open[from].host.clone() } else { host.to_owned() };
+        self.node(host.trim_matches(['[', ']']), port).map(Some)
+    }
+
+    /// The node that has all keys of `place`, found by asking for `key`, one of them; waits while it is being moved.
+    pub(super) fn locate(&mut self, place: &str, key: &str) -> Result<usize> {
+        let mut command = Commands::default();
+        command.push(&[b"EXISTS", key.as_bytes()]);
+        let deadline = Instant::now() + self.address.timeout;
+        loop {
+            let number = self.place.get(place).copied().unwrap_or(0);
+            let error = match self.exchange(number, &command)? {
+                Ok(_) => return Ok(number),
+                Err(error) => error,
+            };
+            match error.code.as_str() {
+                "MOVED" => {
+                    if let Some(other) = self.redirection(number, &error)? {
+                        self.place.insert(place.to_owned(), other);
+                    }
+                }
+                "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => std::thread::sleep(PAUSE),
+                _ => return Err(error.into()),
+            }
+            if Instant::now() > deadline {
+                return Err(error.into());
+            }
+        }
+    }
+
+    /// The connection to a node.
+    pub(super) fn at(&mut self, number: usize) -> &mut Connection {
+        &mut self.open[number].connection
+    }
+}

@@ -1,0 +1,156 @@
+//! Where new keys wait until their span is committed, and what becomes of those that never are.
+//!
+//! Owns: [`Run`], the register of staging, sweeping. May import: `nodes`, `command`, `keys`. Must not know: what keys
+//! hold.
+//!
+//! A run stages a span's keys under names that hold the run's random id and a number. Before the first one it enters
+//! `<run>:<tag>` into the hash `<prefix>staging`, and takes it out when nothing is staged any more. Whoever finds the
+//! entry of a run that is dead deletes its keys. A run is alive while the server has a client of its name, which ends
+//! with its process; nobody sweeps what a living run stages. Where a user may not see the list of clients, entries
+//! older than an hour count as dead.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use super::command::Commands;
+use super::connection::{Failure, Reply, Result};
+use super::keys::{self, Names};
+use super::nodes::Nodes;
+
+/// Most keys of a span: renaming them stops the server for about 1.3 µs each.
+pub(super) const MOST_KEYS: u64 = 100_000;
+/// Keys deleted by one command.
+const BATCH_KEYS: u64 = 1000;
+/// When an entry is old, where it cannot be known whether its run is alive.
+const OLD_MILLIS: u64 = 3_600_000;
+
+/// One publishing process, as Redis sees it.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    id: String,
+    prefix: String,
+}
+
+impl Run {
+    pub(super) fn new(prefix: &str) -> Self {
+        // Seeded by the system for each process.
+        let mut hasher = RandomState::new().build_hasher();
+        hasher.write_u32(std::process::id());
+        hasher.write_u64(now_millis());
+        Self { id: format!("{:016x}", hasher.finish()), prefix: prefix.to_owned() }
+    }
+
+    /// What its connections are called in the server's list of clients.
+    pub(super) fn client_name(&self) -> String {
+        format!("hitmap:{}", self.id)
+    }
+
+    pub(super) fn staged(&self, names: &Names, number: u64) -> String {
+        names.staged(&self.id, number)
+    }
+
+    /// Notes that keys of the span are about to be staged.
+    pub(super) fn register(&self, names: &Names, nodes: &mut Nodes) -> Result<()> {
+        let key = keys::staging(&self.prefix);
+        let mut command = Commands::default();
+        let (entry, now) = (self.entry(names), now_millis().to_string());
+        command.push(&[b"HSET", key.as_bytes(), entry.as_bytes(), now.as_bytes()]);
+        nodes.ask(&key, &command).map(drop)
+    }
+
+    /// Notes that none are left.
+    pub(super) fn unregister(&self, names: &Names, nodes: &mut Nodes) -> Result<()> {
+        remove_entry(&self.prefix, &self.entry(names), nodes)
+    }
+
+    fn entry(&self, names: &Names) -> String {
+        format!("{}:{}", self.id, names.tag())
+    }
+
+    /// Deletes the first `count` keys that this run staged of a span, and its entry.
+    pub(super) fn drop_staged(&self, names: &Names, count: u64, nodes: &mut Nodes) -> Result<()> {
+        delete_staged(&self.id, names, count, nodes)?;
+        self.unregister(names, nodes)
+    }
+
+    /// Deletes what dead runs staged, and what this one did.
+    pub(super) fn sweep(&self, nodes: &mut Nodes) -> Result<()> {
+        let key = keys::staging(&self.prefix);
+        let mut command = Commands::default();
+        command.push(&[b"HGETALL", key.as_bytes()]);
+        let texts = nodes.ask(&key, &command)?.texts()?;
+        let mut clients = HashMap::new();
+        for [entry, began] in texts.as_chunks::<2>().0 {
+            let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+            let (entry, began) = (text(entry), text(began).parse().unwrap_or(0));
+            let Some((run, tag)) = entry.split_once(':') else { continue };
+            let names = Names::of_tag(&self.prefix, tag.to_owned());
+            if run != self.id && is_alive(run, began, &names, &mut clients, nodes)? {
+                continue;
+            }
+            delete_staged(run, &names, MOST_KEYS, nodes)?;
+            remove_entry(&self.prefix, &entry, nodes)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whether the server that has the span has a client of that run. `clients` keeps the lists of clients.
+fn is_alive(
+    run: &str,
+    began: u64,
+    names: &Names,
+    clients: &mut HashMap<usize, Option<Vec<u8>>>,
+    nodes: &mut Nodes,
+) -> Result<bool> {
+    let node = nodes.locate(names.tag(), &names.version())?;
+    let list = match clients.entry(node) {
+        std::collections::hash_map::Entry::Occupied(list) => list.into_mut(),
+        std::collections::hash_map::Entry::Vacant(place) => {
+            let mut command = Commands::default();
+            command.push(&[b"CLIENT", b"LIST"]);
+            place.insert(match nodes.at(node).replies(&command) {
+                Ok(replies) => match replies.into_iter().next() {
+                    Some(Reply::Text(list)) => Some(list),
+                    _ => None,
+                },
+                Err(Failure::Server(_)) => None,
+                Err(failure) => return Err(failure),
+            })
+        }
+    };
+    Ok(match list {
+        None => now_millis().saturating_sub(began) < OLD_MILLIS,
+        Some(list) => {
+            let name = format!(" name=hitmap:{run} ");
+            memchr::memmem::find(list, name.as_bytes()).is_some()
+        }
+    })
+}
+
+fn delete_staged(run: &str, names: &Names, count: u64, nodes: &mut Nodes) -> Result<()> {
+    let mut command = Commands::default();
+    for start in (0..count).step_by(usize::try_from(BATCH_KEYS).unwrap_or(usize::MAX)) {
+        let end = count.min(start + BATCH_KEYS);
+        command.clear();
+        command.begin(1 + usize::try_from(end - start).unwrap_or(0));
+        command.argument(b"UNLINK");
+        (start..end).for_each(|number| command.argument(names.staged(run, number).as_bytes()));
+        nodes.ask(names.tag(), &command)?;
+    }
+    Ok(())
+}
+
+fn remove_entry(prefix: &str, entry: &str, nodes: &mut Nodes) -> Result<()> {
+    let key = keys::staging(prefix);
+    let mut command = Commands::default();
+    command.push(&[b"HDEL", key.as_bytes(), entry.as_bytes()]);
+    nodes.ask(&key, &command).map(drop)
+}
+
+/// Now, in unix milliseconds.
+pub(super) fn now_millis() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
