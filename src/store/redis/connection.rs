@@ -144,7 +144,13 @@ impl From<RedisError> for Failure {
 
 impl From<ServerError> for Failure {
     /// Errors that only nodes of a cluster have say that the keys are elsewhere, or about to be.
-    fn from(error: ServerError) -> Self {
+    fn from(mut error: ServerError) -> Self {
+        if error.code == "EXECABORT"
+            && let Some((_, reason)) = error.detail.split_once("because of: ")
+            && let Some((code, detail)) = reason.split_once(' ')
+        {
+            error = ServerError { code: code.to_owned(), detail: detail.to_owned() };
+        }
         match error.code.as_str() {
             "MOVED" | "ASK" | "TRYAGAIN" | "CLUSTERDOWN" => {
                 Self::Moving(format!("the cluster is moving keys ({})", error.code))

@@ -159,7 +159,6 @@ fn is_same(key: &OwnedKey, start: usize, reply: Reply) -> Result<bool> {
 /// Whether the server has any key of the span that does not depend on sections' names.
 pub(super) fn has_any(names: &Names, period: Period, connection: &mut Connection) -> Result<bool> {
     let mut all = plain_keys(names, period);
-    all.push(names.totals());
     all.push(names.ledger());
     Ok(!existing(&all, connection)?.is_empty())
 }
@@ -240,9 +239,9 @@ fn sections(
     Ok((all.into_iter().collect(), false))
 }
 
-/// All keys a span can have but those of single sections and `totals`.
+/// All keys a span can have but those of single sections.
 fn plain_keys(names: &Names, period: Period) -> Vec<String> {
-    let mut all = Vec::new();
+    let mut all = vec![names.totals()];
     for slot in slots(period) {
         for metric in Metric::ALL {
             all.push(names.values(metric, Level::Sections, slot));
