@@ -249,7 +249,11 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
         complain_about_inputs(&analysis, arguments.quiet);
         return limit.and_then(|()| Err(unreadable(&analysis)));
     }
-    if let Some(database) = database {
+    let is_nothing_parsed =
+        tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines;
+    // What would be stored then is at most that --replace dropped everything.
+    if let Some(database) = database.filter(|_| !is_nothing_parsed) {
+        progress.check()?;
         pool.install(|| database.commit())?;
     }
     let counted = Instant::now();
@@ -290,7 +294,7 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     if arguments.stats {
         complain_stats(&analysis, &tally, start.elapsed(), counted.elapsed());
     }
-    if tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines {
+    if is_nothing_parsed {
         return Err(Error::NothingParsed(nothing_parsed(&analysis)));
     }
     if analysis.unreadable.is_empty() { Ok(()) } else { Err(unreadable(&analysis)) }
@@ -340,7 +344,7 @@ fn options(arguments: &AnalyzeArgs) -> Result<Options> {
         }
     };
     let inputs = paths::inputs(&arguments.paths, arguments.quiet)?;
-    let outputs = [&arguments.cells, &arguments.invalid_lines];
+    let outputs = [&arguments.cells, &arguments.invalid_lines, &arguments.db];
     let outputs: Vec<&Path> = outputs.into_iter().filter_map(Option::as_deref).collect();
     paths::check_outputs(&outputs, &inputs)?;
     Ok(Options {

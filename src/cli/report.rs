@@ -10,6 +10,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::output::{self, When};
+use super::paths;
 use crate::calendar::{Day, Granularity, MINUTES_A_DAY};
 use crate::error::{Error, Result};
 use crate::new_file::NewFile;
@@ -17,7 +18,7 @@ use crate::pipeline;
 use crate::question::{self, By, Minute, Question};
 use crate::report::summary::Timing;
 use crate::report::{self, CellFormat, terminal};
-use crate::store::Database;
+use crate::store::{Database, Site};
 
 /// What `hitmap report` was given.
 #[derive(Debug, Args)]
@@ -163,10 +164,15 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
         threads @ 1..=1024 => threads,
         _ => return Err(Error::Usage("--threads is at most 1024".to_owned())),
     };
+    if let Some(cells) = arguments.cells.as_deref().filter(|_| !cells_on_stdout) {
+        paths::check_outputs(&[cells, &arguments.db], &[])?;
+    }
     let pool = pipeline::thread_pool(threads)?;
     let mut database = Database::open_to_read(&arguments.db)?;
     let answer = pool.install(|| question::answer(&mut database, &question))?;
+    let sites = database.sites()?;
     database.finish_reading()?;
+    complain_of_pruned(&sites, &question);
     let cube = pool.install(|| answer.cube());
     if cells_on_stdout {
         return pool.install(|| report::rows::write(&cube, CellFormat::Ndjson, &mut io::stdout()));
@@ -196,6 +202,23 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
         terminal::write(&summary, &style, &mut stdout)
     };
     written.and_then(|()| stdout.flush()).map_err(Error::Output)
+}
+
+/// Says which days of the range have lost their parts.
+fn complain_of_pruned(sites: &[Site], question: &Question) {
+    let first = question.since.map(|since| since.div_euclid(MINUTES_A_DAY.into()));
+    for site in sites {
+        let is_asked = question.site.as_ref().is_none_or(|name| *name == site.name);
+        let pruned =
+            site.pruned_before.filter(|&day| first.is_none_or(|first| first < day.0.into()));
+        if let Some(pruned) = pruned.filter(|_| is_asked) {
+            output::complain(&format!(
+                "hitmap: the parts of site {:?} from before {pruned} were pruned, so those days are not in this report; \
+                 their cells are still in the view traffic",
+                site.name
+            ));
+        }
+    }
 }
 
 #[cfg(test)]
