@@ -1,24 +1,28 @@
 //! Questions to a database: any range, to the minute, of sites, a section or a page, answered exactly from the parts.
 //!
-//! Owns: [`Question`], [`answer`]. May import: `store`, `part`, `count`, `report`, roaring. Must not know: clap, SQL.
+//! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary`] (a report). May import: `store`, `part`, `count`,
+//! `report`, roaring. Must not know: clap, SQL.
+//!
+//! There are two ways to a report. [`facts`] loads the facts and walks them, as a run over logs does; it can answer
+//! everything. [`sums`] takes the cells of whole days as they are stored and looks at facts only for what cells cannot
+//! tell, which are distinct visitors over the range; it is several times as fast, and for reports of whole sites. Both
+//! are compared with the oracle, and so with each other.
 
-use std::collections::{BTreeMap, HashMap};
+mod facts;
+mod newcomers;
+mod sums;
+
+use std::collections::BTreeMap;
 use std::ops::Range;
 
-use rayon::prelude::*;
-use roaring::RoaringBitmap;
-
 use crate::calendar::{Bucket, Day, Granularity, MINUTES_A_DAY};
-use crate::count::columns::Decoder;
-use crate::count::{DayKey, Facts};
 use crate::error::{Error, Result};
-use crate::part::block;
-use crate::report::Cube;
-use crate::report::summarize::summarize;
-use crate::report::summary::{Definition, NewVisitors, Stored, Summary};
-use crate::select::page::section;
+use crate::report::summary::{Definition, Stored, Summary};
+use crate::select::Group;
 use crate::store::{Database, Site, StoredBlock, StoredRules};
 use crate::tally::Tally;
+
+pub use facts::Answer;
 
 /// A minute of the wall clock, counted from 1970.
 pub type Minute = i64;
@@ -71,105 +75,120 @@ pub struct Question {
     pub by: Option<By>,
 }
 
-/// The facts that answer a question.
-#[derive(Debug)]
-pub struct Answer {
-    /// The facts.
-    pub facts: Facts,
-    /// Site names by the facts' numbers.
-    pub sites: Vec<String>,
-    /// The rules that all of them are counted by.
-    pub rules: StoredRules,
-    tally: Tally,
-    stored: Stored,
-}
-
-/// Loads what answers the question. Uses the thread pool it is called in.
-///
-/// # Errors
-/// [`Error::Database`]; [`Error::Usage`] for a site that is not there, or sites of different rules.
-pub fn answer(database: &mut Database, question: &Question) -> Result<Answer> {
-    let sites = chosen_sites(database, question)?;
-    let rules = sites[0].rules.clone();
-    let groups = rules.groups();
-    let mut all: Vec<StoredBlock> = Vec::new();
-    for site in &sites {
-        all.extend(database.blocks_of_site(site.number)?);
-    }
-    let minutes = |day: Day| -> Range<u16> {
+impl Question {
+    /// The minutes of a day that are asked for.
+    fn minutes(&self, day: Day) -> Range<u16> {
         let start = Minute::from(day.0) * Minute::from(MINUTES_A_DAY);
         let place = |minute: Minute| {
             u16::try_from((minute - start).clamp(0, MINUTES_A_DAY.into())).unwrap_or_default()
         };
-        question.since.map_or(0, place)..question.until.map_or(MINUTES_A_DAY, place)
-    };
-    let wanted: Vec<StoredBlock> =
-        all.iter().copied().filter(|block| !minutes(block.day).is_empty()).collect();
-    let numbers: BTreeMap<i64, u32> = sites.iter().map(|site| site.number).zip(0..).collect();
-    let is_page = |page: &str| {
-        question.page.as_deref().is_none_or(|wanted| page == wanted)
-            && question.section.as_deref().is_none_or(|wanted| section(page, &groups) == wanted)
-    };
-    let has_filter = question.page.is_some() || question.section.is_some();
-    let facts = database.load(&wanted, &[], &numbers, |block, day| {
-        let minutes = minutes(block.day);
-        let is_whole = minutes == (0..MINUTES_A_DAY) && !has_filter;
-        if is_whole { day } else { day.only(is_page, &minutes) }
-    })?;
-    let is_everything = !has_filter
-        && question.since.is_none()
-        && question.until.is_none()
-        && sites.len() == database.sites()?.len()
-        && sites.iter().all(|site| site.pruned_before.is_none());
-    let sources = database.sources()?;
-    let mut tally = Tally::default();
-    if is_everything {
-        sources.iter().for_each(|source| tally.merge(source.tally.clone()));
+        self.since.map_or(0, place)..self.until.map_or(MINUTES_A_DAY, place)
     }
-    let names: Vec<String> = sites.iter().map(|site| site.name.clone()).collect();
-    let stored = Stored {
-        database: String::new(),
-        sources: sources.len() as u64,
-        question: words(question),
-        is_everything,
-        first_day: all.iter().map(|block| block.day).min(),
-        new_visitors: new_visitors(database, &facts, &all, &sites)?,
-        by_name: question.by.map(By::name),
-        by: question.by.map(|by| buckets(&facts, &names, by)).unwrap_or_default(),
-    };
-    Ok(Answer { facts, sites: names, rules, tally, stored })
+
+    fn has_whole(&self, day: Day) -> bool {
+        self.minutes(day) == (0..MINUTES_A_DAY)
+    }
+
+    /// Whether only some pages are asked for.
+    fn has_filter(&self) -> bool {
+        self.page.is_some() || self.section.is_some()
+    }
 }
 
-impl Answer {
-    /// The cube of the facts.
-    #[must_use]
-    pub fn cube(&self) -> Cube<'_> {
-        Cube::new(&self.facts, self.sites.clone(), &self.rules.groups())
+/// Loads all facts that answer the question. Uses the thread pool it is called in.
+///
+/// # Errors
+/// [`Error::Database`]; [`Error::Usage`] for a site that is not there, or sites of different rules.
+pub fn answer(database: &mut Database, question: &Question) -> Result<Answer> {
+    facts::answer(database, question, Scope::new(database, question)?)
+}
+
+/// The report that answers the question, but for its timing; sections and pages have at most `top` rows. Uses the
+/// thread pool it is called in.
+///
+/// # Errors
+/// As for [`answer`].
+pub fn summary(database: &mut Database, question: &Question, top: usize) -> Result<Summary> {
+    let scope = Scope::new(database, question)?;
+    if question.has_filter() || question.by == Some(By::Cells(Granularity::Minute)) {
+        let answer = facts::answer(database, question, scope)?;
+        answer.summary(&answer.cube(), top)
+    } else {
+        sums::summary(database, question, scope, top)
+    }
+}
+
+/// What of a database a question is about.
+struct Scope {
+    /// Their places here are their numbers in the answer.
+    sites: Vec<Site>,
+    /// The rules that all of them are counted by.
+    rules: StoredRules,
+    groups: Vec<Group>,
+    /// The sites' blocks, by site, then by day.
+    all: Vec<StoredBlock>,
+    /// Those of days of which something is asked for.
+    wanted: Vec<StoredBlock>,
+}
+
+impl Scope {
+    fn new(database: &Database, question: &Question) -> Result<Self> {
+        let sites = chosen_sites(database, question)?;
+        let rules = sites[0].rules.clone();
+        let mut all: Vec<StoredBlock> = Vec::new();
+        for site in &sites {
+            all.extend(database.blocks_of_site(site.number)?);
+        }
+        let is_wanted = |block: &&StoredBlock| !question.minutes(block.day).is_empty();
+        let wanted = all.iter().filter(is_wanted).copied().collect();
+        Ok(Self { groups: rules.groups(), sites, rules, all, wanted })
     }
 
-    /// The report, but for its timing.
-    ///
-    /// # Errors
-    /// None of its own.
-    pub fn summary(&self, cube: &Cube<'_>, top: usize, database: &str) -> Result<Summary> {
-        let mut summary = summarize(cube, &self.tally, top)?;
-        // Of a range only what is made from facts is known.
-        summary.totals.page_views = summary.cells[0][0].pv;
-        let rules = &self.rules;
-        summary.definition = Definition {
-            count: rules.count.clone(),
-            visitor: rules.visitor.clone(),
-            tz: rules.clock().to_owned(),
-            page: if rules.keep_query { "path with query" } else { "path without query" }
-                .to_owned(),
-            section: if rules.groups.is_empty() {
-                "first path segment".to_owned()
-            } else {
-                rules.groups.join(", ")
-            },
+    fn site_names(&self) -> Vec<String> {
+        self.sites.iter().map(|site| site.name.clone()).collect()
+    }
+
+    /// The sites' numbers in the answer by those in the database.
+    fn site_numbers(&self) -> BTreeMap<i64, u32> {
+        self.sites.iter().map(|site| site.number).zip(0..).collect()
+    }
+
+    /// What a report says about the question, and sums over lines if it is about everything.
+    fn about(&self, database: &Database, question: &Question) -> Result<(Stored, Tally)> {
+        let is_everything = !question.has_filter()
+            && question.since.is_none()
+            && question.until.is_none()
+            && self.sites.len() == database.sites()?.len()
+            && self.sites.iter().all(|site| site.pruned_before.is_none());
+        let sources = database.sources()?;
+        let mut tally = Tally::default();
+        if is_everything {
+            sources.iter().for_each(|source| tally.merge(source.tally.clone()));
+        }
+        let stored = Stored {
+            database: database.path().display().to_string(),
+            sources: sources.len() as u64,
+            question: words(question),
+            is_everything,
+            first_day: self.all.iter().map(|block| block.day).min(),
+            by_name: question.by.map(By::name),
+            ..Stored::default()
         };
-        summary.stored = Some(Stored { database: database.to_owned(), ..self.stored.clone() });
-        Ok(summary)
+        Ok((stored, tally))
+    }
+}
+
+fn definition(rules: &StoredRules) -> Definition {
+    Definition {
+        count: rules.count.clone(),
+        visitor: rules.visitor.clone(),
+        tz: rules.clock().to_owned(),
+        page: if rules.keep_query { "path with query" } else { "path without query" }.to_owned(),
+        section: if rules.groups.is_empty() {
+            "first path segment".to_owned()
+        } else {
+            rules.groups.join(", ")
+        },
     }
 }
 
@@ -215,125 +234,4 @@ fn words(question: &Question) -> String {
         words.extend(value.as_ref().map(|value| format!("{name} {value}")));
     }
     words.join(", ")
-}
-
-/// PV and visitors of each bucket, by site and name.
-fn buckets(facts: &Facts, sites: &[String], by: By) -> Vec<(String, String, u64, u64)> {
-    type Buckets = BTreeMap<(u32, String), (u64, RoaringBitmap)>;
-    let found = facts.fold_pieces(
-        Buckets::new,
-        |buckets: &mut Buckets, key: DayKey, piece| {
-            // A bucket's name is made once a piece, not once a fact.
-            let mut names: HashMap<u16, (u64, RoaringBitmap)> = HashMap::new();
-            let length = match by {
-                By::Cells(Granularity::Minute) => 1,
-                By::Cells(Granularity::Hour) => 60,
-                _ => MINUTES_A_DAY,
-            };
-            for fact in piece.pages().flat_map(|(_, facts)| facts) {
-                let bucket = names.entry(fact.minute_of_day() / length).or_default();
-                bucket.0 += fact.views();
-                bucket.1.insert(fact.visitor());
-            }
-            for (number, (pv, visitors)) in names {
-                let name = by.bucket(key.day, number * length);
-                let bucket = buckets.entry((key.site, name)).or_default();
-                bucket.0 += pv;
-                bucket.1 |= visitors;
-            }
-        },
-        |mut one, other| {
-            for (name, (pv, visitors)) in other {
-                let bucket = one.entry(name).or_default();
-                bucket.0 += pv;
-                bucket.1 |= visitors;
-            }
-            one
-        },
-    );
-    found
-        .into_iter()
-        .map(|((site, name), (pv, visitors))| {
-            (sites[site as usize].clone(), name, pv, visitors.len())
-        })
-        .collect()
-}
-
-/// How many of each day's visitors were on the site on no earlier day of the database.
-fn new_visitors(
-    database: &Database,
-    facts: &Facts,
-    all: &[StoredBlock],
-    sites: &[Site],
-) -> Result<Vec<NewVisitors>> {
-    type Days = BTreeMap<DayKey, RoaringBitmap>;
-    let days = facts.fold_pieces(
-        Days::new,
-        |days: &mut Days, key, piece| {
-            let visitors = days.entry(key).or_default();
-            for (_, facts) in piece.pages() {
-                visitors.extend(facts.iter().map(|fact| fact.visitor()));
-            }
-        },
-        |mut one, other| {
-            for (key, visitors) in other {
-                *one.entry(key).or_default() |= visitors;
-            }
-            one
-        },
-    );
-    let Some(last) = days.keys().map(|key| key.day).max() else { return Ok(Vec::new()) };
-    let mut rows = Vec::new();
-    for (site, number) in sites.iter().zip(0_u32..) {
-        let of_site = days.iter().filter(|(key, _)| key.site == number);
-        let everyone =
-            of_site.clone().fold(RoaringBitmap::new(), |all, (_, visitors)| all | visitors);
-        let numbers: HashMap<u128, u32> =
-            everyone.iter().map(|number| (facts.visitors().hash(number).0, number)).collect();
-        let first_days = first_days(database, all, site.number, last, &numbers)?;
-        for (key, visitors) in of_site.filter(|(_, visitors)| !visitors.is_empty()) {
-            let is_new =
-                |number: &u32| first_days.get(number).is_none_or(|first| *first >= key.day);
-            let new = visitors.iter().filter(is_new).count() as u64;
-            let returning = visitors.len() - new;
-            rows.push(NewVisitors { site: site.name.clone(), day: key.day, new, returning });
-        }
-    }
-    Ok(rows)
-}
-
-/// The first day of each visitor in the database.
-fn first_days(
-    database: &Database,
-    all: &[StoredBlock],
-    site: i64,
-    last: Day,
-    numbers: &HashMap<u128, u32>,
-) -> Result<HashMap<u32, Day>> {
-    const BATCH: usize = 32;
-    let blocks: Vec<&StoredBlock> =
-        all.iter().filter(|block| block.site == site && block.day <= last).collect();
-    let mut first_days: HashMap<u32, Day> = HashMap::with_capacity(numbers.len());
-    // Blocks come by day, so the first day that is found is the first.
-    for blocks in blocks.chunks(BATCH) {
-        let bytes = blocks
-            .iter()
-            .map(|block| Ok((block.day, database.block_bytes(block)?)))
-            .collect::<Result<Vec<_>>>()?;
-        let found: Vec<(Day, Vec<u32>)> = bytes
-            .par_iter()
-            .map_init(Decoder::default, |decoder, (day, bytes)| {
-                let visitors = block::visitors(bytes, decoder)?;
-                let known = visitors.iter().filter_map(|visitor| numbers.get(&visitor.0).copied());
-                Ok((*day, known.collect()))
-            })
-            .collect::<std::result::Result<_, _>>()
-            .map_err(|error| database.part_error(error))?;
-        for (day, visitors) in found {
-            for visitor in visitors {
-                first_days.entry(visitor).or_insert(day);
-            }
-        }
-    }
-    Ok(first_days)
 }

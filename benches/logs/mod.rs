@@ -49,6 +49,12 @@ pub(crate) fn easy() -> Log {
     log("easy", &Options::new(scaled(5_000_000), Format::Combined))
 }
 
+/// As [`easy`], of 30 days: 21 M lines, 4.7 GB.
+pub(crate) fn month() -> Log {
+    let options = Options { days: 30, ..Options::new(scaled(21_428_571), Format::Combined) };
+    log("month", &options)
+}
+
 /// 5 M combined lines of 7 days: 1 M pages in 20 sections, 5 M visitors, 20 k user agents.
 pub(crate) fn hard() -> Log {
     let options = Options {

@@ -4,7 +4,7 @@
 //! Must not know: how stages work.
 
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
@@ -17,7 +17,7 @@ use crate::new_file::NewFile;
 use crate::pipeline;
 use crate::question::{self, By, Minute, Question};
 use crate::report::summary::Timing;
-use crate::report::{self, CellFormat, terminal};
+use crate::report::{self, CellFormat, Cube, terminal};
 use crate::store::{Database, Site};
 
 /// What `hitmap report` was given.
@@ -169,26 +169,22 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
     }
     let pool = pipeline::thread_pool(threads)?;
     let mut database = Database::open_to_read(&arguments.db)?;
-    let answer = pool.install(|| question::answer(&mut database, &question))?;
-    let sites = database.sites()?;
+    complain_of_pruned(&database.sites()?, &question);
+    let mut summary = match &arguments.cells {
+        None => pool.install(|| question::summary(&mut database, &question, arguments.top))?,
+        Some(path) => {
+            let answer = pool.install(|| question::answer(&mut database, &question))?;
+            let cube = pool.install(|| answer.cube());
+            if cells_on_stdout {
+                database.finish_reading()?;
+                return pool
+                    .install(|| report::rows::write(&cube, CellFormat::Ndjson, &mut io::stdout()));
+            }
+            pool.install(|| write_cells(path, &cube))?;
+            pool.install(|| answer.summary(&cube, arguments.top))?
+        }
+    };
     database.finish_reading()?;
-    complain_of_pruned(&sites, &question);
-    let cube = pool.install(|| answer.cube());
-    if cells_on_stdout {
-        return pool.install(|| report::rows::write(&cube, CellFormat::Ndjson, &mut io::stdout()));
-    }
-    if let Some(path) = &arguments.cells {
-        let mut file = NewFile::create(path)?;
-        pool.install(|| report::rows::write(&cube, CellFormat::of_path(path), &mut file)).map_err(
-            |error| match error {
-                Error::Output(error) => Error::Write { path: path.clone(), error },
-                error => error,
-            },
-        )?;
-        file.finish()?;
-    }
-    let name = arguments.db.display().to_string();
-    let mut summary = pool.install(|| answer.summary(&cube, arguments.top, &name))?;
     summary.timing = Timing { seconds: start.elapsed().as_secs_f64(), threads };
     let mut stdout = io::BufWriter::new(io::stdout().lock());
     let written = if arguments.json {
@@ -202,6 +198,17 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
         terminal::write(&summary, &style, &mut stdout)
     };
     written.and_then(|()| stdout.flush()).map_err(Error::Output)
+}
+
+fn write_cells(path: &Path, cube: &Cube<'_>) -> Result<()> {
+    let mut file = NewFile::create(path)?;
+    report::rows::write(cube, CellFormat::of_path(path), &mut file).map_err(
+        |error| match error {
+            Error::Output(error) => Error::Write { path: path.to_owned(), error },
+            error => error,
+        },
+    )?;
+    file.finish()
 }
 
 /// Says which days of the range have lost their parts.

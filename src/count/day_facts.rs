@@ -108,7 +108,8 @@ impl DayFacts {
     }
 
     /// All facts, page after page.
-    pub(super) fn facts(&self) -> &[Fact] {
+    #[must_use]
+    pub fn facts(&self) -> &[Fact] {
         &self.facts
     }
 

@@ -6,7 +6,6 @@
 use rayon::prelude::*;
 
 use super::day_facts::{Fact, VISITOR_SHIFT};
-use super::exchange::partition;
 use super::kept::Kept;
 use super::names::{NameHasher, Names};
 use super::visitors::Visitors;
@@ -205,7 +204,8 @@ impl FactsBuilder {
         if self.kept.plain_facts() >= ENCODED_FROM {
             self.kept.encode();
         }
-        let visitors = self.number_visitors(days)?;
+        let lists: Vec<&[VisitorHash]> = days.iter().map(|(_, day)| &day.visitors[..]).collect();
+        let visitors = self.visitors.numbers(&lists)?;
         // A worker's names are what takes part in the run's.
         let mut workers: Vec<Worker> = days
             .par_iter()
@@ -237,32 +237,6 @@ impl FactsBuilder {
             self.kept.add_window(vec![(key, facts)]);
         }
         Ok(())
-    }
-
-    /// Run-wide numbers by the days' own.
-    fn number_visitors(&mut self, days: &[(DayKey, LocalDay)]) -> Result<Vec<Vec<u32>>> {
-        let mut numbers: Vec<Vec<u32>> =
-            days.iter().map(|(_, day)| vec![0; day.visitors.len()]).collect();
-        // Hashes ascend, so a partition's are a slice of each day's.
-        let partitions = self.visitors.partitions_mut();
-        let mut slices: Vec<Vec<(&[VisitorHash], &mut [u32])>> =
-            partitions.iter().map(|_| Vec::new()).collect();
-        for ((_, day), numbers) in days.iter().zip(&mut numbers) {
-            let mut rest = &mut numbers[..];
-            for hashes in day.visitors.chunk_by(|one, other| partition(*one) == partition(*other)) {
-                let numbers = rest.split_off_mut(..hashes.len()).unwrap_or_default();
-                slices[partition(hashes[0])].push((hashes, numbers));
-            }
-        }
-        partitions.par_iter_mut().zip(slices).try_for_each(|(partition, slices)| {
-            for (hashes, numbers) in slices {
-                for (&hash, number) in hashes.iter().zip(numbers) {
-                    *number = partition.number(hash)?;
-                }
-            }
-            Ok(())
-        })?;
-        Ok(numbers)
     }
 
     /// Everything added.

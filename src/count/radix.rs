@@ -18,7 +18,6 @@ impl Key for u64 {
 
 impl Key for u128 {
     #[inline]
-    #[expect(clippy::cast_possible_truncation, reason = "the lowest bits are wanted")]
     fn bits(self, shift: u32) -> usize {
         (self >> shift) as usize
     }

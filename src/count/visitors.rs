@@ -1,8 +1,9 @@
 //! Visitors by number.
 //!
-//! Owns: the run-wide numbers of visitors. May import: `select` (visitor hashes). Must not know: what they saw.
+//! Owns: the run-wide numbers of visitors. May import: `select` (visitor hashes), rayon. Must not know: what they saw.
 
 use hashbrown::HashTable;
+use rayon::prelude::*;
 
 use super::exchange::{PARTITIONS, partition};
 use crate::error::{Error, Result};
@@ -46,6 +47,43 @@ impl Visitors {
         VisitorHash(
             self.partitions[number as usize % PARTITIONS].hashes[number as usize / PARTITIONS],
         )
+    }
+
+    /// The number of a visitor that was met.
+    #[must_use]
+    pub fn find(&self, visitor: VisitorHash) -> Option<u32> {
+        let partition = &self.partitions[partition(visitor)];
+        let is_it = |&place: &u32| partition.hashes[place as usize] == visitor.0;
+        let place = *partition.places.find(low_half(visitor.0), is_it)?;
+        Some(number(place, visitor))
+    }
+
+    /// The numbers of the visitors of some lists, each ascending, new ones for those that were not met before.
+    /// Partitions are numbered in parallel.
+    ///
+    /// # Errors
+    /// [`Error::Limit`] above 2^24 visitors of one partition.
+    pub fn numbers(&mut self, lists: &[&[VisitorHash]]) -> Result<Vec<Vec<u32>>> {
+        let mut numbers: Vec<Vec<u32>> = lists.iter().map(|list| vec![0; list.len()]).collect();
+        // Hashes ascend, so a partition's are a slice of each list.
+        let mut slices: Vec<Vec<(&[VisitorHash], &mut [u32])>> =
+            self.partitions.iter().map(|_| Vec::new()).collect();
+        for (list, numbers) in lists.iter().zip(&mut numbers) {
+            let mut rest = &mut numbers[..];
+            for hashes in list.chunk_by(|one, other| partition(*one) == partition(*other)) {
+                let numbers = rest.split_off_mut(..hashes.len()).unwrap_or_default();
+                slices[partition(hashes[0])].push((hashes, numbers));
+            }
+        }
+        self.partitions.par_iter_mut().zip(slices).try_for_each(|(partition, slices)| {
+            for (hashes, numbers) in slices {
+                for (&hash, number) in hashes.iter().zip(numbers) {
+                    *number = partition.number(hash)?;
+                }
+            }
+            Ok(())
+        })?;
+        Ok(numbers)
     }
 
     /// Above every number.
@@ -101,9 +139,14 @@ impl Partition {
                 place
             }
         };
-        // 24 bits above 8.
-        Ok(place << 8 | u32::try_from(partition(visitor)).unwrap_or(u32::MAX))
+        Ok(number(place, visitor))
     }
+}
+
+/// The run-wide number of a visitor at a place of its partition: 24 bits above 8.
+#[inline]
+fn number(place: u32, visitor: VisitorHash) -> u32 {
+    place << 8 | u32::try_from(partition(visitor)).unwrap_or(u32::MAX)
 }
 
 /// The half of a hash that tells visitors of one partition apart in the table.

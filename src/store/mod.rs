@@ -11,4 +11,4 @@ mod rules;
 mod sqlite;
 
 pub use rules::StoredRules;
-pub use sqlite::{Database, NewSource, Recorded, Site, StoredBlock, Waiting};
+pub use sqlite::{Database, DaySums, NewSource, Recorded, Site, StoredBlock, Waiting};

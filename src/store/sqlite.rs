@@ -7,8 +7,10 @@
 //! needs shared memory, so the file must not lie on a network file system. `synchronous` is FULL: what a run reported
 //! as stored survives a power cut.
 
+mod blocks;
 mod calendar_spans;
 mod cells;
+mod day_sums;
 mod ledger;
 mod recompute;
 mod schema;
@@ -26,7 +28,9 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use crate::calendar::Day;
 use crate::error::{Error, Result};
 
-pub use ledger::{NewSource, Recorded, Site, StoredBlock};
+pub use blocks::StoredBlock;
+pub use day_sums::DaySums;
+pub use ledger::{NewSource, Recorded, Site};
 
 /// Asked again and again while another run writes, with how long that has been; an error ends the waiting.
 pub type Waiting<'w> = &'w mut dyn FnMut(Duration) -> Result<()>;
@@ -163,6 +167,12 @@ impl Database {
 
     fn new(connection: Connection, path: &Path) -> Self {
         Self { connection, path: path.to_owned(), touched: BTreeMap::new(), unlocked: None }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Makes the cells of all days that were touched. Uses the thread pool it is called in.

@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use roaring::RoaringBitmap;
 use rusqlite::{OptionalExtension, params};
 
+use super::blocks::StoredBlock;
 use super::calendar_spans::Span;
 use super::cells::{self, CellRow, Places};
-use super::ledger::StoredBlock;
+use super::day_sums::DaySums;
 use super::sets::VisitorSets;
 use super::{Database, Touched, now_millis, slow_down};
 use crate::calendar::{Bucket, Day, Granularity};
@@ -22,12 +23,14 @@ use crate::report::Cube;
 /// What one task found in one day: cells that are stored, and who was on the site and its sections.
 struct DaySink {
     has_minute_pages: bool,
+    sums: DaySums,
     cells: Vec<(Group, Cell)>,
     visitors: Vec<(Group, u64, RoaringBitmap)>,
 }
 
 impl CellSink for DaySink {
     fn group(&mut self, group: Group, cells: &[Cell], facts: &[Fact]) {
+        self.sums.add(group, cells);
         let is_page = matches!(group, Group::Page(_));
         let is_kept = |cell: &&Cell| {
             !is_page || self.has_minute_pages || cell.granularity != Granularity::Minute
@@ -112,7 +115,7 @@ impl Database {
                 self.remove_day_cells(site, *day)?;
             }
             self.execute(
-                "INSERT OR REPLACE INTO day(site, day, version) VALUES (?, ?, ?)",
+                "INSERT OR REPLACE INTO day(site, day, version, sums) VALUES (?, ?, ?, '')",
                 params![site, day.0, version],
             )?;
         }
@@ -163,13 +166,19 @@ impl Database {
         let has_minute_pages = self.has_minute_pages()?;
         let facts = self.load(blocks, &[], &BTreeMap::from([(site, 0)]), |_, day| day)?;
         let cube = Cube::new(&facts, vec![String::new()], &groups);
-        let new_sink = || DaySink { has_minute_pages, cells: Vec::new(), visitors: Vec::new() };
+        let new_sink = || DaySink {
+            has_minute_pages,
+            sums: DaySums::default(),
+            cells: Vec::new(),
+            visitors: Vec::new(),
+        };
         let mut places = Places::default();
         let database = &*self;
         cube.walk(new_sink, |key: DayKey, sinks: Vec<DaySink>| {
             slow_down("day");
-            let (mut cells, mut visitors) = (Vec::new(), Vec::new());
+            let (mut sums, mut cells, mut visitors) = (DaySums::default(), Vec::new(), Vec::new());
             for sink in sinks {
+                sums.merge(sink.sums);
                 cells.extend(sink.cells);
                 visitors.extend(sink.visitors);
             }
@@ -177,6 +186,7 @@ impl Database {
                 database
                     .write_day(site, key.day, &cube, &mut places, cells)
                     .map_err(|error| database.fail(&error))?;
+                database.put_day_sums(site, key.day, &sums)?;
             }
             let day = day_sets(&cube, facts.visitors(), key.day, visitors);
             if let Some(sets) = sets.get_mut(&Span::of(key.day)) {

@@ -29,9 +29,11 @@ CREATE TABLE span(
   site INTEGER NOT NULL, month INTEGER NOT NULL, monday INTEGER NOT NULL, sets BLOB NOT NULL,
   UNIQUE(site, month, monday));
 
--- When a day changed last, and which version of it a target was sent.
+-- When a day changed last, and sums over its cells (JSON; '' where it has none any more). Which version of it a target
+-- was sent.
 CREATE TABLE day(
-  site INTEGER NOT NULL, day INTEGER NOT NULL, version INTEGER NOT NULL, PRIMARY KEY(site, day)) WITHOUT ROWID;
+  site INTEGER NOT NULL, day INTEGER NOT NULL, version INTEGER NOT NULL, sums TEXT NOT NULL,
+  PRIMARY KEY(site, day)) WITHOUT ROWID;
 CREATE TABLE published(
   target TEXT NOT NULL, site INTEGER NOT NULL, day INTEGER NOT NULL, version INTEGER NOT NULL,
   PRIMARY KEY(target, site, day)) WITHOUT ROWID;
