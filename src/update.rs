@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::parse::LogFormat;
 use crate::part::block;
 use crate::pipeline::{self, Analysis, Counted, InputReport, Options, Progress, Stages, Tracking};
-use crate::source::{Check, Input, Opening, Relation, Spooled};
+use crate::source::{Check, Input, Opened, Opening, Relation, Spooled};
 use crate::store::{Database, NewSource, Recorded, Site, StoredRules};
 use crate::tally::Tally;
 use crate::text::{counted, grouped};
@@ -50,6 +50,16 @@ pub struct Update {
     pub stages: Stages,
 }
 
+/// The known source that an input has grown from.
+#[derive(Clone, Copy)]
+struct Grown {
+    /// Its place among the known ones.
+    index: usize,
+    /// Whether it is read from its beginning again, its facts replaced, since what was read of it would count
+    /// otherwise now: its last line was torn, or its lines look like another format.
+    is_counted_anew: bool,
+}
+
 /// A run that is under way.
 struct Run<'r> {
     database: &'r mut Database,
@@ -77,10 +87,11 @@ pub fn update(
     progress: &Progress,
 ) -> Result<Update> {
     let rules = StoredRules::from(&options.rules);
-    if request.replace {
-        database.remove_site(&options.rules.site)?;
-    }
+    let removed =
+        if request.replace { database.remove_site(&options.rules.site)? } else { Vec::new() };
     let site = database.site(&options.rules.site, &rules)?;
+    // A target that has them learns that they are gone.
+    removed.into_iter().for_each(|day| database.touch(site.number, day));
     if request.minute_pages {
         database.keep_minute_pages()?;
     }
@@ -128,12 +139,13 @@ impl Run<'_> {
     }
 
     fn take_file(&mut self, input: &Input, name: &str, whole_lines: bool) -> Result<()> {
-        let opening = Opening { map: self.options.map, whole_lines };
+        // All its bytes: what was counted of it may end in a last line without its end, if it came compressed.
+        let opening = Opening { map: self.options.map, whole_lines: false };
         let identities: Vec<_> = self.known.iter().map(|known| known.identity.clone()).collect();
         // What cannot be compared cannot be read either; reading it says why.
         let relations =
             input.relations(opening, &identities, Check::Ends).ok().flatten().unwrap_or_default();
-        let mut grown: Option<usize> = None;
+        let mut grown: Option<Grown> = None;
         let mut truncated = None;
         for (index, relation) in relations.into_iter().enumerate() {
             match relation {
@@ -142,11 +154,11 @@ impl Run<'_> {
                     self.note_pending(input, index, name, whole_lines);
                     return Ok(());
                 }
-                Relation::GrownFrom { counted_bytes } => {
-                    let is_longer =
-                        grown.is_none_or(|best| counted_bytes > self.known[best].identity.bytes);
+                Relation::GrownFrom { counted_bytes, is_at_line_end } => {
+                    let is_longer = grown
+                        .is_none_or(|best| counted_bytes > self.known[best.index].identity.bytes);
                     if is_longer {
-                        grown = Some(index);
+                        grown = Some(Grown { index, is_counted_anew: !is_at_line_end });
                     }
                 }
                 Relation::Truncated => truncated = Some(index),
@@ -164,8 +176,33 @@ impl Run<'_> {
                 self.update.unreadable.push(sentence);
                 Ok(())
             }
+            (Some(grown), _) if self.is_elsewhere(grown.index, name) => Ok(()),
+            (Some(grown), _)
+                if whole_lines
+                    && whole_line_bytes(input)
+                        .is_some_and(|bytes| bytes <= self.known[grown.index].identity.bytes) =>
+            {
+                self.counted_before(grown.index, name);
+                self.note_pending(input, grown.index, name, whole_lines);
+                Ok(())
+            }
             (grown, _) => self.count(input, name, whole_lines, grown),
         }
+    }
+
+    /// Whether a known source is another site's log, which is left out and told then: one log's views count for one
+    /// site, or what grew would be torn between two.
+    fn is_elsewhere(&mut self, index: usize, name: &str) -> bool {
+        let known = &self.known[index];
+        if known.site == self.site.number {
+            return false;
+        }
+        self.update.unreadable.push(format!(
+            "{name:?} is left out: it is counted for another site than {:?} already, as {}. hitmap forget takes it \
+             out there; a database of its own can count it again",
+            self.site.name, known.short_id
+        ));
+        true
     }
 
     /// Reads an input, or what is new of it.
@@ -174,10 +211,11 @@ impl Run<'_> {
         input: &Input,
         name: &str,
         whole_lines: bool,
-        grown: Option<usize>,
+        grown: Option<Grown>,
     ) -> Result<()> {
-        let before = grown.map(|index| self.known[index].clone());
-        let start = before.iter().map(|before| {
+        let before = grown.map(|grown| self.known[grown.index].clone());
+        let is_counted_anew = grown.is_some_and(|grown| grown.is_counted_anew);
+        let start = before.iter().filter(|_| !is_counted_anew).map(|before| {
             let lines = before.tally.lines;
             (0, Counted { identity: before.identity.clone(), lines })
         });
@@ -187,6 +225,14 @@ impl Run<'_> {
         self.progress.bytes.store(0, Ordering::Relaxed);
         let analysis = pipeline::analyze(&options, self.progress)?;
         let Analysis { facts, inputs, unreadable, notes, stages } = analysis;
+        let format = inputs.first().and_then(|input| input.format).map(LogFormat::name);
+        if let Some(grown) = grown.filter(|_| !is_counted_anew)
+            && format != before.as_ref().and_then(|before| before.format.as_deref())
+        {
+            // What decided the format was not there when its first lines were read.
+            let grown = Grown { is_counted_anew: true, ..grown };
+            return self.count(input, name, whole_lines, Some(grown));
+        }
         self.update.stages.scan += stages.scan;
         self.update.stages.fold += stages.fold;
         self.update.stages.windows += stages.windows;
@@ -202,7 +248,8 @@ impl Run<'_> {
                     "{name:?} is not stored, because it could not be read to its end; give it again when it is whole"
                 ));
             }
-            return self.report_unrecorded(report, before.as_ref(), &facts);
+            let before = before.as_ref().filter(|_| !is_counted_anew);
+            return self.report_unrecorded(report, before, &facts);
         };
         if let Some(index) = self.find(identity.id)? {
             self.counted_before(index, name);
@@ -221,19 +268,24 @@ impl Run<'_> {
                 return Ok(());
             }
         }
-        let mut all = before.as_ref().map(|before| before.tally.clone()).unwrap_or_default();
+        let resumed = before.as_ref().filter(|_| !is_counted_anew);
+        let mut all = resumed.map(|before| before.tally.clone()).unwrap_or_default();
         all.merge(report.tally.clone());
-        let format = report.format.map(LogFormat::name);
-        let source = NewSource { identity: &identity, name, format, tally: &all };
+        let site = self.site.number;
+        let source = NewSource { site, identity: &identity, name, format, tally: &all };
         let recorded = match &before {
             None => self.database.add_source(&source)?,
             Some(before) => {
-                let lines = counted(report.tally.lines, "line", "lines");
+                let lines = all.lines.saturating_sub(before.tally.lines);
+                let lines = counted(lines, "line", "lines");
                 let grown_by = identity.bytes - before.identity.bytes;
                 self.update.notes.push(format!(
                     "{name:?} is {}, grown by {lines} ({grown_by} bytes)",
                     before.short_id
                 ));
+                if is_counted_anew {
+                    self.database.remove_blocks(before.number)?;
+                }
                 self.database.grow_source(before, &source)?
             }
         };
@@ -244,7 +296,7 @@ impl Run<'_> {
         self.sources.insert(recorded.number);
         match grown {
             None => self.known.push(recorded),
-            Some(index) => self.known[index] = recorded,
+            Some(grown) => self.known[grown.index] = recorded,
         }
         report.tally = all;
         report.bytes = identity.bytes;
@@ -266,7 +318,7 @@ impl Run<'_> {
         let (mut encoder, mut decoder) = (Encoder::default(), Decoder::default());
         let old: BTreeMap<Day, _> = if is_grown {
             let blocks = self.database.blocks_of(source)?.into_iter();
-            blocks.filter(|b| b.site == self.site.number).map(|b| (b.day, b)).collect()
+            blocks.map(|block| (block.day, block)).collect()
         } else {
             BTreeMap::new()
         };
@@ -295,7 +347,18 @@ impl Run<'_> {
 
     /// An input that the database holds already.
     fn counted_before(&mut self, index: usize, name: &str) {
+        if self.is_elsewhere(index, name) {
+            return;
+        }
         let known = &self.known[index];
+        let first_day = known.tally.span.map(|(first, _)| first.day());
+        if let (Some(first), Some(pruned)) = (first_day, self.site.pruned_before)
+            && first < pruned
+        {
+            self.update.notes.push(format!(
+                "{name:?}: its days before {pruned} were pruned, and are not in this report"
+            ));
+        }
         let day = CivilTime::from_seconds(known.changed.div_euclid(1000)).day();
         self.update.notes.push(format!(
             "{name:?} is already counted as {}, {} on {day}",
@@ -367,14 +430,6 @@ impl Run<'_> {
             }
             blocks.extend(self.database.blocks_of(source)?);
         }
-        let elsewhere = blocks.iter().any(|block| block.site != self.site.number);
-        if elsewhere {
-            self.update.notes.push(format!(
-                "what was counted for another site is not in this report, which is of site {:?}",
-                self.site.name
-            ));
-        }
-        blocks.retain(|block| block.site == self.site.number);
         blocks.sort_by_key(|block| block.day);
         let numbers = BTreeMap::from([(self.site.number, 0)]);
         self.update.facts =
@@ -389,6 +444,14 @@ fn merged(key: DayKey, one: LocalDay, other: LocalDay) -> Result<LocalDay> {
     builder.add(&[(key, one)])?;
     builder.add(&[(key, other)])?;
     Ok(builder.finish().local_day(key))
+}
+
+/// Bytes of a plain file up to its last line end.
+fn whole_line_bytes(input: &Input) -> Option<u64> {
+    match input.open(Opening { map: false, whole_lines: true }).ok()? {
+        Opened::File(file) => Some(file.bytes()),
+        Opened::Stream(_) => None,
+    }
 }
 
 /// `1,204 MB`; less than one in kB or bytes.

@@ -5,118 +5,13 @@
 mod contract;
 mod oracle;
 mod program;
+mod stored;
 
-use std::collections::BTreeMap;
 use std::fs;
-use std::io::Write;
 use std::path::Path;
 
-use contract::check_cells;
-use hitmap::generate::{Format, Options, Size, generate};
-use oracle::{Answer, Rules};
-use program::{Folder, Outcome, hitmap};
-
-fn log(lines: u64, seed: u64) -> Vec<u8> {
-    let options = Options {
-        bad_permille: 5,
-        visitors: 300,
-        pages: 40,
-        seed,
-        days: 12,
-        ..Options::new(Size::Lines(lines), Format::Combined)
-    };
-    let mut log = Vec::new();
-    generate(&options, &mut log, |_| Ok(())).unwrap();
-    log
-}
-
-fn analyze(database: &Path, inputs: &[&Path]) -> Outcome {
-    let mut arguments =
-        vec!["analyze".as_ref(), "--json".as_ref(), "--db".as_ref(), database.as_os_str()];
-    arguments.extend(inputs.iter().map(|path| path.as_os_str()));
-    hitmap(&arguments)
-}
-
-fn report(database: &Path, options: &[&str]) -> Outcome {
-    let mut arguments = vec!["report", "--db", database.to_str().unwrap()];
-    arguments.extend(options);
-    hitmap(&arguments)
-}
-
-fn oracle(files: &[&[u8]]) -> Answer {
-    oracle::analyze(files, Rules::default())
-}
-
-/// The rows of the view: granularity, bucket, section, page with PV and UV.
-type Traffic = BTreeMap<(String, String, String, String), (u64, u64)>;
-
-fn traffic(database: &Path) -> Traffic {
-    let connection = rusqlite::Connection::open(database).unwrap();
-    let mut statement = connection
-        .prepare("SELECT granularity, bucket, section, page, pv, uv, site FROM traffic")
-        .unwrap();
-    let rows = statement.query_map([], |row| {
-        assert_eq!(row.get::<_, String>(6)?, "default");
-        let key = (row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?);
-        Ok((key, (row.get::<_, i64>(4)?.cast_unsigned(), row.get::<_, i64>(5)?.cast_unsigned())))
-    });
-    let rows: Vec<_> = rows.unwrap().map(Result::unwrap).collect();
-    let count = rows.len();
-    let traffic: Traffic = rows.into_iter().collect();
-    assert_eq!(traffic.len(), count, "a cell is there twice");
-    traffic
-}
-
-/// Everything that the database says is what the oracle says of these files.
-#[track_caller]
-fn check(database: &Path, files: &[&[u8]]) {
-    let answer = oracle(files);
-    check_cells(&answer, &report(database, &["--cells", "-"]).expect_exit(0).stdout);
-    let found = traffic(database);
-    let mut expected = Traffic::new();
-    for (key, value) in &answer.cells {
-        let (section, page) =
-            (key.2.clone().unwrap_or_default(), key.3.clone().unwrap_or_default());
-        let granularity = ["day", "hour", "minute"][usize::from(key.0)].to_owned();
-        if key.0 < 2 || page.is_empty() {
-            expected.insert((granularity, key.1.clone(), section, page), *value);
-        }
-    }
-    // All time, at site and section level, is the whole range.
-    for (key, value) in &answer.range {
-        if key.3.is_none() {
-            let key =
-                ("all".to_owned(), String::new(), key.2.clone().unwrap_or_default(), String::new());
-            expected.insert(key, *value);
-        }
-    }
-    let known: Traffic = found
-        .iter()
-        .filter(|(key, _)| key.0 != "week" && key.0 != "month")
-        .map(|(key, value)| (key.clone(), *value))
-        .collect();
-    assert_eq!(known, expected);
-    // Weeks and months as ranges, whose UV the oracle checks elsewhere.
-    for (unit, option) in [("week", "week"), ("month", "month")] {
-        let json = report(database, &["--json", "--by", option]).expect_exit(0).json();
-        let buckets = json["database"]["buckets"].as_array().unwrap().clone();
-        let of_unit: Vec<_> =
-            found.iter().filter(|(key, _)| key.0 == unit && key.2.is_empty()).collect();
-        assert_eq!(buckets.len(), of_unit.len());
-        for (row, (key, value)) in buckets.iter().zip(of_unit) {
-            assert_eq!(row["bucket"], key.1);
-            assert_eq!((row["pv"].as_u64(), row["uv"].as_u64()), (Some(value.0), Some(value.1)));
-        }
-    }
-}
-
-#[track_caller]
-fn short_id(database: &Path, name: &str) -> String {
-    let list =
-        hitmap(&["sources", "--db", database.to_str().unwrap()]).expect_exit(0).stdout_text();
-    let line = list.lines().find(|line| line.ends_with(name)).unwrap_or_else(|| panic!("{list}"));
-    line.split_whitespace().next().unwrap().to_owned()
-}
+use program::{Folder, hitmap};
+use stored::{analyze, check, gzip, log, oracle, report, short_id, traffic};
 
 #[test]
 fn a_twice_then_both_then_without_a() {
@@ -166,9 +61,7 @@ fn fifty_growing_steps_are_one_run() {
     assert_eq!(traffic(&database), traffic(&single));
     let rotated = folder.path("access.log.1");
     fs::rename(&path, &rotated).unwrap();
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(&whole).unwrap();
-    let zipped = folder.write("access.log.2.gz", encoder.finish().unwrap());
+    let zipped = folder.write("access.log.2.gz", gzip(&whole));
     for path in [&rotated, &zipped] {
         let outcome = analyze(&database, &[path]).expect_exit(0);
         assert!(outcome.stderr_text().contains("already counted"), "{}", outcome.stderr_text());
@@ -318,9 +211,7 @@ fn what_is_not_whole_or_no_log_is_not_recorded() {
     let folder = Folder::new();
     let database = folder.path("stats.db");
     let whole = log(2_000, 8);
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(&whole).unwrap();
-    let zipped = encoder.finish().unwrap();
+    let zipped = gzip(&whole);
     let cut = folder.write("cut.gz", &zipped[..zipped.len() / 2]);
     let outcome = analyze(&database, &[&cut]).expect_exit(3);
     assert!(outcome.stderr_text().contains("not stored"), "{}", outcome.stderr_text());

@@ -272,7 +272,11 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
         complain_about_inputs(&analysis, arguments.quiet);
         return limit.and_then(|()| Err(unreadable(&analysis)));
     }
-    if let Some(database) = database {
+    let is_nothing_parsed =
+        tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines;
+    // What would be stored then is at most that --replace dropped everything.
+    if let Some(database) = database.filter(|_| !is_nothing_parsed) {
+        progress.check()?;
         pool.install(|| database.commit())?;
     }
     let counted = Instant::now();
@@ -280,10 +284,8 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     progress.enter(Phase::Reporting);
     let cube =
         pool.install(|| Cube::new(&analysis.facts, vec![options.rules.site.clone()], groups));
-    let is_unparsed =
-        tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines;
     // Part of a day must not look like a day.
-    let is_complete = analysis.unreadable.is_empty() && !is_unparsed;
+    let is_complete = analysis.unreadable.is_empty() && !is_nothing_parsed;
     let mut published = Ok(Vec::new());
     if !targets.is_empty() && (is_complete || !is_direct) {
         progress.enter(Phase::Publishing);
@@ -335,7 +337,7 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     if arguments.stats {
         complain_stats(&analysis, &tally, start.elapsed(), counted.elapsed());
     }
-    if is_unparsed {
+    if is_nothing_parsed {
         return Err(Error::NothingParsed(nothing_parsed(&analysis)));
     }
     if !analysis.unreadable.is_empty() {
@@ -390,7 +392,7 @@ fn options(arguments: &AnalyzeArgs) -> Result<Options> {
         }
     };
     let inputs = paths::inputs(&arguments.paths, arguments.quiet)?;
-    let outputs = [&arguments.cells, &arguments.invalid_lines];
+    let outputs = [&arguments.cells, &arguments.invalid_lines, &arguments.db];
     let outputs: Vec<&Path> = outputs.into_iter().filter_map(Option::as_deref).collect();
     paths::check_outputs(&outputs, &inputs)?;
     Ok(Options {

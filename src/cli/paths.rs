@@ -41,6 +41,19 @@ pub(super) fn inputs(paths: &[PathBuf], quiet: bool) -> Result<Vec<Input>> {
     Ok(inputs)
 }
 
+/// What a path names, be it there or not.
+fn target(path: &Path) -> PathBuf {
+    if let Ok(target) = std::fs::canonicalize(path) {
+        return target;
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let folder = std::fs::canonicalize(folder.unwrap_or(Path::new(".")));
+    match (folder, path.file_name()) {
+        (Ok(folder), Some(name)) => folder.join(name),
+        _ => path.to_path_buf(),
+    }
+}
+
 /// Refuses to write over a log, or two files over each other.
 pub(super) fn check_outputs(outputs: &[&Path], inputs: &[Input]) -> Result<()> {
     let logs: HashSet<_> = inputs.iter().filter_map(Input::identity).collect();
@@ -53,8 +66,7 @@ pub(super) fn check_outputs(outputs: &[&Path], inputs: &[Input]) -> Result<()> {
             )));
         }
         let can_be_replaced = std::fs::metadata(path).map_or(true, |metadata| metadata.is_file());
-        let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
-        if can_be_replaced && !targets.insert(target) {
+        if can_be_replaced && !targets.insert(target(path)) {
             return Err(Error::Usage(format!("{path:?} is to be written twice; name two files")));
         }
     }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use clap::Args;
 
 use super::output::{self, When};
+use super::paths;
 use crate::calendar::{Day, Granularity, MINUTES_A_DAY};
 use crate::error::{Error, Result};
 use crate::new_file::NewFile;
@@ -17,7 +18,7 @@ use crate::pipeline;
 use crate::question::{self, By, Minute, Question};
 use crate::report::summary::Timing;
 use crate::report::{self, CellFormat, Cube, terminal};
-use crate::store::Database;
+use crate::store::{Database, Site};
 
 /// What `hitmap report` was given.
 #[derive(Debug, Args)]
@@ -159,8 +160,12 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
         return Err(Error::Usage("--until lies before --since".to_owned()));
     }
     let threads = super::threads(arguments.threads)?;
+    if let Some(cells) = arguments.cells.as_deref().filter(|_| !cells_on_stdout) {
+        paths::check_outputs(&[cells, &arguments.db], &[])?;
+    }
     let pool = pipeline::thread_pool(threads)?;
     let mut database = Database::open_to_read(&arguments.db)?;
+    complain_of_pruned(&database.sites()?, &question);
     let mut summary = match &arguments.cells {
         None => pool.install(|| question::summary(&mut database, &question, arguments.top))?,
         Some(path) => {
@@ -200,6 +205,23 @@ fn write_cells(path: &Path, cube: &Cube<'_>) -> Result<()> {
         },
     )?;
     file.finish()
+}
+
+/// Says which days of the range have lost their parts.
+fn complain_of_pruned(sites: &[Site], question: &Question) {
+    let first = question.since.map(|since| since.div_euclid(MINUTES_A_DAY.into()));
+    for site in sites {
+        let is_asked = question.site.as_ref().is_none_or(|name| *name == site.name);
+        let pruned =
+            site.pruned_before.filter(|&day| first.is_none_or(|first| first < day.0.into()));
+        if let Some(pruned) = pruned.filter(|_| is_asked) {
+            output::complain(&format!(
+                "hitmap: the parts of site {:?} from before {pruned} were pruned, so those days are not in this report; \
+                 their cells are still in the view traffic",
+                site.name
+            ));
+        }
+    }
 }
 
 #[cfg(test)]

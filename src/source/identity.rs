@@ -55,6 +55,15 @@ pub fn full_id(id: u128) -> String {
     format!("{id:032x}")
 }
 
+/// What is found behind so many bytes of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Mark {
+    /// The hash of the block's bytes up to there.
+    pub(super) hash: u128,
+    /// The byte before.
+    pub(super) last_byte: u8,
+}
+
 /// Hashes a source whose bytes come in order.
 pub(super) struct StreamHasher {
     block_bytes: u64,
@@ -65,7 +74,7 @@ pub(super) struct StreamHasher {
     block_hashes: Vec<u128>,
     /// Lengths at which the unfinished block's hash is wanted, the smallest last.
     marks: Vec<u64>,
-    marked: BTreeMap<u64, u128>,
+    marked: BTreeMap<u64, Mark>,
 }
 
 impl StreamHasher {
@@ -73,7 +82,7 @@ impl StreamHasher {
         Self::with_marks(block_bytes, Vec::new())
     }
 
-    /// Also keeps, for each length of `marks`, the hash of the last block of that many bytes.
+    /// Also keeps, for each length of `marks`, the hash of the last block of that many bytes, and the last of them.
     pub(super) fn with_marks(block_bytes: u64, mut marks: Vec<u64>) -> Self {
         marks.retain(|&mark| mark > 0);
         marks.sort_unstable_by(|a, b| b.cmp(a));
@@ -100,14 +109,15 @@ impl StreamHasher {
             self.hasher.update(&bytes[..take]);
             self.bytes += take as u64;
             self.in_block += take as u64;
-            bytes = &bytes[take..];
             if self.marks.last() == Some(&self.bytes) {
                 self.marks.pop();
-                self.marked.insert(self.bytes, self.hasher.digest128());
+                let mark = Mark { hash: self.hasher.digest128(), last_byte: bytes[take - 1] };
+                self.marked.insert(self.bytes, mark);
             }
             if self.in_block == self.block_bytes {
                 self.end_block();
             }
+            bytes = &bytes[take..];
         }
     }
 
@@ -128,7 +138,7 @@ impl StreamHasher {
     }
 
     /// What was found at a mark that was reached.
-    pub(super) fn marked(&self, mark: u64) -> Option<u128> {
+    pub(super) fn marked(&self, mark: u64) -> Option<Mark> {
         self.marked.get(&mark).copied()
     }
 
@@ -167,7 +177,7 @@ impl RangeHasher {
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{RangeHasher, SourceIdentity, StreamHasher};
+    use super::{Mark, RangeHasher, SourceIdentity, StreamHasher};
     use proptest::prelude::*;
     use xxhash_rust::xxh3::xxh3_128;
 
@@ -212,8 +222,10 @@ pub(super) mod tests {
             }
             for mark in marks {
                 let reached = mark > 0 && mark <= bytes.len();
-                let expected = reached
-                    .then(|| *identify(&bytes[..mark], BLOCK).block_hashes.last().unwrap());
+                let expected = reached.then(|| Mark {
+                    hash: *identify(&bytes[..mark], BLOCK).block_hashes.last().unwrap(),
+                    last_byte: bytes[mark - 1],
+                });
                 prop_assert_eq!(hasher.marked(mark as u64), expected);
             }
             prop_assert_eq!(hasher.finish(), identify(&bytes, BLOCK));

@@ -11,7 +11,7 @@
 
 use std::io::{self, Read};
 
-use super::identity::{SourceIdentity, StreamHasher};
+use super::identity::{Mark, SourceIdentity, StreamHasher};
 use super::{BLOCK_BYTES, FileSource, Input, Opened, Opening, read_full};
 
 /// What an input is to a source that was counted before.
@@ -23,6 +23,8 @@ pub enum Relation {
     GrownFrom {
         /// Bytes that were counted.
         counted_bytes: u64,
+        /// Whether they end with a line end; if not, the last line that was counted has grown, too.
+        is_at_line_end: bool,
     },
     /// It is shorter than that source and begins with the same block: it was cut.
     Truncated,
@@ -104,7 +106,10 @@ fn relations_of_file(
                 return Ok(Relation::Different);
             }
         }
-        Ok(longer(source, bytes, source.block_hashes.last().copied()))
+        let mut last_byte = 0;
+        file.read_range(source.bytes - 1..source.bytes, &mut |_, bytes| last_byte = bytes[0])?;
+        let hash = source.block_hashes.last().copied();
+        Ok(longer(source, bytes, hash.map(|hash| Mark { hash, last_byte })))
     };
     known.iter().map(relation).collect()
 }
@@ -153,15 +158,16 @@ fn relations_of_stream(
 }
 
 /// The relation of an input of `bytes` bytes to a source that is not longer and shares its blocks before the last,
-/// `last_hash` being the hash of as much of the input's block as the source has of its last.
-fn longer(source: &SourceIdentity, bytes: u64, last_hash: Option<u128>) -> Relation {
+/// `end` being what the input has where the source ends.
+fn longer(source: &SourceIdentity, bytes: u64, end: Option<Mark>) -> Relation {
     // Nothing is known of an empty source, and everything begins with it.
-    let is_beginning = last_hash.is_some() && last_hash == source.block_hashes.last().copied();
-    match bytes {
-        _ if !is_beginning => Relation::Different,
-        _ if bytes == source.bytes => Relation::Same,
-        _ => Relation::GrownFrom { counted_bytes: source.bytes },
+    let Some(end) = end.filter(|end| Some(end.hash) == source.block_hashes.last().copied()) else {
+        return Relation::Different;
+    };
+    if bytes == source.bytes {
+        return Relation::Same;
     }
+    Relation::GrownFrom { counted_bytes: source.bytes, is_at_line_end: end.last_byte == b'\n' }
 }
 
 #[cfg(test)]
@@ -193,7 +199,8 @@ mod tests {
         } else if bytes == known {
             Relation::Same
         } else if bytes.starts_with(known) {
-            Relation::GrownFrom { counted_bytes: known.len() as u64 }
+            let is_at_line_end = known.ends_with(b"\n");
+            Relation::GrownFrom { counted_bytes: known.len() as u64, is_at_line_end }
         } else if bytes.len() < known.len()
             && bytes.len() >= BLOCK
             && known.len() > BLOCK
@@ -236,7 +243,8 @@ mod tests {
         let known = [identify(&bytes[..50], BLOCK)];
         let (_named, file) = file(&changed, true).unwrap();
         let relations = |check| relations_of_file(&file, &known, check, BLOCK as u64).unwrap();
-        assert_eq!(relations(Check::Ends), [Relation::GrownFrom { counted_bytes: 50 }]);
+        let grown = Relation::GrownFrom { counted_bytes: 50, is_at_line_end: false };
+        assert_eq!(relations(Check::Ends), [grown]);
         assert_eq!(relations(Check::All), [Relation::Different]);
     }
 

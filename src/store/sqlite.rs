@@ -115,6 +115,8 @@ impl Database {
                 connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
             debug_assert_eq!(mode, "wal");
             connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY")?;
+            // What is forgotten or pruned is overwritten, not only let go of.
+            connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
             connection.pragma_update(None, "cache_size", -cache_kib())?;
         }
         connection.execute_batch("BEGIN IMMEDIATE")
@@ -243,7 +245,8 @@ impl Database {
 impl FileState {
     fn of(path: &Path) -> Option<Self> {
         let metadata = std::fs::metadata(path).ok()?;
-        let mut log = path.as_os_str().to_owned();
+        // The log stands beside the file, not beside a link to it.
+        let mut log = std::fs::canonicalize(path).ok()?.into_os_string();
         log.push("-wal");
         let has_log = std::fs::metadata(log).is_ok_and(|log| log.len() > 0);
         Some(Self { bytes: metadata.len(), modified: metadata.modified().ok(), has_log })

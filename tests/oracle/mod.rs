@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 pub(crate) type CellKey = (u8, String, Option<String>, Option<String>);
 
 /// HOST and user agent, as written.
-type Visitor = (Vec<u8>, Vec<u8>);
+pub(crate) type Visitor = (Vec<u8>, Vec<u8>);
 
 /// PV and UV.
 pub(crate) type PvUv = (u64, u64);
@@ -148,6 +148,11 @@ pub(crate) fn lines_of(file: &[u8]) -> Vec<&[u8]> {
         lines.pop();
     }
     lines.into_iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect()
+}
+
+/// Who made a combined line's request.
+pub(crate) fn visitor_of(line: &[u8]) -> Option<Visitor> {
+    read_line(line, Format::Combined).map(|hit| (hit.host, hit.ua))
 }
 
 /// The format of a file, from the first MiB of it that holds a line of any format.

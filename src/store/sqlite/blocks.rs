@@ -97,7 +97,7 @@ impl Database {
     }
 
     /// Lets the cells of a site's day be made again.
-    pub(super) fn touch(&mut self, site: i64, day: Day) {
+    pub fn touch(&mut self, site: i64, day: Day) {
         self.touched.entry(site).or_default().days.insert(day);
     }
 

@@ -30,6 +30,8 @@ pub struct Site {
 pub struct Recorded {
     /// Its number in the database.
     pub number: i64,
+    /// The number of the site whose log it is.
+    pub site: i64,
     /// Its name for the user; stays as it is when the source grows.
     pub short_id: String,
     /// All bytes that were counted.
@@ -49,6 +51,8 @@ pub struct Recorded {
 /// What is to be recorded of a source.
 #[derive(Clone, Debug)]
 pub struct NewSource<'s> {
+    /// The number of the site whose log it is.
+    pub site: i64,
     /// All bytes that were counted, now and before.
     pub identity: &'s SourceIdentity,
     /// What the input is called.
@@ -128,7 +132,7 @@ impl Database {
     /// [`Error::Database`].
     pub fn sources(&self) -> Result<Vec<Recorded>> {
         let rows = self.rows(
-            "SELECT number, short_id, id, name, bytes, blocks, format, totals, added, changed FROM source \
+            "SELECT number, short_id, id, name, bytes, blocks, format, totals, added, changed, site FROM source \
              ORDER BY number",
             recorded,
         )?;
@@ -141,13 +145,14 @@ impl Database {
     /// # Errors
     /// [`Error::Database`].
     pub fn add_source(&mut self, source: &NewSource<'_>) -> Result<Recorded> {
-        let NewSource { identity, name, format, tally } = source;
+        let NewSource { site, identity, name, format, tally } = source;
         let now = now_millis();
         let short_id = self.free_short_id(identity)?;
         self.execute(
-            "INSERT INTO source(short_id, id, name, bytes, blocks, format, totals, added, changed) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO source(site, short_id, id, name, bytes, blocks, format, totals, added, changed) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
+                site,
                 short_id,
                 identity.id.to_be_bytes(),
                 name,
@@ -161,6 +166,7 @@ impl Database {
         )?;
         Ok(Recorded {
             number: self.connection.last_insert_rowid(),
+            site: *site,
             short_id,
             identity: (*identity).clone(),
             name: (*name).to_owned(),
@@ -176,7 +182,7 @@ impl Database {
     /// # Errors
     /// [`Error::Database`].
     pub fn grow_source(&mut self, recorded: &Recorded, source: &NewSource<'_>) -> Result<Recorded> {
-        let NewSource { identity, name, format, tally } = source;
+        let NewSource { site: _, identity, name, format, tally } = source;
         let now = now_millis();
         self.execute(
             "INSERT OR REPLACE INTO former(id, source) VALUES (?, ?)",
@@ -244,21 +250,31 @@ impl Database {
     /// # Errors
     /// [`Error::Database`].
     pub fn remove_source(&mut self, number: i64) -> Result<()> {
-        self.refuse_pruned_source(number)?;
-        for block in self.blocks_of(number)? {
-            let touched = self.touched.entry(block.site).or_default();
-            touched.days.insert(block.day);
-            touched.is_less = true;
-        }
-        self.execute("DELETE FROM part WHERE source = ?", [number])?;
+        self.remove_blocks(number)?;
         self.execute("DELETE FROM former WHERE source = ?", [number])?;
         self.execute("DELETE FROM source WHERE number = ?", [number])
     }
 
+    /// Takes the facts of a source out; its days are touched.
+    ///
+    /// # Errors
+    /// [`Error::Database`], also where some of them were pruned.
+    pub fn remove_blocks(&mut self, source: i64) -> Result<()> {
+        self.refuse_pruned_source(source)?;
+        for block in self.blocks_of(source)? {
+            let touched = self.touched.entry(block.site).or_default();
+            touched.days.insert(block.day);
+            touched.is_less = true;
+        }
+        self.execute("DELETE FROM part WHERE source = ?", [source])
+    }
+
     /// A source some of whose days were pruned cannot be taken out of their cells.
     fn refuse_pruned_source(&self, number: i64) -> Result<()> {
-        let pruned_before = self.sites()?.into_iter().filter_map(|site| site.pruned_before).max();
         let source = self.sources()?.into_iter().find(|source| source.number == number);
+        let is_its = |site: &Site| source.as_ref().is_some_and(|source| source.site == site.number);
+        let pruned_before =
+            self.sites()?.into_iter().find(is_its).and_then(|site| site.pruned_before);
         let first = source.and_then(|source| source.tally.span).map(|(first, _)| first.day());
         match (first, pruned_before) {
             (Some(first), Some(pruned)) if first < pruned => {
@@ -272,18 +288,19 @@ impl Database {
         }
     }
 
-    /// Takes all of a site out, its rules and cells too. Sources that other sites share stay.
+    /// Takes all of a site out: its sources, rules and cells. Returns the days that it had.
     ///
     /// # Errors
     /// [`Error::Database`].
-    pub fn remove_site(&mut self, name: &str) -> Result<()> {
+    pub fn remove_site(&mut self, name: &str) -> Result<Vec<Day>> {
         let site: Option<i64> = self
             .connection
             .query_row("SELECT id FROM site WHERE name = ?", [name], |row| row.get(0))
             .optional()
             .map_err(|error| self.fail(&error))?;
-        let Some(site) = site else { return Ok(()) };
+        let Some(site) = site else { return Ok(Vec::new()) };
         self.touched.remove(&site);
+        let days = self.day_versions(site)?.into_keys().collect();
         for statement in [
             "DELETE FROM part WHERE site = ?",
             "DELETE FROM cell WHERE slot IN (SELECT id FROM slot WHERE site = ?)",
@@ -291,12 +308,13 @@ impl Database {
             "DELETE FROM place WHERE site = ?",
             "DELETE FROM span WHERE site = ?",
             "DELETE FROM day WHERE site = ?",
+            "DELETE FROM former WHERE source IN (SELECT number FROM source WHERE site = ?)",
+            "DELETE FROM source WHERE site = ?",
             "DELETE FROM site WHERE id = ?",
         ] {
             self.execute(statement, [site])?;
         }
-        self.execute("DELETE FROM source WHERE number NOT IN (SELECT source FROM part)", [])?;
-        self.execute("DELETE FROM former WHERE source NOT IN (SELECT number FROM source)", [])
+        Ok(days)
     }
 
     pub(super) fn execute(&self, sql: &str, parameters: impl rusqlite::Params) -> Result<()> {
@@ -343,5 +361,6 @@ fn recorded(row: &Row<'_>) -> rusqlite::Result<Option<Recorded>> {
         tally,
         added: row.get(8)?,
         changed: row.get(9)?,
+        site: row.get(10)?,
     }))
 }

@@ -128,7 +128,15 @@ impl Database {
         for (span, sets) in &sets {
             self.put_span(site, *span, sets)?;
         }
-        self.write_unions(site, &spans)
+        self.write_unions(site, &spans)?;
+        if is_less {
+            // The names of pages that nobody saw any more.
+            self.execute(
+                "DELETE FROM place WHERE site = ? AND id NOT IN (SELECT place FROM cell)",
+                [site],
+            )?;
+        }
+        Ok(())
     }
 
     fn remove_day_cells(&self, site: i64, day: Day) -> Result<()> {

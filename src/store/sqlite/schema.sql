@@ -7,11 +7,11 @@ CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE site(
   id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, rules TEXT NOT NULL, pruned_before INTEGER);
 
--- The ledger. id: hash of all bytes counted. blocks: hashes of the 8 MiB blocks of them. totals: sums over the lines
+-- The ledger. site: whose log it is. id: hash of all bytes counted. blocks: hashes of the 8 MiB blocks of them. totals: sums over the lines
 -- (JSON). Times are unix milliseconds.
 CREATE TABLE source(
-  number INTEGER PRIMARY KEY, short_id TEXT NOT NULL UNIQUE, id BLOB NOT NULL UNIQUE, name TEXT NOT NULL,
-  bytes INTEGER NOT NULL, blocks BLOB NOT NULL, format TEXT, totals TEXT NOT NULL,
+  number INTEGER PRIMARY KEY, site INTEGER NOT NULL, short_id TEXT NOT NULL UNIQUE, id BLOB NOT NULL UNIQUE,
+  name TEXT NOT NULL, bytes INTEGER NOT NULL, blocks BLOB NOT NULL, format TEXT, totals TEXT NOT NULL,
   added INTEGER NOT NULL, changed INTEGER NOT NULL);
 
 -- What a source was before it grew: the ids of shorter states, which are counted as well.
