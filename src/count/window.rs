@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -147,8 +148,10 @@ macro_rules! fact_key {
 fact_key!(u64);
 fact_key!(u128);
 
-/// Takes the workers' records and returns the window's facts; a day may come in several pieces without a page in
-/// common.
+/// What a window holds; a day may be in several pieces without a page in common.
+type Window = Vec<(DayKey, DayFacts)>;
+
+/// Takes the workers' records and returns the window's facts, and when all visitors were known.
 ///
 /// # Errors
 /// [`Error::Limit`](crate::error::Error::Limit) where visitors are too many to number.
@@ -156,7 +159,7 @@ pub(super) fn fold(
     workers: &mut [Worker],
     visitors: &mut Visitors,
     names: &Names,
-) -> Result<Vec<(DayKey, DayFacts)>> {
+) -> Result<(Window, Instant)> {
     let mut views = BTreeMap::new();
     for (key, count) in workers.iter().flat_map(|worker| &worker.days) {
         *views.entry(*key).or_insert(0) += count;
@@ -200,7 +203,7 @@ fn deal_and_sort<K: FactKey>(
     records: Vec<Vec<ChunkList<PageViewRecord>>>,
     origins: &[Origin<'_>],
     visitors: &mut Visitors,
-) -> Result<Vec<(DayKey, DayFacts)>> {
+) -> Result<(Window, Instant)> {
     let mut by_partition: Vec<Vec<ChunkList<PageViewRecord>>> =
         (0..PARTITIONS).map(|_| Vec::new()).collect();
     for lists in records {
@@ -225,6 +228,7 @@ fn deal_and_sort<K: FactKey>(
             }
         })
         .collect::<Result<Vec<_>>>()?;
+    let all_dealt = Instant::now();
     if plan.views >= GIVEN_BACK_FROM {
         // The records are gone; what follows comes in larger pieces than they left.
         memory::give_back();
@@ -247,7 +251,7 @@ fn deal_and_sort<K: FactKey>(
             to_facts(plan, days, keys)
         },
     );
-    Ok(facts.flatten_iter().collect())
+    Ok((facts.flatten_iter().collect(), all_dealt))
 }
 
 /// Deals a partition's records from one worker out to the buckets.

@@ -49,7 +49,7 @@ mod tests {
     #[test]
     fn both_ways_find_the_same_byte() {
         for at in 0..=AT_ONCE {
-            for byte in 0..=u8::MAX {
+            for byte in [0, 1, 0x1f, b' ', b'!', 0x7f, 0x80, 0xa0, 0xff] {
                 for behind in [0, b' ', b'a', 0x80, 0xff] {
                     let mut bytes = [b'a'; AT_ONCE];
                     bytes[at..].fill(behind);
