@@ -4,7 +4,8 @@
 //! instruction takes a pointer.
 //!
 //! Parsing alternates between finding marks, which waits for memory, and reading fields, which does not. Asked for
-//! while fields are read, the next bytes come at no cost: a third of the parser's time (easy log, one thread).
+//! while fields are read, most of the next window is there when it is needed: 61 ns a line became 39 (easy log from
+//! memory, one thread; 29 from the cache).
 
 #![allow(unsafe_code, reason = "the prefetch instruction")]
 
