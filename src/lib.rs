@@ -2,6 +2,7 @@
 
 pub mod calendar;
 pub mod error;
+mod memory;
 mod new_file;
 pub mod text;
 mod varint;

@@ -187,8 +187,12 @@ pub struct InputReport {
 pub struct Stages {
     /// Reading, parsing and selecting.
     pub scan: Duration,
-    /// Turning windows into day facts.
+    /// Turning windows into day facts: the next two, and what is encoded.
     pub fold: Duration,
+    /// Of it: numbering names and visitors, and dealing records out to days.
+    pub visitors: Duration,
+    /// Of it: sorting records into facts.
+    pub facts: Duration,
     /// Number of windows.
     pub windows: u64,
 }
@@ -242,9 +246,11 @@ fn analyze_by(options: &Options, progress: &Progress, block_bytes: u64) -> Resul
         stages.scan += start.elapsed();
         let start = Instant::now();
         progress.enter(Phase::Counting);
-        counter.end_window()?;
+        let times = counter.end_window()?;
         progress.check()?;
         stages.fold += start.elapsed();
+        stages.visitors += times.visitors;
+        stages.facts += times.facts;
         stages.windows += 1;
     }
     let read = intake.finish()?;

@@ -512,7 +512,7 @@ fn print(summary: &Summary, arguments: &AnalyzeArgs) -> Result<()> {
 
 /// Says how time and memory were spent.
 fn complain_stats(analysis: &Analysis, tally: &Tally, elapsed: Duration, reported: Duration) {
-    let Stages { scan, fold, windows } = analysis.stages;
+    let Stages { scan, fold, windows, .. } = analysis.stages;
     let seconds = |duration: Duration| format!("{:.3} s", duration.as_secs_f64());
     let facts: usize = analysis.facts.days().map(|key| analysis.facts.day_len(key)).sum();
     complain(&format!("scan       {}  (read, parse, select; {windows} windows)", seconds(scan)));

@@ -75,6 +75,11 @@ pub struct DayFacts {
 }
 
 impl DayFacts {
+    /// None yet, with room for as many.
+    pub(super) fn with_room(facts: usize) -> Self {
+        Self { pages: Vec::new(), facts: Vec::with_capacity(facts) }
+    }
+
     /// Appends `views` views (at least 1) of `page`; pages come in ascending order, their (visitor, minute)s too.
     #[inline]
     pub(super) fn push(&mut self, page: u32, visitor: u32, minute_of_day: u16, views: u64) {

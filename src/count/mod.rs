@@ -26,6 +26,7 @@ mod window;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
@@ -39,6 +40,15 @@ pub use local::{FactsBuilder, LocalDay, Texts};
 pub use names::Names;
 use names::{BATCH, LocalNames, NameHasher};
 pub use visitors::Visitors;
+
+/// Wall-clock time that the end of a window took.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct WindowTimes {
+    /// Numbering names and visitors, and dealing records out to days.
+    pub visitors: Duration,
+    /// Sorting them into day facts.
+    pub facts: Duration,
+}
 
 /// Which facts belong together: those of one site and day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -218,7 +228,8 @@ impl Counter {
     ///
     /// # Errors
     /// [`Error::Limit`] where a number that keeps counts exact would not fit.
-    pub fn end_window(&mut self) -> Result<()> {
+    pub fn end_window(&mut self) -> Result<WindowTimes> {
+        let start = Instant::now();
         if self.workers.iter().any(|worker| worker.too_many_days) {
             return Err(Error::Limit(format!(
                 "more than {MAX_DAYS} days in one window; use a smaller --window"
@@ -233,9 +244,9 @@ impl Counter {
                 self.page_limit
             )));
         }
-        let window = window::fold(&mut self.workers, &mut self.visitors, &self.names)?;
+        let (window, dealt) = window::fold(&mut self.workers, &mut self.visitors, &self.names)?;
         self.kept.add_window(window);
-        Ok(())
+        Ok(WindowTimes { visitors: dealt.duration_since(start), facts: dealt.elapsed() })
     }
 
     /// Everything counted. What is in an unfinished window is not.

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use rayon::prelude::*;
 
@@ -13,9 +14,13 @@ use super::names::Names;
 use super::visitors::{Partition, Visitors};
 use super::{DayFacts, DayKey, MINUTE_BITS, Worker, radix};
 use crate::error::Result;
+use crate::memory;
 
 /// Facts of a bucket, so that sorting it stays in the second-level cache.
 const BUCKET_FACTS: u64 = 64 * 1024;
+
+/// Page views of a window from which on their memory is given back: 24 MiB.
+const GIVEN_BACK_FROM: u64 = 1024 * 1024;
 
 /// Which bucket a (day, page) belongs to. A fat day has several buckets, each some of its pages; thin days share one.
 #[derive(Debug)]
@@ -26,6 +31,8 @@ struct Plan {
     /// By bucket: its first day.
     buckets: Vec<BucketDays>,
     layout: Layout,
+    /// Page views of all days.
+    views: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -92,7 +99,13 @@ impl Plan {
         let day_shift = page_shift + page_bits_total;
         let layout =
             Layout { page_shift, day_shift, bits: day_shift + bits_below(u64::from(most_days)) };
-        Self { keys: views.keys().copied().collect(), days, buckets, layout }
+        Self {
+            keys: views.keys().copied().collect(),
+            days,
+            buckets,
+            layout,
+            views: views.values().sum(),
+        }
     }
 }
 
@@ -135,8 +148,10 @@ macro_rules! fact_key {
 fact_key!(u64);
 fact_key!(u128);
 
-/// Takes the workers' records and returns the window's facts; a day may come in several pieces without a page in
-/// common.
+/// What a window holds; a day may be in several pieces without a page in common.
+type Window = Vec<(DayKey, DayFacts)>;
+
+/// Takes the workers' records and returns the window's facts, and when all visitors were known.
 ///
 /// # Errors
 /// [`Error::Limit`](crate::error::Error::Limit) where visitors are too many to number.
@@ -144,7 +159,7 @@ pub(super) fn fold(
     workers: &mut [Worker],
     visitors: &mut Visitors,
     names: &Names,
-) -> Result<Vec<(DayKey, DayFacts)>> {
+) -> Result<(Window, Instant)> {
     let mut views = BTreeMap::new();
     for (key, count) in workers.iter().flat_map(|worker| &worker.days) {
         *views.entry(*key).or_insert(0) += count;
@@ -188,7 +203,7 @@ fn deal_and_sort<K: FactKey>(
     records: Vec<Vec<ChunkList<PageViewRecord>>>,
     origins: &[Origin<'_>],
     visitors: &mut Visitors,
-) -> Result<Vec<(DayKey, DayFacts)>> {
+) -> Result<(Window, Instant)> {
     let mut by_partition: Vec<Vec<ChunkList<PageViewRecord>>> =
         (0..PARTITIONS).map(|_| Vec::new()).collect();
     for lists in records {
@@ -213,21 +228,30 @@ fn deal_and_sort<K: FactKey>(
             }
         })
         .collect::<Result<Vec<_>>>()?;
-    let buckets = plan.buckets.par_iter().enumerate();
-    let facts = buckets.map_init(
+    let all_dealt = Instant::now();
+    if plan.views >= GIVEN_BACK_FROM {
+        // The records are gone; what follows comes in larger pieces than they left.
+        memory::give_back();
+    }
+    let mut by_bucket: Vec<Vec<ChunkList<K>>> = plan.buckets.iter().map(|_| Vec::new()).collect();
+    for lists in dealt {
+        for (bucket, list) in by_bucket.iter_mut().zip(lists) {
+            bucket.push(list);
+        }
+    }
+    let facts = by_bucket.into_par_iter().zip(&plan.buckets).map_init(
         || (Vec::<K>::new(), Vec::<K>::new()),
-        |(keys, spare), (number, days)| {
+        |(keys, spare), (lists, days)| {
             keys.clear();
-            for buckets in &dealt {
-                for chunk in buckets[number].chunks() {
-                    keys.extend_from_slice(chunk);
-                }
+            for list in lists {
+                // The list's chunks are freed here, before the facts that they become take memory.
+                list.chunks().for_each(|chunk| keys.extend_from_slice(chunk));
             }
             radix::sort(keys, spare, 0, plan.layout.bits);
             to_facts(plan, days, keys)
         },
     );
-    Ok(facts.flatten_iter().collect())
+    Ok((facts.flatten_iter().collect(), all_dealt))
 }
 
 /// Deals a partition's records from one worker out to the buckets.
@@ -254,19 +278,19 @@ fn deal<K: FactKey>(
 
 /// A bucket's sorted keys as facts, day by day.
 fn to_facts<K: FactKey>(plan: &Plan, bucket: &BucketDays, keys: &[K]) -> Vec<(DayKey, DayFacts)> {
-    let mut days: Vec<(u32, DayFacts)> = Vec::new();
-    for same in keys.chunk_by(|a, b| a == b) {
-        let (day, page, visitor, minute) = same[0].unpack(&plan.layout);
-        if days.last().is_none_or(|(last, _)| *last != day) {
-            days.push((day, DayFacts::default()));
-        }
-        let page = page << bucket.page_bits | bucket.page_low;
-        if let Some((_, facts)) = days.last_mut() {
-            facts.push(page, visitor, minute, same.len() as u64);
-        }
-    }
-    days.into_iter()
-        .map(|(day, facts)| (plan.keys[bucket.first_day + day as usize], facts))
+    let day = |key: &K| key.unpack(&plan.layout).0;
+    keys.chunk_by(|a, b| day(a) == day(b))
+        .map(|keys| {
+            // Room for just what comes: lists that grow would leave their smaller selves behind.
+            let distinct = 1 + keys.windows(2).filter(|pair| pair[0] != pair[1]).count();
+            let mut facts = DayFacts::with_room(distinct);
+            for same in keys.chunk_by(|a, b| a == b) {
+                let (_, page, visitor, minute) = same[0].unpack(&plan.layout);
+                let page = page << bucket.page_bits | bucket.page_low;
+                facts.push(page, visitor, minute, same.len() as u64);
+            }
+            (plan.keys[bucket.first_day + day(&keys[0]) as usize], facts)
+        })
         .collect()
 }
 

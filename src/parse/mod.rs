@@ -3,11 +3,13 @@
 //! Owns: [`LogFormat`], its detection, [`Parser`] and [`Reason`]. May import: `calendar`, `record`, the longest line of `source`.
 //! Must not know: files, threads, what counts, or the command line.
 //!
-//! Lines are found by one scan for quotes and line ends (`index`); the usual line is read from those marks (`fast`),
-//! any other by the careful parser (`combined`), which says what the grammar is.
+//! Lines are found by one scan for quotes and line ends (`index`), a small window at a time; the usual line is read from
+//! those marks (`fast`), any other by the careful parser (`combined`), which says what the grammar is. While a window's
+//! lines are read, the bytes of the next one are on their way (`prefetch`).
 //!
 //! To add a format: a file here, a variant of [`LogFormat`], and its arm in [`Parser::lines`].
 
+mod blank;
 mod combined;
 mod dig;
 mod fast;
@@ -15,6 +17,7 @@ mod fast;
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
+mod prefetch;
 mod time;
 
 use memchr::memchr;
@@ -22,6 +25,7 @@ use memchr::memchr;
 use crate::record::Record;
 use crate::source::MAX_LINE_BYTES;
 use index::{Marks, WINDOW_BYTES};
+use prefetch::{CACHE_LINE_BYTES, prefetch};
 use time::Clock;
 
 /// A log format by name.
@@ -202,36 +206,27 @@ impl Parser {
         while offset < bytes.len() {
             let window = &bytes[offset..bytes.len().min(offset + WINDOW_BYTES)];
             found.find(window);
-            let mut marks = found.positions();
+            let mut quotes = found.quotes();
             let mut start = 0;
-            while !marks.is_empty() {
-                let usual = fast::parse::<WITH_AGENT>(window, start, marks, clock);
-                let line_end_mark = match usual {
-                    Some((record, line_end_mark)) if !BEACONS => {
-                        sink.hit(&record);
-                        line_end_mark
-                    }
-                    Some((record, line_end_mark)) => {
-                        let line =
-                            trim_carriage_return(&window[start..marks[line_end_mark] as usize]);
-                        take(dig::read(record, decoded), offset + start, line_index, line, sink);
-                        line_end_mark
-                    }
-                    None => {
-                        let Some(line_end_mark) =
-                            marks.iter().position(|&at| window[at as usize] == b'\n')
-                        else {
-                            break;
+            for &end in found.line_ends() {
+                let line_end = end as usize;
+                prefetch_next(window, start);
+                let usual = quotes.first_chunk().and_then(|quotes| {
+                    fast::parse::<WITH_AGENT>(window, start, line_end, quotes, clock)
+                });
+                match usual {
+                    Some(record) if !BEACONS => sink.hit(&record),
+                    usual => {
+                        let line = trim_carriage_return(&window[start..line_end]);
+                        let outcome = match usual {
+                            Some(record) => dig::read(record, decoded),
+                            None => parse_carefully::<WITH_AGENT, BEACONS>(line, clock, decoded),
                         };
-                        let line =
-                            trim_carriage_return(&window[start..marks[line_end_mark] as usize]);
-                        let outcome = parse_carefully::<WITH_AGENT, BEACONS>(line, clock, decoded);
                         take(outcome, offset + start, line_index, line, sink);
-                        line_end_mark
                     }
-                };
-                start = marks[line_end_mark] as usize + 1;
-                marks = &marks[line_end_mark + 1..];
+                }
+                quotes = quotes_after(quotes, end);
+                start = line_end + 1;
                 line_index += 1;
             }
             if start == 0 || offset + window.len() == bytes.len() {
@@ -251,6 +246,28 @@ impl Parser {
         }
         line_index
     }
+}
+
+/// Asks for what the next window has where this one has the line at `start`: about a line of it.
+#[inline(always)]
+fn prefetch_next(window: &[u8], start: usize) {
+    for cache_line in 0..4 {
+        prefetch(window, WINDOW_BYTES + start + cache_line * CACHE_LINE_BYTES);
+    }
+}
+
+/// The quotes behind `end`.
+#[inline]
+fn quotes_after(quotes: &[u32], end: u32) -> &[u32] {
+    // A usual combined line has six.
+    if let [_, _, _, _, _, sixth, rest @ ..] = quotes
+        && *sixth < end
+        && rest[0] > end
+    {
+        return rest;
+    }
+    let before = quotes.iter().take_while(|&&quote| quote < end).count();
+    &quotes[before..]
 }
 
 /// Parses one line without its line end by the grammar itself.

@@ -16,8 +16,8 @@ const MONTHS: [&[u8; 3]; 12] = [
 /// Reads timestamps. Remembers the last minute, since the next line mostly lies in the same.
 #[derive(Debug, Default)]
 pub(super) struct Clock {
-    /// The text last decoded, all zeros at first.
-    text: [u8; TIME_BYTES],
+    /// The text last decoded but its seconds, all zeros at first.
+    text: [u64; 4],
     minute: Option<(Day, u16)>,
     offset_minutes: i16,
 }
@@ -30,20 +30,21 @@ impl Clock {
         if second > 60 {
             return Err(Reason::Date);
         }
-        if but_seconds(text) != but_seconds(&self.text) {
+        let words = but_seconds(text);
+        let [a, b, c, d] = self.text;
+        // Word by word: a comparison of arrays goes through memory, and waits there for what was just written.
+        if (words[0] ^ a) | (words[1] ^ b) | (words[2] ^ c) | (words[3] ^ d) != 0 {
             self.turn(text)?;
         }
         let (day, minute_of_day) = self.minute.ok_or(Reason::Time)?;
         Ok((CivilTime::new(day, minute_of_day, second), self.offset_minutes))
     }
-}
 
-impl Clock {
     /// Remembers another minute.
     #[cold]
     fn turn(&mut self, text: &[u8; TIME_BYTES]) -> Result<(), Reason> {
         let (day, minute_of_day, offset_minutes) = decode(text)?;
-        self.text = *text;
+        self.text = but_seconds(text);
         self.minute = Some((day, minute_of_day));
         self.offset_minutes = offset_minutes;
         Ok(())

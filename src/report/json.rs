@@ -30,19 +30,19 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
         .collect();
     let bytes: u64 = summary.inputs.iter().map(|input| input.bytes).sum();
     let seconds = summary.timing.seconds.max(1e-9);
-    let mut object = json!({
-        "schema_version": 1,
-        "inputs": summary.inputs.iter().map(|input| json!({
+    let report = Report {
+        schema_version: 1,
+        inputs: summary.inputs.iter().map(|input| json!({
             "path": input.path, "bytes": input.bytes, "lines": input.lines, "format": input.format,
         })).collect::<Vec<_>>(),
-        "definition": {
+        definition: json!({
             "count": summary.definition.count,
             "visitor": summary.definition.visitor,
             "tz": summary.definition.tz,
             "page": summary.definition.page,
             "section": summary.definition.section,
-        },
-        "totals": {
+        }),
+        totals: known(json!({
             "lines": totals.lines,
             "hits": totals.hits,
             "page_views": totals.page_views,
@@ -57,35 +57,33 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
             "first": time(totals.first),
             "last": time(totals.last),
             "offsets": totals.offsets_minutes.iter().map(|&minutes| offset_text(minutes)).collect::<Vec<_>>(),
-        },
-        "cells": by_level(&summary.cells, |sum| sum.cells.into()),
-        "cell_sums": by_level(&summary.cells, |sum| json!({"pv": sum.pv, "uv": sum.uv})),
-        "days": bucket_rows(&summary.days),
-        "hours": bucket_rows(&summary.hours),
-        "busiest_minute": summary.busiest_minute.as_ref().map(bucket_row),
-        "section_count": summary.section_count,
-        "page_count": summary.page_count,
-        "sections": summary.sections.iter().map(|row| json!({
+        }), summary.stored.as_ref()),
+        cells: by_level(&summary.cells, |sum| sum.cells.into()),
+        cell_sums: by_level(&summary.cells, |sum| json!({"pv": sum.pv, "uv": sum.uv})),
+        days: Buckets(&summary.days),
+        hours: Buckets(&summary.hours),
+        busiest_minute: summary.busiest_minute.as_ref().map(Bucket::new),
+        section_count: summary.section_count,
+        page_count: summary.page_count,
+        sections: summary.sections.iter().map(|row| json!({
             "site": row.site, "section": row.section, "pv": row.pv, "uv": row.uv,
         })).collect::<Vec<_>>(),
-        "pages": summary.pages.iter().map(|row| json!({
+        pages: summary.pages.iter().map(|row| json!({
             "site": row.site, "page": row.page, "section": row.section, "pv": row.pv, "uv": row.uv,
         })).collect::<Vec<_>>(),
-        "malformed_samples": summary.malformed_samples.iter().map(|sample| json!({
+        malformed_samples: summary.malformed_samples.iter().map(|sample| json!({
             "path": sample.path, "line": sample.line, "offset": sample.offset,
             "reason": sample.reason, "text": sample.text,
         })).collect::<Vec<_>>(),
-        "timing": {
+        timing: json!({
             "seconds": summary.timing.seconds,
             "bytes_per_second": bytes as f64 / seconds,
             "lines_per_second": totals.lines as f64 / seconds,
             "threads": summary.timing.threads,
-        },
-    });
-    if let (Some(stored), Value::Object(object)) = (&summary.stored, &mut object) {
-        add_stored(object, stored);
-    }
-    object.serialize(&mut Serializer::with_formatter(&mut *output, Harmless))?;
+        }),
+        database: summary.stored.as_ref().map(database),
+    };
+    report.serialize(&mut Serializer::with_formatter(&mut *output, Harmless))?;
     output.write_all(b"\n")
 }
 
@@ -102,14 +100,20 @@ const OF_LINES: [&str; 9] = [
     "offsets",
 ];
 
-/// Adds what only a database can answer; what it cannot is null.
-fn add_stored(object: &mut Map<String, Value>, stored: &Stored) {
-    if let Some(Value::Object(totals)) = object.get_mut("totals").filter(|_| !stored.is_everything)
+/// The totals without what a database cannot know of what was asked: null.
+fn known(mut totals: Value, stored: Option<&Stored>) -> Value {
+    if let (Value::Object(totals), Some(Stored { is_everything: false, .. })) =
+        (&mut totals, stored)
     {
         for name in OF_LINES {
             totals.insert(name.to_owned(), Value::Null);
         }
     }
+    totals
+}
+
+/// What only a database can answer.
+fn database(stored: &Stored) -> Value {
     let new_visitors = stored.new_visitors.iter().map(|row| {
         json!({
             "site": row.site, "bucket": row.day.to_string(), "new": row.new, "returning": row.returning,
@@ -119,7 +123,7 @@ fn add_stored(object: &mut Map<String, Value>, stored: &Stored) {
         .by
         .iter()
         .map(|(site, bucket, pv, uv)| json!({"site": site, "bucket": bucket, "pv": pv, "uv": uv}));
-    let database = json!({
+    json!({
         "path": stored.database,
         "sources": stored.sources,
         "question": stored.question,
@@ -127,8 +131,52 @@ fn add_stored(object: &mut Map<String, Value>, stored: &Stored) {
         "new_visitors": new_visitors.collect::<Vec<_>>(),
         "granularity": stored.by_name,
         "buckets": by.collect::<Vec<_>>(),
-    });
-    object.insert("database".to_owned(), database);
+    })
+}
+
+/// The object, its keys in this order. Days and hours, of which there can be many, are written row by row: as values in
+/// memory they took 1.7 KB an hour.
+#[derive(Serialize)]
+struct Report<'s> {
+    schema_version: u32,
+    inputs: Vec<Value>,
+    definition: Value,
+    totals: Value,
+    cells: Value,
+    cell_sums: Value,
+    days: Buckets<'s>,
+    hours: Buckets<'s>,
+    busiest_minute: Option<Bucket<'s>>,
+    section_count: u64,
+    page_count: u64,
+    sections: Vec<Value>,
+    pages: Vec<Value>,
+    malformed_samples: Vec<Value>,
+    timing: Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<Value>,
+}
+
+struct Buckets<'s>(&'s [BucketRow]);
+
+impl Serialize for Buckets<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.0.iter().map(Bucket::new))
+    }
+}
+
+#[derive(Serialize)]
+struct Bucket<'s> {
+    site: &'s str,
+    bucket: String,
+    pv: u64,
+    uv: u64,
+}
+
+impl<'s> Bucket<'s> {
+    fn new(row: &'s BucketRow) -> Self {
+        Self { site: &row.site, bucket: row.bucket.to_string(), pv: row.pv, uv: row.uv }
+    }
 }
 
 /// Compact JSON in which nothing can do a terminal harm: what [`is_hostile`] is written as `\uNNNN`.
@@ -173,14 +221,6 @@ fn by_level(sums: &[[CellSum; 3]; 3], value: impl Fn(&CellSum) -> Value) -> Valu
         (granularity.name().to_owned(), levels.into())
     });
     Value::Object(granularities.collect())
-}
-
-fn bucket_rows(rows: &[BucketRow]) -> Vec<Value> {
-    rows.iter().map(bucket_row).collect()
-}
-
-fn bucket_row(row: &BucketRow) -> Value {
-    json!({"site": row.site, "bucket": row.bucket.to_string(), "pv": row.pv, "uv": row.uv})
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use hitmap::record::Record;
 use libfuzzer_sys::fuzz_target;
 
 /// How many bytes the parser looks at together.
-const WINDOW_BYTES: usize = 32 * 1024;
+const WINDOW_BYTES: usize = 16 * 1024;
 
 fuzz_target!(|bytes: &[u8]| {
     for format in LogFormat::ALL {
