@@ -297,7 +297,7 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
             Some(path) => {
                 let mut database = Database::open_to_read(path)?;
                 let sites = database.sites()?;
-                publish::from_database(&targets, &mut database, &sites, false, &progress)
+                publish::from_database(&targets, &mut database, &sites, &progress)
             }
         });
     }

@@ -8,6 +8,7 @@ use std::sync::atomic::Ordering;
 
 use clap::Args;
 
+use super::database::open_to_write;
 use super::output::{self, When, complain};
 use super::progress::Bar;
 use super::signals;
@@ -37,7 +38,7 @@ pub(super) struct PublishArgs {
     #[arg(long, value_name = "NAME")]
     site: Option<String>,
 
-    /// Also put the database's days in the place of days that something else published later
+    /// Publish everything again: after other options in the URL, or over days that something else published later
     #[arg(long)]
     replace: bool,
 
@@ -80,6 +81,11 @@ pub(super) fn run(arguments: &PublishArgs) -> Result<()> {
     let bar = (output::wants_progress(arguments.progress) && !arguments.quiet)
         .then(|| Bar::start(Arc::clone(&progress), 0));
     progress.enter(Phase::Publishing);
+    if arguments.replace {
+        let mut database = open_to_write(&arguments.db, &progress, arguments.quiet)?;
+        database.renew_days(arguments.site.as_deref())?;
+        pool.install(|| database.commit())?;
+    }
     let mut database = Database::open_to_read(&arguments.db)?;
     let mut sites = database.sites()?;
     if let Some(name) = &arguments.site {
@@ -88,8 +94,7 @@ pub(super) fn run(arguments: &PublishArgs) -> Result<()> {
             return Err(Error::Usage(format!("the database has no site {name:?}")));
         }
     }
-    let published = pool
-        .install(|| from_database(&targets, &mut database, &sites, arguments.replace, &progress));
+    let published = pool.install(|| from_database(&targets, &mut database, &sites, &progress));
     drop(bar);
     let notes = published?;
     database.finish_reading()?;
@@ -102,10 +107,9 @@ pub(super) fn from_database(
     targets: &[StoreUrl],
     database: &mut Database,
     sites: &[Site],
-    replace: bool,
     progress: &Progress,
 ) -> Result<Vec<String>> {
-    each(targets, |store| publish::database::publish(database, sites, store, replace, progress))
+    each(targets, |store| publish::database::publish(database, sites, store, progress))
 }
 
 /// Brings each store up to date with the days of `cube`, counted from `inputs` alone; says what was done.

@@ -25,8 +25,7 @@ use crate::store::{
 /// Bytes of blocks whose facts are held at once; about a third of what they take decoded.
 const BATCH_BYTES: usize = 32 << 20;
 
-/// Brings a store up to date with the sites of a database. Uses the thread pool it is called in. `replace`: also where
-/// something else published a day later than the database changed it.
+/// Brings a store up to date with the sites of a database. Uses the thread pool it is called in.
 ///
 /// # Errors
 /// [`Error::Store`](crate::error::Error::Store), [`Error::Database`](crate::error::Error::Database),
@@ -35,7 +34,6 @@ pub fn publish(
     database: &mut Database,
     sites: &[Site],
     store: Box<dyn Store>,
-    replace: bool,
     progress: &Progress,
 ) -> Result<Publication> {
     let mut publishing = Publishing::new(store, progress);
@@ -52,7 +50,7 @@ pub fn publish(
     for site in sites {
         let versions = database.day_versions(site.number)?;
         let blocks = database.blocks_of_site(site.number)?;
-        let days = Days { site, versions: &versions, blocks: &blocks, sources: &sources, replace };
+        let days = Days { site, versions: &versions, blocks: &blocks, sources: &sources };
         days.publish(&mut publishing, database)?;
         publish_unions(&mut publishing, database, site, &versions)?;
     }
@@ -66,7 +64,6 @@ struct Days<'d> {
     /// By day.
     blocks: &'d [StoredBlock],
     sources: &'d BTreeMap<i64, Source>,
-    replace: bool,
 }
 
 impl Days<'_> {
@@ -102,10 +99,10 @@ impl Days<'_> {
             Some(held) if held == version => return Decision::Skip,
             None if !has_cells => return Decision::Skip,
             Some(held) if held > version => {
-                if !self.replace && ids(&ledger.sources) != ids(&sources) {
+                if ids(&ledger.sources) != ids(&sources) {
                     return Decision::Refuse(format!(
                         "{day} was not published: another database, or a run without one, published it after this \
-                         database counted it last. --replace puts this database's day in its place"
+                         database counted it last. hitmap publish --replace puts what this database has in its place"
                     ));
                 }
                 // The same sources, it seems: the store compares, and takes the next version if there is a difference.

@@ -100,6 +100,18 @@ impl Database {
         Ok(version)
     }
 
+    /// Gives all days of a site, or of all sites, the version of this run, so that they are published again.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn renew_days(&mut self, site: Option<&str>) -> Result<()> {
+        let version = self.next_version()?;
+        self.execute(
+            "UPDATE day SET version = ?1 WHERE ?2 IS NULL OR site IN (SELECT id FROM site WHERE name = ?2)",
+            params![version, site],
+        )
+    }
+
     fn recompute_site(&mut self, site: i64, touched: Touched, version: i64) -> Result<()> {
         let Touched { days, is_less } = touched;
         if days.is_empty() {
