@@ -17,3 +17,4 @@ mod failures;
 mod kills;
 mod publishing;
 mod server;
+mod tls;
