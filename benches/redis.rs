@@ -1,7 +1,7 @@
 //! Publishing to a real Redis: cells a second against `redis-cli --pipe` with the same commands on the same server in
 //! the same run, and what a day takes in memory by setting.
 //!
-//! `HITMAP_BENCH_SCALE=0.2 cargo bench --bench redis` takes a fifth of the log.
+//! `HITMAP_BENCH_SCALE=0.2 cargo bench --bench redis` takes a fifth of the log, `HITMAP_BENCH_MINUTE_PAGES=all` one setting.
 
 #![allow(
     clippy::unwrap_used,
@@ -48,7 +48,8 @@ fn main() {
         let counted = inputs.identify(&analysis).unwrap();
         let cube = Cube::new(&analysis.facts, vec!["default".to_owned()], &[]);
         println!("log: easy, {} lines, {} days", log.lines, analysis.facts.days().count());
-        for minute_pages in ["0", "127", "all"] {
+        let settings = std::env::var("HITMAP_BENCH_MINUTE_PAGES");
+        for minute_pages in settings.as_deref().unwrap_or("0 127 all").split(' ') {
             let run = Run { cube: &cube, counted: &counted, server: &server, minute_pages };
             run.measure(&analysis);
         }
@@ -59,7 +60,7 @@ struct Run<'r> {
     cube: &'r Cube<'r>,
     counted: &'r [CountedInput],
     server: &'r Server,
-    minute_pages: &'static str,
+    minute_pages: &'r str,
 }
 
 impl Run<'_> {
