@@ -13,7 +13,9 @@ mod program;
 
 mod cluster;
 mod content;
+mod database;
 mod failures;
 mod kills;
 mod publishing;
 mod server;
+mod tls;
