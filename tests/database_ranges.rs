@@ -182,7 +182,8 @@ fn sections_and_pages_alone() {
     let views = views(&logs);
     let section = &views.iter().find(|view| view.section == "/movie/").unwrap().section;
     let page = &views[views.len() / 2].page;
-    let cases: [(&[&str], &dyn Fn(&View) -> bool); 5] = [
+    type Case<'c> = (&'c [&'c str], &'c dyn Fn(&View) -> bool);
+    let cases: [Case<'_>; 5] = [
         (&["--section", section], &|view| view.section == *section),
         (&["--section", "/"], &|view| view.section == "/"),
         (&["--page", page], &|view| view.page == *page),

@@ -14,6 +14,7 @@ mod day_sums;
 mod ledger;
 mod recompute;
 mod schema;
+mod sealed;
 mod sets;
 mod totals;
 
@@ -262,7 +263,8 @@ impl Database {
         failure(&self.path, error)
     }
 
-    fn damaged(&self, what: &str) -> Error {
+    /// What is not as it was written, in words.
+    pub(crate) fn damaged(&self, what: &str) -> Error {
         let reason =
             format!("it is damaged ({what}); take a backup, or make it again from the logs");
         Error::Database { path: self.path.clone(), reason }
