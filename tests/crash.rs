@@ -8,6 +8,7 @@
 mod contract;
 mod oracle;
 mod program;
+mod stored;
 
 use std::fs;
 use std::path::Path;
@@ -108,6 +109,75 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_twice() {
         check(&database, &whole);
     }
     println!("{killed} kills in {round} databases, {committed} of them after the commit");
+}
+
+/// `forget` and `prune`, killed as well: the state before or the state after, in every cell.
+#[test]
+fn what_takes_out_is_killed_too() {
+    let kills = std::env::var("HITMAP_TEST_KILLS").map_or(16, |kills| kills.parse().unwrap());
+    let folder = Folder::new();
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    let today = i32::try_from(since.as_secs() / 86_400).unwrap();
+    let logs = [21, 22].map(|seed| {
+        let start = hitmap::calendar::Day(today - 19);
+        stored::log_of(Options { seed, start, days: 20, visitors: 100, ..stored::options(500) })
+    });
+    let base = folder.path("base.db");
+    let paths = [folder.write("a.log", &logs[0]), folder.write("b.log", &logs[1])];
+    stored::analyze(&base, &[&paths[0], &paths[1]]).expect_exit(0);
+    let source = stored::short_id(&base, "a.log");
+    let cells = |database: &Path| {
+        let outcome = stored::report(database, &["--cells", "-"]).expect_exit(0);
+        (outcome.stdout, stored::traffic(database))
+    };
+    let (mut state, mut killed, mut after) = (9_u64, 0_u32, 0_u32);
+    let mut random = |below: u64| {
+        state =
+            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    for arguments in [["forget", &source], ["prune", "--keep=8d"]] {
+        let run = |database: &Path, slow: &str| {
+            let mut run = command(&arguments);
+            run.arg("--db").arg(database).env("HITMAP_TEST_SLOW_COMMIT", slow);
+            run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            run.spawn().unwrap()
+        };
+        let database = folder.path("stats.db");
+        fs::copy(&base, &database).unwrap();
+        let start = Instant::now();
+        assert!(run(&database, "3").wait().unwrap().success());
+        let usual = u64::try_from(start.elapsed().as_micros()).unwrap();
+        let states = [cells(&base), cells(&database)];
+        assert!(states[0] != states[1]);
+        if arguments[0] == "forget" {
+            check(&database, &logs[1]);
+        }
+        let enough = killed + kills / 2;
+        while killed < enough {
+            fs::copy(&base, &database).unwrap();
+            let mut child = run(&database, "3");
+            std::thread::sleep(Duration::from_micros(random(usual * 11 / 10)));
+            child.kill().unwrap();
+            let was_killed = child.wait().unwrap().code().is_none();
+            killed += u32::from(was_killed);
+            let found = cells(&database);
+            assert!(states.contains(&found), "{arguments:?}: neither before nor after");
+            after += u32::from(was_killed && found == states[1]);
+            // Whole, not only where it was looked at.
+            let connection = rusqlite::Connection::open(&database).unwrap();
+            let sound: String =
+                connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+            assert_eq!(sound, "ok");
+            drop(connection);
+            // And again, to its end.
+            if found == states[0] {
+                assert!(run(&database, "0").wait().unwrap().success());
+                assert!(cells(&database) == states[1]);
+            }
+        }
+    }
+    println!("{killed} kills of forget and prune, {after} of them after the commit");
 }
 
 /// A file size limit is to SQLite what a full disk is: it cannot write on.

@@ -271,7 +271,7 @@ fn any_growth_in_any_order_is_one_run() {
     let given = given.prop_map(|(log, end, form)| Given { log, end, form });
     let strategy = (vec(lines::file().prop_map(Log), 1..4), vec(given, 0..8));
     let mut runner = TestRunner::new(ProptestConfig {
-        cases: std::env::var("PROPTEST_CASES").map_or(40, |cases| cases.parse().unwrap()),
+        cases: std::env::var("PROPTEST_CASES").map_or(25, |cases| cases.parse().unwrap()),
         failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()

@@ -163,7 +163,10 @@ pub(super) fn prune(arguments: &PruneArgs) -> Result<()> {
     let first = Day(today.saturating_sub(kept).saturating_add(1));
     let mut database = open_to_write(&arguments.db, &Progress::default(), false)?;
     let dropped = database.prune(first)?;
-    all_cores()?.install(|| database.commit())?;
+    all_cores()?.install(|| match dropped {
+        0 => database.commit(),
+        _ => database.commit_and_rewrite(),
+    })?;
     complain(&if dropped == 0 {
         format!("hitmap: nothing to prune: no part is older than {first}")
     } else {

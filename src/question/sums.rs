@@ -77,8 +77,9 @@ fn add_whole_days(
             .map(|block| block.day)
             .collect();
         let sums = database.day_sums(site.number)?;
-        for (day, sums) in sums.into_iter().filter(|(day, _)| has_facts.contains(day)) {
-            add_day(summary, &site.name, day, &sums);
+        for day in has_facts {
+            let sums = sums.get(&day).ok_or_else(|| database.damaged("sums of a day"))?;
+            add_day(summary, &site.name, day, sums);
         }
     }
     let order = |row: &BucketRow| (row.site.clone(), row.bucket);

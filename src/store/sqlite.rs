@@ -14,6 +14,7 @@ mod day_sums;
 mod ledger;
 mod recompute;
 mod schema;
+mod sealed;
 mod sets;
 mod totals;
 
@@ -39,6 +40,8 @@ pub type Waiting<'w> = &'w mut dyn FnMut(Duration) -> Result<()>;
 const PATIENCE: Duration = Duration::from_millis(50);
 /// How long a reader waits for what takes a moment, such as the cleaning up after a killed run.
 const READER_PATIENCE: Duration = Duration::from_secs(10);
+/// How long the writing anew of a file waits for others.
+const REWRITE_PATIENCE: Duration = Duration::from_secs(60);
 /// What every SQLite file begins with.
 const MAGIC: &[u8; 16] = b"SQLite format 3\0";
 /// Page cache of a writer, in KiB.
@@ -188,6 +191,31 @@ impl Database {
     /// # Errors
     /// [`Error::Database`]; nothing is stored then.
     pub fn commit(mut self) -> Result<()> {
+        self.store()
+    }
+
+    /// Stores everything, and then writes the file anew: pages keep copies of rows that were moved to other pages,
+    /// which outlive the rows.
+    ///
+    /// # Errors
+    /// [`Error::Database`]; says whether it was stored.
+    pub fn commit_and_rewrite(mut self) -> Result<()> {
+        self.store()?;
+        let rewrite = || {
+            self.connection.busy_timeout(REWRITE_PATIENCE)?;
+            // In memory it could be too large.
+            self.connection.execute_batch("PRAGMA temp_store = FILE; VACUUM")
+        };
+        rewrite().map_err(|error| {
+            let reason = format!(
+                "what was to be deleted is, but the file could not be written anew ({error}), and its pages may still \
+                 hold copies; the statement VACUUM of any SQLite tool removes them"
+            );
+            Error::Database { path: self.path.clone(), reason }
+        })
+    }
+
+    fn store(&mut self) -> Result<()> {
         self.make_cells()?;
         self.give_back_pages().map_err(|error| self.fail(&error))?;
         slow_down("commit");
@@ -235,7 +263,8 @@ impl Database {
         failure(&self.path, error)
     }
 
-    fn damaged(&self, what: &str) -> Error {
+    /// What is not as it was written, in words.
+    pub(crate) fn damaged(&self, what: &str) -> Error {
         let reason =
             format!("it is damaged ({what}); take a backup, or make it again from the logs");
         Error::Database { path: self.path.clone(), reason }

@@ -118,6 +118,7 @@ pub(crate) fn traffic_of(database: &Path, site: &str) -> Traffic {
 }
 
 /// A page view, seen without the program.
+#[derive(Clone)]
 pub(crate) struct View {
     /// `2018-03-05T14:05:09`
     pub(crate) time: String,

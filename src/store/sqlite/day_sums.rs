@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
-use super::Database;
+use super::{Database, sealed};
 use crate::calendar::{Day, Granularity};
 use crate::count::cells::{Cell, Group};
 use crate::error::Result;
@@ -78,7 +78,8 @@ impl DaySums {
 
 impl Database {
     pub(super) fn put_day_sums(&self, site: i64, day: Day, sums: &DaySums) -> Result<()> {
-        let sums = serde_json::to_string(sums).unwrap_or_default();
+        let json = serde_json::to_string(sums).unwrap_or_default();
+        let sums = sealed::seal(&json, &[site, day.0.into()]);
         self.execute(
             "UPDATE day SET sums = ? WHERE site = ? AND day = ?",
             params![sums, site, day.0],
@@ -93,8 +94,9 @@ impl Database {
         let sql = format!("SELECT day, sums FROM day WHERE site = {site} AND sums <> ''");
         let rows = self.rows(&sql, |row| Ok((Day(row.get(0)?), row.get::<_, String>(1)?)))?;
         let read = |(day, text): (Day, String)| {
-            let sums = serde_json::from_str(&text).map_err(|_| self.damaged("sums of a day"))?;
-            Ok((day, sums))
+            let json = sealed::open(&text, &[site, day.0.into()]);
+            let sums = json.and_then(|json| serde_json::from_str(&json).ok());
+            Ok((day, sums.ok_or_else(|| self.damaged("sums of a day"))?))
         };
         rows.into_iter().map(read).collect()
     }

@@ -5,7 +5,7 @@
 
 use rusqlite::{OptionalExtension, Row, params};
 
-use super::{Database, now_millis, totals};
+use super::{Database, now_millis, sealed, totals};
 use crate::calendar::Day;
 use crate::error::{Error, Result};
 use crate::source::{SHORT_ID_DIGITS, SourceIdentity};
@@ -159,7 +159,7 @@ impl Database {
                 stored(identity.bytes),
                 blocks(identity),
                 format,
-                totals::text(tally),
+                sealed_totals(source),
                 now,
                 now
             ],
@@ -197,7 +197,7 @@ impl Database {
                 stored(identity.bytes),
                 blocks(identity),
                 format,
-                totals::text(tally),
+                sealed_totals(source),
                 now,
                 recorded.number
             ],
@@ -343,6 +343,16 @@ fn blocks(identity: &SourceIdentity) -> Vec<u8> {
     identity.block_hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect()
 }
 
+/// The sums over a source's lines, which belong to these bytes of this site.
+fn sealed_totals(source: &NewSource<'_>) -> String {
+    sealed::seal(&totals::text(source.tally), &totals_key(source.site, source.identity))
+}
+
+fn totals_key(site: i64, identity: &SourceIdentity) -> [i64; 3] {
+    // Half of an id tells sources apart as well as the checksum does.
+    [site, stored(identity.bytes), ((identity.id >> 64) as u64).cast_signed()]
+}
+
 /// A row of the ledger; `None` inside if it makes no sense.
 fn recorded(row: &Row<'_>) -> rusqlite::Result<Option<Recorded>> {
     let (id, hashes): (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(5)?);
@@ -351,7 +361,9 @@ fn recorded(row: &Row<'_>) -> rusqlite::Result<Option<Recorded>> {
     let identity =
         SourceIdentity::new(u64::try_from(bytes).unwrap_or_default(), block_hashes.collect());
     let is_whole = identity.id.to_be_bytes() == *id;
-    let Some(tally) = totals::parse(&totals).filter(|_| is_whole) else { return Ok(None) };
+    let key = totals_key(row.get(10)?, &identity);
+    let tally = sealed::open(&totals, &key).and_then(|json| totals::parse(&json));
+    let Some(tally) = tally.filter(|_| is_whole) else { return Ok(None) };
     Ok(Some(Recorded {
         number: row.get(0)?,
         short_id: row.get(1)?,
