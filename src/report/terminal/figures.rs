@@ -200,7 +200,7 @@ pub(super) fn totals(summary: &Summary, look: Look) -> Vec<Line> {
         ),
     ];
     if totals.sum_of_daily_unique_visitors != totals.unique_visitors {
-        let text = "who came on three days counts three times";
+        let text = "a visitor counts once on each day";
         let sum = grouped(totals.sum_of_daily_unique_visitors);
         rows.push(("Sum of daily UV", sum, Tone::Plain, text.to_owned()));
     }
