@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use program::{Folder, Outcome, command, run};
-use running::{signal, wait_until};
+use running::{catches_signals, signal, wait_until};
 use stored::{analyze, check, log, on, report, sources};
 
 const NOBODY: &str = "65534";
@@ -261,7 +261,7 @@ fn an_interrupted_run_stores_nothing() {
     };
     // While it waits for standard input.
     let child = spawn(Path::new("-"), "0");
-    std::thread::sleep(std::time::Duration::from_millis(300));
+    wait_until("it catches signals", || catches_signals(&child));
     signal(&child, "INT");
     let (code, words) = end(child);
     assert_eq!(code, Some(130), "{words}");
@@ -279,7 +279,9 @@ fn an_interrupted_run_stores_nothing() {
     let writer = rusqlite::Connection::open(&database).unwrap();
     writer.execute_batch("BEGIN IMMEDIATE").unwrap();
     let child = spawn(&two, "0");
-    std::thread::sleep(std::time::Duration::from_millis(1_400));
+    wait_until("it catches signals", || catches_signals(&child));
+    // It says so after a second.
+    std::thread::sleep(std::time::Duration::from_millis(2_500));
     signal(&child, "INT");
     let (code, words) = end(child);
     assert_eq!(code, Some(130), "{words}");

@@ -10,7 +10,7 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use running::{analyze, fifo, file, line, lines, names, run, signal, wait_until};
+use running::{analyze, catches_signals, fifo, file, line, lines, names, run, signal, wait_until};
 
 /// A second, and some for a busy machine.
 const SOON: Duration = Duration::from_millis(1_500);
@@ -38,13 +38,6 @@ fn end(mut child: Child, signals: &[&str]) -> (Option<i32>, Duration, String) {
 
 fn spawn(command: &mut Command) -> Child {
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-/// The signals the process catches, as a mask.
-fn catches_signals(child: &Child) -> bool {
-    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
-    u64::from_str_radix(mask, 16).unwrap() >> 14 & 1 == 1
 }
 
 #[test]
