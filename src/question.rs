@@ -171,6 +171,7 @@ impl Scope {
             question: words(question),
             is_everything,
             first_day: self.all.iter().map(|block| block.day).min(),
+            pruned_before: self.sites.iter().filter_map(|site| site.pruned_before).max(),
             by_name: question.by.map(By::name),
             ..Stored::default()
         };

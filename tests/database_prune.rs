@@ -106,6 +106,7 @@ fn parts_and_visitors_go_and_cells_stay() {
         let json = report(&database, &["--json"]).expect_exit(0).json();
         assert_eq!(json["days"], contract_days(&left));
         assert_eq!(json["database"]["first_day"], first.as_str());
+        assert_eq!(json["database"]["pruned_before"], first.as_str());
         assert!(json["totals"]["lines"].is_null(), "lines of days that are gone are in the sums");
         // No block or set of a day that is gone is left in the file, not even in its free pages.
         let kept = traces(&database);

@@ -128,6 +128,7 @@ fn database(stored: &Stored) -> Value {
         "sources": stored.sources,
         "question": stored.question,
         "first_day": stored.first_day.map(|day| day.to_string()),
+        "pruned_before": stored.pruned_before.map(|day| day.to_string()),
         "new_visitors": new_visitors.collect::<Vec<_>>(),
         "granularity": stored.by_name,
         "buckets": by.collect::<Vec<_>>(),

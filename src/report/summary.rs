@@ -53,6 +53,8 @@ pub struct Stored {
     pub is_everything: bool,
     /// The first day that the database has: new visitors are new since then.
     pub first_day: Option<Day>,
+    /// Days before this one were pruned, of one site at least: they are not in any number here.
+    pub pruned_before: Option<Day>,
     /// Visitors of each day of a site that came for the first time, and those that had come before.
     pub new_visitors: Vec<NewVisitors>,
     /// The granularity of `by`: minute, hour, day, week or month.
