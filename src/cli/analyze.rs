@@ -1,224 +1,35 @@
-//! `hitmap analyze`: options, run, report.
+//! `hitmap analyze`: run, report.
 //!
-//! Owns: the subcommand's options and the order of its outputs. May import: every public stage.
+//! Owns: the order of the subcommand's outputs. May import: every public stage.
 //! Must not know: how stages work.
+
+mod arguments;
 
 use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use clap::Args;
-
 use super::database::open_to_write;
-use super::output::{self, When, complain};
-use super::paths;
+use super::output::{self, complain};
 use super::progress::Bar;
 use super::publish;
 use super::signals;
-use super::size::parse_size;
-use crate::count::DEFAULT_PAGE_LIMIT;
 use crate::error::{Error, Result};
 use crate::new_file::NewFile;
 use crate::parse::LogFormat;
-use crate::pipeline::{self, Analysis, Options, Phase, Progress, Stages, Tracking};
+use crate::pipeline::{self, Analysis, Options, Phase, Progress, Stages};
 use crate::report::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
 use crate::report::{self, CellFormat, Cube, terminal};
-use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey, Zone};
+use crate::select::Zone;
 use crate::store::{self, Database};
 use crate::tally::{MALFORMED_SAMPLES, Tally};
 use crate::text;
 use crate::update::{self, Request, Update};
-
-/// What `hitmap analyze` was given.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  hitmap analyze access.log
-  hitmap analyze access.log.1 access.log --top 20
-  hitmap analyze old/*.gz --json > report.json
-  zstdcat old/*.zst | hitmap analyze -
-  hitmap analyze access.log --cells cells.csv
-  hitmap analyze access.log --db stats.db --to redis://localhost:6379")]
-pub(super) struct AnalyzeArgs {
-    /// Logs to count together, plain or gzip; - or nothing and a pipe is standard input
-    #[arg(value_name = "PATH")]
-    paths: Vec<PathBuf>,
-
-    /// Format of all logs: auto, combined, common or dig (beacons); auto judges each file by its first lines
-    #[arg(short = 'f', long, value_name = "NAME", default_value = "auto", value_parser = parse_format, help_heading = "Counting")]
-    log_format: FormatChoice,
-
-    /// What counts: page-views (readable GET or POST requests answered by 2xx or 304, no static files) or every hit
-    #[arg(
-        long,
-        value_name = "WHAT",
-        default_value = "page-views",
-        value_enum,
-        help_heading = "Counting"
-    )]
-    count: CountChoice,
-
-    /// Who is one visitor: a list of ip, ua, user, referrer and arg:NAME (query argument), joined by +
-    #[arg(long, value_name = "FIELDS", default_value = "ip+ua", help_heading = "Counting")]
-    visitor: VisitorDefinition,
-
-    /// Key visitors' hashes with the bytes of this file
-    #[arg(long, value_name = "FILE", help_heading = "Counting")]
-    visitor_key: Option<PathBuf>,
-
-    /// Sections by pattern, the first match counts; {} matches one segment's text, as in list=/list/{}.html
-    #[arg(long, value_name = "NAME=PATTERN", help_heading = "Counting")]
-    group: Vec<Group>,
-
-    /// Keep the query (?…) as part of a page
-    #[arg(long, help_heading = "Counting")]
-    keep_query: bool,
-
-    /// Convert times to UTC, ±HH:MM or Area/City; without it days and hours are as written in the log
-    #[arg(long, value_name = "ZONE", allow_hyphen_values = true, help_heading = "Counting")]
-    tz: Option<Zone>,
-
-    /// Name of the site in reports
-    #[arg(long, value_name = "NAME", default_value = "default", help_heading = "Counting")]
-    site: String,
-
-    /// End with an error above this many distinct pages
-    #[arg(long, value_name = "N", default_value_t = DEFAULT_PAGE_LIMIT, help_heading = "Counting")]
-    max_pages: u64,
-
-    /// Sections and pages to list
-    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Output")]
-    top: usize,
-
-    /// Print the report as JSON
-    #[arg(long, help_heading = "Output")]
-    json: bool,
-
-    /// Write every cell to this file, .csv or .ndjson; - is NDJSON on standard output instead of the report
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    cells: Option<PathBuf>,
-
-    /// Write malformed lines to this file
-    #[arg(long, value_name = "FILE", help_heading = "Output")]
-    invalid_lines: Option<PathBuf>,
-
-    /// End with exit code 1 and write nothing if more lines than this, or than this percentage, are malformed
-    #[arg(long, value_name = "N|P%", help_heading = "Output")]
-    max_invalid: Option<InvalidLimit>,
-
-    /// Keep the counts in this database too: each input once, of one that grew only what is new
-    #[arg(long, value_name = "FILE", help_heading = "Stores")]
-    db: Option<PathBuf>,
-
-    /// Count a file that is shorter than when it was counted as another source
-    #[arg(long, requires = "db", help_heading = "Stores")]
-    as_new: bool,
-
-    /// Store the cells of pages a minute in the database, too (reports have them in any case)
-    #[arg(long, requires = "db", help_heading = "Stores")]
-    db_minute_pages: bool,
-
-    /// Publish the days to a store, redis://HOST:PORT (options: see --help); repeatable
-    #[arg(long, value_name = "URL", help_heading = "Stores", long_help = publish::to_help())]
-    to: Vec<String>,
-
-    /// With --db, drop all that the database holds of the site first; with --to, publish days whatever the store has
-    #[arg(long, help_heading = "Stores")]
-    replace: bool,
-
-    /// Colours on a terminal
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
-    color: When,
-
-    /// Progress bar on standard error
-    #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
-    progress: When,
-
-    /// Say nothing on standard error but errors
-    #[arg(short, long, help_heading = "Output")]
-    quiet: bool,
-
-    /// Say on standard error how time and memory were spent
-    #[arg(long, help_heading = "Output")]
-    stats: bool,
-
-    /// Worker threads; 0 is one a core
-    #[arg(short = 'j', long, value_name = "N", default_value_t = 0, help_heading = "Resources")]
-    threads: usize,
-
-    /// Read files instead of mapping them into memory
-    #[arg(long, help_heading = "Resources")]
-    no_mmap: bool,
-
-    /// Log bytes held as records at once; memory grows with it
-    #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size, help_heading = "Resources")]
-    window: u64,
-}
-
-/// A format by name, or detection.
-#[derive(Clone, Copy, Debug)]
-struct FormatChoice(Option<LogFormat>);
-
-fn parse_format(name: &str) -> std::result::Result<FormatChoice, String> {
-    if name == "auto" {
-        return Ok(FormatChoice(None));
-    }
-    let known = LogFormat::ALL.into_iter().find(|format| format.name() == name);
-    known.map(|format| FormatChoice(Some(format))).ok_or_else(|| {
-        let names: Vec<&str> = LogFormat::ALL.iter().map(|format| format.name()).collect();
-        format!("formats are auto, {}", names.join(", "))
-    })
-}
-
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
-enum CountChoice {
-    PageViews,
-    Hits,
-}
-
-/// How many malformed lines are too many.
-#[derive(Clone, Copy, Debug)]
-enum InvalidLimit {
-    Lines(u64),
-    Percent(f64),
-}
-
-impl std::str::FromStr for InvalidLimit {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let wrong = || "expected a number of lines, or a percentage such as 0.5%".to_owned();
-        match text.strip_suffix('%') {
-            None => text.parse().map(Self::Lines).map_err(|_| wrong()),
-            Some(percent) => match percent.trim().parse() {
-                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
-                _ => Err(wrong()),
-            },
-        }
-    }
-}
-
-impl InvalidLimit {
-    fn check(self, tally: &Tally) -> Result<()> {
-        let malformed = tally.malformed_lines;
-        let passed = match self {
-            Self::Lines(most) => malformed > most,
-            #[expect(clippy::cast_precision_loss, reason = "a percentage of lines")]
-            Self::Percent(most) => malformed as f64 * 100.0 > most * tally.lines as f64,
-        };
-        if !passed {
-            return Ok(());
-        }
-        Err(Error::TooManyInvalid(format!(
-            "{malformed} of {} lines are malformed, more than --max-invalid allows; nothing was stored. \
-             --invalid-lines FILE writes them to a file",
-            tally.lines
-        )))
-    }
-}
+pub(super) use arguments::AnalyzeArgs;
+use arguments::options;
 
 /// Runs the subcommand.
 pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
@@ -369,54 +180,6 @@ fn analyze_into(
         update::update(&mut database, options, request, progress)?;
     let analysis = Analysis { facts, inputs, unreadable, notes, stages };
     Ok((analysis, tally, Some(database)))
-}
-
-/// What was typed, checked and ready.
-fn options(arguments: &AnalyzeArgs) -> Result<Options> {
-    let threads = super::threads(arguments.threads)?;
-    if arguments.window == 0 {
-        return Err(Error::Usage("--window must be at least one byte".to_owned()));
-    }
-    let visitor_key = match &arguments.visitor_key {
-        None => None,
-        Some(path) => {
-            let bytes = std::fs::read(path).map_err(|error| {
-                Error::Usage(format!("cannot read the visitor key {path:?}: {error}"))
-            })?;
-            if bytes.len() < 16 {
-                return Err(Error::Usage(format!(
-                    "the visitor key {path:?} has fewer than 16 bytes"
-                )));
-            }
-            Some(VisitorKey::new(&bytes))
-        }
-    };
-    let inputs = paths::inputs(&arguments.paths, arguments.quiet)?;
-    let outputs = [&arguments.cells, &arguments.invalid_lines, &arguments.db];
-    let outputs: Vec<&Path> = outputs.into_iter().filter_map(Option::as_deref).collect();
-    paths::check_outputs(&outputs, &inputs)?;
-    Ok(Options {
-        inputs,
-        format: arguments.log_format.0,
-        rules: Rules {
-            count: match arguments.count {
-                CountChoice::PageViews => Count::PageViews,
-                CountChoice::Hits => Count::Hits,
-            },
-            visitor: arguments.visitor.clone(),
-            visitor_key,
-            keep_query: arguments.keep_query,
-            groups: arguments.group.clone(),
-            zone: arguments.tz.clone(),
-            site: arguments.site.clone(),
-        },
-        threads,
-        map: !arguments.no_mmap,
-        window_bytes: arguments.window,
-        page_limit: arguments.max_pages,
-        invalid_lines: arguments.invalid_lines.clone(),
-        tracking: Tracking::default(),
-    })
 }
 
 /// Names the inputs that could not be read, or not to their end, and tells what is worth telling of the others.
