@@ -3,8 +3,8 @@
 //! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary`] (a report). May import: `store`, `part`, `count`,
 //! `report`, roaring. Must not know: clap, SQL.
 //!
-//! There are two ways to a report. [`facts`] loads the facts and walks them, as a run over logs does; it can answer
-//! everything. [`sums`] takes the cells of whole days as they are stored and looks at facts only for what cells cannot
+//! There are two ways to a report. `facts` loads the facts and walks them, as a run over logs does; it can answer
+//! everything. `sums` takes the cells of whole days as they are stored and looks at facts only for what cells cannot
 //! tell, which are distinct visitors over the range; it is several times as fast, and for reports of whole sites. Both
 //! are compared with the oracle, and so with each other.
 
