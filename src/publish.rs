@@ -31,6 +31,8 @@ pub struct Publication {
     pub cells: u64,
     /// Keys that were written or deleted.
     pub changed_keys: u64,
+    /// Which version of each span readers see now.
+    pub seen: Vec<(Span, u64)>,
     /// Why days, weeks or months were not published, in words.
     pub refused: Vec<String>,
 }
@@ -84,7 +86,7 @@ impl<'p> Publishing<'p> {
                 let ledger = store.ledger(&span)?;
                 match decide(span.clone(), &ledger)? {
                     Decision::Publish(edition) => editions.push(edition),
-                    Decision::Skip => self.count_unchanged(&span),
+                    Decision::Skip => self.count_unchanged(span, ledger.version),
                     Decision::Refuse(reason) => self.publication.refused.push(reason),
                 }
             }
@@ -100,12 +102,13 @@ impl<'p> Publishing<'p> {
             for (edition, outcome) in editions.into_iter().zip(outcomes) {
                 let period = edition.span.period;
                 match outcome {
-                    Outcome::Published { cells, changed_keys, .. } => {
+                    Outcome::Published { version, cells, changed_keys, .. } => {
                         self.publication.days += u64::from(is_day(&edition.span));
+                        self.publication.seen.push((edition.span, version));
                         self.publication.cells += cells;
                         self.publication.changed_keys += changed_keys;
                     }
-                    Outcome::Unchanged => self.count_unchanged(&edition.span),
+                    Outcome::Unchanged => self.count_unchanged(edition.span, edition.replaces),
                     Outcome::Refused(reason) => self.publication.refused.push(reason),
                     Outcome::Outrun { reason, .. } if attempt == MOST_TRIES => {
                         self.publication.refused.push(format!(
@@ -129,10 +132,12 @@ impl<'p> Publishing<'p> {
         Ok(())
     }
 
-    fn count_unchanged(&mut self, span: &Span) {
-        let days = u64::from(is_day(span));
+    fn count_unchanged(&mut self, span: Span, version: Option<u64>) {
+        let Some(version) = version else { return };
+        let days = u64::from(is_day(&span));
         self.publication.days += days;
         self.publication.unchanged_days += days;
+        self.publication.seen.push((span, version));
     }
 
     fn wants_minute_pages(&self) -> bool {

@@ -260,10 +260,13 @@ fn an_interrupted_run_stores_nothing() {
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
     // While it waits for standard input.
-    let child = spawn(Path::new("-"), "0");
+    let mut child = spawn(Path::new("-"), "0");
     wait_until("it catches signals", || catches_signals(&child));
+    // Its end would be the end of the run.
+    let stdin = child.stdin.take();
     signal(&child, "INT");
     let (code, words) = end(child);
+    drop(stdin);
     assert_eq!(code, Some(130), "{words}");
     // While cells are made.
     let child = spawn(&two, "400");

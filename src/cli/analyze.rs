@@ -59,7 +59,9 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     if is_direct {
         // The same for stores: a wrong password should not cost an hour of counting.
         for target in &targets {
-            store::open(target)?.close()?;
+            let opened = store::open(target).and_then(|mut store| store.close());
+            progress.check()?;
+            opened?;
         }
         options.tracking.identify = true;
         rereadable = Some(publish::Rereadable::new(&mut options.inputs, &progress)?);
@@ -108,7 +110,7 @@ pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
             Some(path) => {
                 let mut database = Database::open_to_read(path)?;
                 let sites = database.sites()?;
-                publish::from_database(&targets, &mut database, &sites, &progress)
+                publish::from_database(&targets, &mut database, &sites, false, &progress)
             }
         });
     }

@@ -58,7 +58,7 @@ pub(super) struct PublishArgs {
 /// The long help of `--to`.
 pub(super) fn to_help() -> String {
     format!(
-        "Publish to a store. A day becomes visible at once, and replaces what the store had of it. With --db the store is \
+        "Publish to a store; repeatable. A day becomes visible at once, and replaces what the store had of it. With --db the store is \
          brought up to date with the database, weeks, months and all time included. Without, the inputs must be all there \
          is for their days, which the store's ledger tells (--replace overrides it).\n\n{}",
         store::REDIS_OPTIONS_HELP
@@ -94,7 +94,8 @@ pub(super) fn run(arguments: &PublishArgs) -> Result<()> {
             return Err(Error::Usage(format!("the database has no site {name:?}")));
         }
     }
-    let published = pool.install(|| from_database(&targets, &mut database, &sites, &progress));
+    let published = pool
+        .install(|| from_database(&targets, &mut database, &sites, arguments.replace, &progress));
     drop(bar);
     let notes = published?;
     database.finish_reading()?;
@@ -107,9 +108,42 @@ pub(super) fn from_database(
     targets: &[StoreUrl],
     database: &mut Database,
     sites: &[Site],
+    replace: bool,
     progress: &Progress,
 ) -> Result<Vec<String>> {
-    each(targets, |store| publish::database::publish(database, sites, store, progress))
+    each(targets, progress, |target, store| {
+        let name = target.name();
+        let opened = (name.as_str(), store);
+        let done = publish::database::publish(database, sites, opened, replace, progress)?;
+        if let Err(error) = note_published(database, &name, &done, progress) {
+            // Without the note nothing is lost; a forgotten source may have to be taken away by --replace.
+            complain(&format!("hitmap: what was published could not be noted: {error}"));
+        }
+        Ok(done)
+    })
+}
+
+/// Notes in the database what readers of a store see now.
+fn note_published(
+    database: &Database,
+    target: &str,
+    done: &Publication,
+    progress: &Progress,
+) -> Result<()> {
+    let mut new = done.seen.clone();
+    let mut noted = std::collections::BTreeMap::new();
+    for (span, _) in &done.seen {
+        if !noted.contains_key(&span.site) {
+            noted.insert(span.site.clone(), database.published(target, &span.site)?);
+        }
+    }
+    new.retain(|(span, version)| noted[&span.site].get(&span.period.to_string()) != Some(version));
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut database = open_to_write(database.path(), progress, true)?;
+    database.note_published(target, &new)?;
+    database.commit()
 }
 
 /// Brings each store up to date with the days of `cube`, counted from `inputs` alone; says what was done.
@@ -122,7 +156,9 @@ pub(super) fn from_inputs(
     progress: &Progress,
 ) -> Result<Vec<String>> {
     let counted = publish::inputs::counted_inputs(inputs, analysis)?;
-    each(targets, |store| publish::inputs::publish(cube, &counted, store, replace, progress))
+    each(targets, progress, |_, store| {
+        publish::inputs::publish(cube, &counted, store, replace, progress)
+    })
 }
 
 /// Days named that a store did not take.
@@ -131,16 +167,18 @@ const REFUSED_DAYS: usize = 10;
 /// Publishes to one store after the other. One that fails does not keep the others from being published to.
 fn each(
     targets: &[StoreUrl],
-    mut publish: impl FnMut(Box<dyn store::Store>) -> Result<Publication>,
+    progress: &Progress,
+    mut publish: impl FnMut(&StoreUrl, Box<dyn store::Store>) -> Result<Publication>,
 ) -> Result<Vec<String>> {
     let (mut notes, mut failed) = (Vec::new(), None);
     for target in targets {
-        match store::open(target).and_then(&mut publish) {
+        match store::open(target).and_then(|store| publish(target, store)) {
             Ok(done) => {
                 failed = failed.or(refusal(target, &done));
                 notes.push(words(target, &done));
             }
-            Err(Error::Interrupted) => return Err(Error::Interrupted),
+            // Also where the signal made the system break off what was being done.
+            Err(_) if progress.is_interrupted() => return Err(Error::Interrupted),
             Err(error) => failed = failed.or(Some(error)),
         }
     }
@@ -161,7 +199,7 @@ fn words(target: &StoreUrl, done: &Publication) -> String {
     match done.days - done.unchanged_days {
         0 if done.changed_keys == 0 => format!("hitmap: {target}: {days}, nothing changed"),
         changed => format!(
-            "hitmap: {target}: {days}, {changed} changed ({} written, for {})",
+            "hitmap: {target}: {days}, {changed} changed ({} written or deleted in all, for {})",
             counted(done.changed_keys, "key", "keys"),
             counted(done.cells, "cell", "cells")
         ),

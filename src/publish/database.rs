@@ -5,7 +5,8 @@
 //!
 //! Every day of a database has the version of the run that changed it last, and the store keeps the version it was
 //! sent: where they are equal nothing is to be done. So a store that was emptied is filled again, and what could not
-//! be published is published by the next run. A week, a month and all time have the latest version of their days.
+//! be published is published by the next run. A week and a month have the latest version of their days, all time that of
+//! the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -25,7 +26,9 @@ use crate::store::{
 /// Bytes of blocks whose facts are held at once; about a third of what they take decoded.
 const BATCH_BYTES: usize = 32 << 20;
 
-/// Brings a store up to date with the sites of a database. Uses the thread pool it is called in.
+/// Brings a store up to date with the sites of a database, and notes in the database what the store, called `target`
+/// there, has been sent. Uses the thread pool it is called in. `replace`: also where the store has days that were not
+/// made from this database's sources.
 ///
 /// # Errors
 /// [`Error::Store`](crate::error::Error::Store), [`Error::Database`](crate::error::Error::Database),
@@ -33,7 +36,8 @@ const BATCH_BYTES: usize = 32 << 20;
 pub fn publish(
     database: &mut Database,
     sites: &[Site],
-    store: Box<dyn Store>,
+    (target, store): (&str, Box<dyn Store>),
+    replace: bool,
     progress: &Progress,
 ) -> Result<Publication> {
     let mut publishing = Publishing::new(store, progress);
@@ -47,12 +51,26 @@ pub fn publish(
         (source.number, of_day)
     });
     let sources: BTreeMap<i64, Source> = sources.collect();
+    let known_ids = database.known_ids()?;
     for site in sites {
-        let versions = database.day_versions(site.number)?;
-        let blocks = database.blocks_of_site(site.number)?;
-        let days = Days { site, versions: &versions, blocks: &blocks, sources: &sources };
+        let mut versions = database.day_versions(site.number)?;
+        // What was published of days that were pruned stays true, and can be made no more.
+        versions.retain(|&day, _| site.pruned_before.is_none_or(|first| day >= first));
+        let days = Days {
+            site,
+            versions: &versions,
+            blocks: &database.blocks_of_site(site.number)?,
+            sources: &sources,
+            known_ids: &known_ids,
+            sent: &database.published(target, &site.name)?,
+            replace,
+        };
+        let refused = publishing.publication.refused.len();
         days.publish(&mut publishing, database)?;
-        publish_unions(&mut publishing, database, site, &versions)?;
+        // Weeks that have other days than the store's would contradict it.
+        if publishing.publication.refused.len() == refused {
+            publish_unions(&mut publishing, database, site, &versions, replace)?;
+        }
     }
     publishing.finish()
 }
@@ -64,6 +82,11 @@ struct Days<'d> {
     /// By day.
     blocks: &'d [StoredBlock],
     sources: &'d BTreeMap<i64, Source>,
+    /// Of all states of all sources.
+    known_ids: &'d BTreeSet<u128>,
+    /// The version of each day that the store was sent last.
+    sent: &'d BTreeMap<String, u64>,
+    replace: bool,
 }
 
 impl Days<'_> {
@@ -92,24 +115,33 @@ impl Days<'_> {
         let blocks = self.blocks_of(day).iter();
         let sources: Vec<Source> =
             blocks.filter_map(|block| self.sources.get(&block.source).cloned()).collect();
+        let held = match ledger.version {
+            Some(held) if held == version => return Decision::Skip,
+            None if !has_cells => return Decision::Skip,
+            held => held,
+        };
+        let is_newer = held > Some(version);
         let ids = |sources: &[Source]| -> BTreeSet<u128> {
             sources.iter().map(|source| source.id).collect()
         };
-        let version = match ledger.version {
-            Some(held) if held == version => return Decision::Skip,
-            None if !has_cells => return Decision::Skip,
-            Some(held) if held > version => {
-                if ids(&ledger.sources) != ids(&sources) {
-                    return Decision::Refuse(format!(
-                        "{day} was not published: another database, or a run without one, published it after this \
-                         database counted it last. hitmap publish --replace puts what this database has in its place"
-                    ));
+        if !self.replace && is_newer && ids(&ledger.sources) == ids(&sources) {
+            return Decision::Skip;
+        }
+        let is_ours = self.sent.get(&day.to_string()).copied() == held
+            || ledger.sources.iter().all(|source| self.known_ids.contains(&source.id));
+        if held.is_some() && !self.replace && (is_newer || !is_ours) {
+            return Decision::Refuse(format!(
+                "{day} was not published: what is there {}, by another database or a run without one. \
+                 hitmap publish --replace puts what this database has in its place",
+                if is_ours {
+                    "was published after this database counted the day last"
+                } else {
+                    "was made from sources that this database does not have"
                 }
-                // The same sources, it seems: the store compares, and takes the next version if there is a difference.
-                None
-            }
-            _ => Some(version),
-        };
+            ));
+        }
+        // Over a later one goes the version after it.
+        let version = Some(version).filter(|_| !is_newer);
         Decision::Publish(Edition { span, replaces: ledger.version, version, sources })
     }
 
@@ -153,32 +185,40 @@ fn publish_unions(
     database: &Database,
     site: &Site,
     days: &BTreeMap<Day, DayVersion>,
+    replace: bool,
 ) -> Result<()> {
     let mut unions: BTreeMap<Period, Union> = BTreeMap::new();
+    let is_cut = |first: Day| site.pruned_before.is_some_and(|pruned| first < pruned);
     for (&day, &DayVersion { version, .. }) in days {
-        for (period, granularity, bucket) in [
-            (Period::week_of(day), "week", day.week_text()),
-            (Period::month_of(day), "month", day.month_text()),
-            (Period::All, "all", String::new()),
+        let month = Day(day.0 - i32::try_from(day.date().2).unwrap_or(1) + 1);
+        for (period, granularity, bucket, is_cut) in [
+            (Period::week_of(day), "week", day.week_text(), is_cut(day.monday())),
+            (Period::month_of(day), "month", day.month_text(), is_cut(month)),
         ] {
-            let union = unions.entry(period).or_insert(Union { version, granularity, bucket });
+            let union =
+                unions.entry(period).or_insert(Union { version, granularity, bucket, is_cut });
             union.version = union.version.max(version);
         }
     }
+    // All time changes with every day, and when days are pruned.
+    let (version, bucket) = (database.last_version()?, String::new());
+    unions.insert(Period::All, Union { version, granularity: "all", bucket, is_cut: false });
     let spans = unions.keys().map(|&period| Span { site: site.name.clone(), period }).collect();
     let cells_of = |union: &Union| database.unions(site.number, union.granularity, &union.bucket);
     publishing.bring(
         spans,
         &mut |span, ledger| {
             let Some(union) = unions.get(&span.period) else { return Ok(Decision::Skip) };
-            // One that lost days to pruning has no cells any more; what was published of it stays true.
+            // One that lost days to pruning has no cells any more; what was published of it stays true. A stale
+            // version loses.
+            let is_newer = ledger.version > Some(union.version);
             if ledger.version == Some(union.version)
-                || cells_of(union)?.is_empty()
-                    && (ledger.version.is_none() || site.pruned_before.is_some())
+                || is_newer && !replace
+                || cells_of(union)?.is_empty() && (ledger.version.is_none() || union.is_cut)
             {
                 return Ok(Decision::Skip);
             }
-            let version = Some(union.version).filter(|_| ledger.version < Some(union.version));
+            let version = Some(union.version).filter(|_| !is_newer);
             let replaces = ledger.version;
             Ok(Decision::Publish(Edition { span, replaces, version, sources: Vec::new() }))
         },
@@ -205,4 +245,6 @@ struct Union {
     version: u64,
     granularity: &'static str,
     bucket: String,
+    /// Whether it lost days to pruning.
+    is_cut: bool,
 }

@@ -224,6 +224,16 @@ impl StoreUrl {
     }
 }
 
+impl StoreUrl {
+    /// What tells the store from others, without credentials: the address, and what all keys begin with.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match &self.0 {
+            Kind::Redis(address) => format!("{address} {}", address.prefix()),
+        }
+    }
+}
+
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {

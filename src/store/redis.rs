@@ -203,7 +203,7 @@ impl RedisStore {
             && edition.version.is_none()
             && ids(&held.sources) == ids(&edition.sources);
         if is_same_ledger && work.changed.is_empty() && obsolete.is_empty() {
-            list_day(&self.address.prefix, &edition.span, &mut self.nodes)?;
+            list_day(&self.address.prefix, &edition.span, work.keys > 0, &mut self.nodes)?;
             return Ok(Outcome::Unchanged);
         }
         let next = held.version.map_or(0, |version| version.saturating_add(1)).max(now_millis());
@@ -235,7 +235,7 @@ impl RedisStore {
             if work.is_registered {
                 self.run.unregister(&work.names, &mut self.nodes)?;
             }
-            list_day(&self.address.prefix, &edition.span, &mut self.nodes)?;
+            list_day(&self.address.prefix, &edition.span, work.keys > 0, &mut self.nodes)?;
         } else {
             work.abandon(&self.run, &mut self.nodes)?;
         }
@@ -377,12 +377,21 @@ impl Work {
     }
 }
 
-/// Enters a day among the site's days.
-fn list_day(prefix: &str, span: &Span, nodes: &mut Nodes) -> connection::Result<()> {
+/// Enters a day among the site's days, or takes one out that has no keys any more.
+fn list_day(
+    prefix: &str,
+    span: &Span,
+    has_keys: bool,
+    nodes: &mut Nodes,
+) -> connection::Result<()> {
     let Period::Day(day) = span.period else { return Ok(()) };
     let (key, day) = (keys::days(prefix, &span.site), keys::compact(day));
     let mut command = Commands::default();
-    command.push(&[b"ZADD", key.as_bytes(), day.as_bytes(), day.as_bytes()]);
+    if has_keys {
+        command.push(&[b"ZADD", key.as_bytes(), day.as_bytes(), day.as_bytes()]);
+    } else {
+        command.push(&[b"ZREM", key.as_bytes(), day.as_bytes()]);
+    }
     nodes.ask(&key, &command).map(drop)
 }
 

@@ -12,6 +12,7 @@ mod calendar_spans;
 mod cells;
 mod day_sums;
 mod ledger;
+mod published;
 mod recompute;
 mod schema;
 mod sealed;

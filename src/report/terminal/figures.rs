@@ -395,6 +395,9 @@ pub(super) fn malformed(summary: &Summary, look: Look) -> Vec<Line> {
         line.push(Tone::Quiet, text);
         lines.push(line);
     }
-    lines.extend(look.paragraph(Tone::Quiet, "--invalid-lines FILE writes them all to a file"));
+    if summary.stored.is_none() {
+        let text = "--invalid-lines FILE writes them all to a file";
+        lines.extend(look.paragraph(Tone::Quiet, text));
+    }
     lines
 }

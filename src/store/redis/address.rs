@@ -14,15 +14,15 @@ Redis (6.2 or newer): redis://HOST[:PORT][/DATABASE][?OPTION=VALUE&OPTION=VALUEâ
 rediss:// is TLS, where the build has it. Of a cluster one node is enough.
 User and password come from HITMAP_REDIS_USERNAME and HITMAP_REDIS_PASSWORD.
 Options:
-  prefix=TEXT      what all keys begin with (hitmap:)
-  minute_pages=N   pages kept of each minute, by page views: a number or all (127;
-                   above 128 members a key takes ten times the memory)
-  top_sections=N   sections of a day whose pages have keys of their own, by page
-                   views: a number or all (100)
+  prefix=TEXT     what all keys begin with (hitmap:)
+  minute_pages=N  pages kept of each minute, the most seen: a number
+                  or all (127; above 128 a key takes ten times the memory)
+  top_sections=N  sections of a day whose pages have keys of their own,
+                  the most seen: a number or all (100)
   ttl_day=TIME, ttl_hour=TIME, ttl_minute=TIME
-                   keys of days, hours and minutes expire that long after their
-                   end, read as UTC: 400d, 36h, 90m or 30s (never)
-  timeout=TIME     give up when the server does not answer for so long (30s)";
+                  keys expire that long after their day, hour, minute,
+                  read as UTC: 400d, 36h, 90m or 30s (never)
+  timeout=TIME    give up when the server is silent for so long (30s)";
 
 /// A Redis and how to use it.
 #[derive(Clone)]
@@ -87,6 +87,11 @@ impl fmt::Debug for Address {
 }
 
 impl Address {
+    /// What all keys begin with.
+    pub(in crate::store) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
     /// Reads a URL; takes user and password from the environment.
     ///
     /// # Errors

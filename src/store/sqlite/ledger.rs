@@ -123,6 +123,10 @@ impl Database {
             )?;
             self.prune_spans(site, first)?;
         }
+        if !days.is_empty() {
+            // All time has changed, though no day has.
+            self.next_version()?;
+        }
         Ok(days.len() as u64)
     }
 

@@ -87,12 +87,20 @@ impl Database {
         Ok(())
     }
 
-    /// The version of what is being stored: time, and more than the last one.
-    fn next_version(&self) -> Result<i64> {
+    /// The version of the last commit that changed numbers; 0 where there was none.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn last_version(&self) -> Result<u64> {
         let last = self.rows("SELECT value FROM meta WHERE name = 'last_version'", |row| {
             row.get::<_, i64>(0)
         })?;
-        let version = last.first().map_or(0, |last| last + 1).max(now_millis());
+        Ok(last.first().copied().unwrap_or_default().cast_unsigned())
+    }
+
+    /// The version of what is being stored: time, and more than the last one.
+    pub(super) fn next_version(&self) -> Result<i64> {
+        let version = (self.last_version()?.cast_signed() + 1).max(now_millis());
         self.execute(
             "INSERT OR REPLACE INTO meta(name, value) VALUES ('last_version', ?)",
             [version],

@@ -29,11 +29,15 @@ CREATE TABLE span(
   site INTEGER NOT NULL, month INTEGER NOT NULL, monday INTEGER NOT NULL, sets BLOB NOT NULL,
   UNIQUE(site, month, monday));
 
--- When a day changed last, and sums over its cells (JSON; '' where it has none any more). A target that a day was
--- published to keeps this version, and is asked for it.
+-- When a day changed last, and sums over its cells (JSON; '' where it has none any more). Which version of a day, a
+-- week, a month or all time a target was sent last: it keeps the version, too, so a target that has another one was
+-- published to by somebody else.
 CREATE TABLE day(
   site INTEGER NOT NULL, day INTEGER NOT NULL, version INTEGER NOT NULL, sums TEXT NOT NULL,
   PRIMARY KEY(site, day)) WITHOUT ROWID;
+CREATE TABLE published(
+  target TEXT NOT NULL, site TEXT NOT NULL, period TEXT NOT NULL, version INTEGER NOT NULL,
+  PRIMARY KEY(target, site, period)) WITHOUT ROWID;
 
 -- Where (section and page, '' for all) and when; a cell is a number of page views and of unique visitors.
 CREATE TABLE place(
