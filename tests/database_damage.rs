@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use program::{Folder, Outcome, command, run};
-use running::{catches_signals, signal, wait_until};
+use running::{catches_signals, interrupt, signal, wait_until};
 use stored::{analyze, check, log, on, report, sources};
 
 const NOBODY: &str = "65534";
@@ -264,7 +264,7 @@ fn an_interrupted_run_stores_nothing() {
     wait_until("it catches signals", || catches_signals(&child));
     // Its end would be the end of the run.
     let stdin = child.stdin.take();
-    signal(&child, "INT");
+    signal(&child, interrupt());
     let (code, words) = end(child);
     drop(stdin);
     assert_eq!(code, Some(130), "{words}");
@@ -274,7 +274,7 @@ fn an_interrupted_run_stores_nothing() {
         fs::metadata(folder.path("stats.db-wal")).is_ok_and(|log| log.len() > 0)
             || !Path::new(&format!("/proc/{}", child.id())).exists()
     });
-    signal(&child, "INT");
+    signal(&child, interrupt());
     let (code, words) = end(child);
     assert_eq!(code, Some(130), "{words}");
     check(&database, &[&first]);
@@ -285,7 +285,7 @@ fn an_interrupted_run_stores_nothing() {
     wait_until("it catches signals", || catches_signals(&child));
     // It says so after a second.
     std::thread::sleep(std::time::Duration::from_millis(2_500));
-    signal(&child, "INT");
+    signal(&child, interrupt());
     let (code, words) = end(child);
     assert_eq!(code, Some(130), "{words}");
     assert!(words.contains("another run writes to it; waiting"), "{words}");

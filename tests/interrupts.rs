@@ -10,17 +10,12 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use running::{analyze, catches_signals, fifo, file, line, lines, names, run, signal, wait_until};
+use running::{
+    analyze, catches_signals, fifo, file, interrupt, line, lines, names, run, signal, wait_until,
+};
 
 /// A second, and some for a busy machine.
 const SOON: Duration = Duration::from_millis(1_500);
-
-/// A signal that reaches the program: a background job of a script ignores SIGINT, and so do its children.
-fn interrupt() -> &'static str {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
-    if u64::from_str_radix(mask, 16).unwrap() & 2 == 0 { "INT" } else { "TERM" }
-}
 
 /// Sends the signals and waits; the exit code and how long it took.
 fn end(mut child: Child, signals: &[&str]) -> (Option<i32>, Duration, String) {

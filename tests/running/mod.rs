@@ -105,3 +105,10 @@ pub(crate) fn catches_signals(child: &Child) -> bool {
     let mask = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap().trim();
     u64::from_str_radix(mask, 16).unwrap() >> 14 & 1 == 1
 }
+
+/// A signal that reaches the program: a background job of a script ignores SIGINT, and so do its children.
+pub(crate) fn interrupt() -> &'static str {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
+    if u64::from_str_radix(mask, 16).unwrap() & 2 == 0 { "INT" } else { "TERM" }
+}
