@@ -106,9 +106,15 @@ pub(crate) fn catches_signals(child: &Child) -> bool {
     u64::from_str_radix(mask, 16).unwrap() >> 14 & 1 == 1
 }
 
-/// A signal that reaches the program: a background job of a script ignores SIGINT, and so do its children.
+/// A signal that reaches the program and interrupts it.
 pub(crate) fn interrupt() -> &'static str {
+    unless_ignored("INT", 2)
+}
+
+/// The signal, or TERM where this process ignores it, and so its children: SIGINT in background jobs of scripts, SIGHUP
+/// under nohup.
+pub(crate) fn unless_ignored(name: &'static str, number: u32) -> &'static str {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:")).unwrap().trim();
-    if u64::from_str_radix(mask, 16).unwrap() & 2 == 0 { "INT" } else { "TERM" }
+    if u64::from_str_radix(mask, 16).unwrap() >> (number - 1) & 1 == 0 { name } else { "TERM" }
 }
