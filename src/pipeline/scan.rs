@@ -16,7 +16,8 @@ use super::intake::{Intake, Lines, Outcome, Task};
 /// The number of the one site, until formats with virtual hosts come.
 const SITE: u32 = 0;
 
-/// A worker's parser, selector and buffers.
+/// A worker's parser, selector and buffers; aligned as [`Worker`] is, for the same reason.
+#[repr(align(128))]
 pub(super) struct Scanner<'r> {
     selector: Selector<'r>,
     parser: Option<(LogFormat, Parser)>,
