@@ -1,10 +1,12 @@
 //! Beacon ("dig") logs: combined lines whose request is `/dig?refer=…&time=…&ua=…&url=…`.
 //!
-//! Owns: the beacon's arguments and their URL decoding (WHATWG URL, application/x-www-form-urlencoded).
-//! May import: `calendar`, `record`. Must not know: other formats, what counts.
+//! Owns: the beacon's arguments. May import: `calendar`, `record`. Must not know: other formats, what counts.
+
+use std::ops::Range;
 
 use memchr::memchr;
 
+use super::escape::{BadEscape, Unescaped};
 use super::{Line, Reason};
 use crate::calendar::CivilTime;
 use crate::record::{Record, Request};
@@ -12,10 +14,10 @@ use crate::record::{Record, Request};
 /// Room for the decoded arguments of one beacon.
 #[derive(Debug, Default)]
 pub(super) struct Decoded {
-    url: Vec<u8>,
-    user_agent: Vec<u8>,
-    referrer: Vec<u8>,
-    time: Vec<u8>,
+    url: Unescaped,
+    user_agent: Unescaped,
+    referrer: Unescaped,
+    time: Unescaped,
 }
 
 /// Whether a request target is a beacon's: path `/dig`.
@@ -41,12 +43,15 @@ fn beacon_query(target: &[u8]) -> Option<&[u8]> {
 pub(super) fn read<'a>(record: Record<'a>, decoded: &'a mut Decoded) -> Result<Line<'a>, Reason> {
     let Some(request) = record.request else { return Ok(Line::Hit(record)) };
     let Some(query) = beacon_query(request.target) else { return Ok(Line::Other) };
-    let [mut url, mut user_agent, mut referrer, mut time] = [None; 4];
-    let mut rest = query;
-    while !rest.is_empty() {
-        let end = memchr(b'&', rest).unwrap_or(rest.len());
-        let argument = &rest[..end];
-        rest = &rest[rest.len().min(end + 1)..];
+    // Where the value of each argument stands in the query.
+    let [mut url, mut user_agent, mut referrer, mut time] = [const { None::<Range<usize>> }; 4];
+    let mut next = 0;
+    while next < query.len() {
+        let start = next;
+        let rest = &query[start..];
+        let argument = &rest[..memchr(b'&', rest).unwrap_or(rest.len())];
+        let end = start + argument.len();
+        next = end + 1;
         let (slot, name_bytes) = match argument {
             [b'u', b'r', b'l', ..] => (&mut url, 3),
             [b'u', b'a', ..] => (&mut user_agent, 2),
@@ -55,27 +60,31 @@ pub(super) fn read<'a>(record: Record<'a>, decoded: &'a mut Decoded) -> Result<L
             _ => continue,
         };
         match argument[name_bytes..] {
-            [] => slot.get_or_insert(&argument[name_bytes..]),
-            [b'=', ..] => slot.get_or_insert(&argument[name_bytes + 1..]),
+            [] => slot.get_or_insert(end..end),
+            [b'=', ..] => slot.get_or_insert(start + name_bytes + 1..end),
             // A longer name.
             _ => continue,
         };
     }
-    decode(url.ok_or(Reason::BeaconArgument)?, &mut decoded.url)?;
-    decode(user_agent.ok_or(Reason::BeaconArgument)?, &mut decoded.user_agent)?;
-    decode(referrer.unwrap_or_default(), &mut decoded.referrer)?;
-    decode(time.unwrap_or_default(), &mut decoded.time)?;
-    let decoded = &*decoded;
-    let time = unix_seconds(&decoded.time).map_or(record.time, |unix_seconds| {
+    let url = decode(query, url.ok_or(Reason::BeaconArgument)?, &mut decoded.url)?;
+    let user_agent =
+        decode(query, user_agent.ok_or(Reason::BeaconArgument)?, &mut decoded.user_agent)?;
+    let referrer = decode(query, referrer.unwrap_or_default(), &mut decoded.referrer)?;
+    let time = decode(query, time.unwrap_or_default(), &mut decoded.time)?;
+    let time = unix_seconds(time).map_or(record.time, |unix_seconds| {
         CivilTime::from_seconds(unix_seconds + i64::from(record.offset_minutes) * 60)
     });
-    Ok(Line::Hit(Record {
-        time,
-        request: Some(Request { target: &decoded.url, ..request }),
-        referrer: &decoded.referrer,
-        user_agent: &decoded.user_agent,
-        ..record
-    }))
+    let request = Some(Request { target: url, ..request });
+    Ok(Line::Hit(Record { time, request, referrer, user_agent, ..record }))
+}
+
+/// The text that a place of the query stands for.
+fn decode<'a>(
+    query: &[u8],
+    place: Range<usize>,
+    unescaped: &'a mut Unescaped,
+) -> Result<&'a [u8], Reason> {
+    unescaped.decode(&query[place.start..], place.len()).map_err(|BadEscape| Reason::BeaconEscape)
 }
 
 /// The instant that 10 digits (seconds) or 13 digits (milliseconds) write.
@@ -91,46 +100,6 @@ fn unix_seconds(text: &[u8]) -> Option<i64> {
         _ => None,
     }
 }
-
-/// Replaces `output` by the decoded `text`: `+` is a blank, `%XX` a byte.
-///
-/// Byte by byte, since in beacons an escape comes every few bytes: twice as fast as looking for the next one.
-pub(super) fn decode(text: &[u8], output: &mut Vec<u8>) -> Result<(), Reason> {
-    output.clear();
-    output.resize(text.len(), 0);
-    let (mut read, mut written) = (0, 0);
-    while let Some(&byte) = text.get(read) {
-        output[written] = match byte {
-            b'+' => b' ',
-            b'%' => {
-                let &[_, high, low] = text[read..].first_chunk().ok_or(Reason::BeaconEscape)?;
-                let (high, low) = (HEX[usize::from(high)], HEX[usize::from(low)]);
-                if high > 15 || low > 15 {
-                    return Err(Reason::BeaconEscape);
-                }
-                read += 2;
-                high << 4 | low
-            }
-            _ => byte,
-        };
-        read += 1;
-        written += 1;
-    }
-    output.truncate(written);
-    Ok(())
-}
-
-/// The value of each hexadecimal digit, 255 for other bytes.
-const HEX: [u8; 256] = {
-    let mut values = [255; 256];
-    let mut value = 0;
-    while value < 16 {
-        values[b"0123456789abcdef"[value] as usize] = value.to_le_bytes()[0];
-        values[b"0123456789ABCDEF"[value] as usize] = value.to_le_bytes()[0];
-        value += 1;
-    }
-    values
-};
 
 #[cfg(test)]
 mod tests {

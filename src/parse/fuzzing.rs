@@ -1,5 +1,6 @@
 //! What the fuzz targets (`testdata/fuzz`) compare with: private parts of the parsers, there with `--cfg fuzzing` only.
 
+use super::escape::Unescaped;
 use super::time::Clock;
 use super::{Line, LogFormat, Reason, combined, dig};
 use crate::record::Record;
@@ -27,6 +28,7 @@ pub fn parse_carefully(
 /// A beacon's argument decoded, `None` where an escape is bad.
 #[must_use]
 pub fn decode(text: &[u8]) -> Option<Vec<u8>> {
-    let mut decoded = b"what stood there before".to_vec();
-    dig::decode(text, &mut decoded).ok().map(|()| decoded)
+    let mut unescaped = Unescaped::default();
+    let _ = unescaped.decode(&[b'x'; 70], 70);
+    unescaped.decode(text, text.len()).ok().map(<[u8]>::to_vec)
 }

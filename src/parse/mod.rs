@@ -12,6 +12,7 @@
 mod blank;
 mod combined;
 mod dig;
+mod escape;
 mod fast;
 #[cfg(fuzzing)]
 #[doc(hidden)]
