@@ -202,6 +202,10 @@ fn top_pages(cube: &Cube<'_>, sites: &BTreeMap<u32, SiteSums>, top: usize) -> Ve
         (Reverse(pv), &cube.sites[site as usize], names.get(page))
     };
     if pages.len() > top && top > 0 {
+        // By PV alone first: names of half a million pages took a tenth of the hard log's time.
+        let (_, &mut (least_pv, ..), _) =
+            pages.select_nth_unstable_by_key(top - 1, |&(pv, ..)| Reverse(pv));
+        pages.retain(|&(pv, ..)| pv >= least_pv);
         pages.select_nth_unstable_by(top - 1, |a, b| order(a).cmp(&order(b)));
     }
     pages.truncate(top);
