@@ -6,8 +6,9 @@
 
 use std::fmt;
 use std::fs::File;
+use std::ops::Range;
 
-use memmap2::{Advice, Mmap, MmapOptions};
+use memmap2::{Advice, Mmap, MmapOptions, UncheckedAdvice};
 
 use super::guard::Watch;
 
@@ -43,6 +44,15 @@ impl Mapped {
     /// The file; what it lost since reads as zeros.
     pub(super) fn bytes(&self) -> &[u8] {
         &self.map
+    }
+
+    /// Says that a range was read: its pages leave the mapping, not the page cache. Else all of them would go at the
+    /// end, by one thread, and until then the process would look as large as its input.
+    pub(super) fn let_go(&self, range: Range<usize>) {
+        // SAFETY: what is read there again comes from the file again, or is zero where the guard put zeros.
+        let _ = unsafe {
+            self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len())
+        };
     }
 
     /// Where the file was found to have lost its bytes; behind that the mapping reads as zeros.

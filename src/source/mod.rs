@@ -259,7 +259,7 @@ impl FileSource {
         self.check(map)?;
         match hasher {
             None => {
-                let (offset, lines) = lines::starting_in(map.bytes(), range);
+                let (offset, lines) = lines::starting_in(map.bytes(), range.clone());
                 each(offset, lines);
             }
             Some(hasher) => {
@@ -273,7 +273,9 @@ impl FileSource {
                 }
             }
         }
-        self.check(map)
+        self.check(map)?;
+        map.let_go(place(range.start)..place(range.end));
+        Ok(())
     }
 
     /// As [`lines`](Self::lines), for a range that gave an error: calls `each` with the lines that are left, each
