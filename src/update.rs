@@ -167,6 +167,13 @@ impl Run<'_> {
         }
         match (grown, truncated) {
             (None, Some(index)) if !self.request.as_new => {
+                // What the log was before it grew is no other log.
+                let identity = input.identify(Opening { whole_lines, ..opening }).ok();
+                let earlier = identity.map(|identity| self.find(identity.id)).transpose()?;
+                if let Some(index) = earlier.flatten() {
+                    self.counted_before(index, name);
+                    return Ok(());
+                }
                 let known = &self.known[index];
                 let sentence = format!(
                     "{name:?} is shorter than when it was counted as {} ({} bytes): it was cut, or is an older copy. \

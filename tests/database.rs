@@ -176,13 +176,16 @@ fn what_is_no_database_of_this_version_is_refused_unchanged() {
     analyze(&good, &[&path]).expect_exit(0);
     let bytes = fs::read(&good).unwrap();
     let mut newer = bytes.clone();
-    newer[60..64].copy_from_slice(&2_u32.to_be_bytes());
+    newer[60..64].copy_from_slice(&3_u32.to_be_bytes());
+    let mut older = bytes.clone();
+    older[60..64].copy_from_slice(&1_u32.to_be_bytes());
     let mut foreign = bytes.clone();
     foreign[68..72].copy_from_slice(&7_u32.to_be_bytes());
     let mut damaged = bytes.clone();
     damaged[100..].fill(0x5a);
-    let cases: [(&str, &[u8], &str); 5] = [
+    let cases: [(&str, &[u8], &str); 6] = [
         ("newer", &newer, "a newer hitmap reads it"),
+        ("older", &older, "make a new database from the logs"),
         ("foreign", &foreign, "not one of hitmap"),
         ("damaged", &damaged, "damaged"),
         ("text", b"127.0.0.1 - - what is this\n", "not a hitmap database"),

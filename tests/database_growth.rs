@@ -338,3 +338,35 @@ fn give(database: &Path, path: &Path, bytes: &[u8], form: u8) {
     // The first line may be torn, so that there is nothing to be parsed yet.
     assert!(matches!(outcome.exit_code, Some(0 | 1)), "{}", outcome.stderr_text());
 }
+
+#[test]
+fn a_small_log_that_was_cut_is_not_counted_twice() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let whole = log(500, 21);
+    let path = folder.write("access.log", &whole);
+    // In two steps, so that what is compared was computed for a log that grew.
+    fs::write(&path, &whole[..whole.len() / 3]).unwrap();
+    analyze(&database, &[&path]).expect_exit(0);
+    fs::write(&path, &whole).unwrap();
+    analyze(&database, &[&path]).expect_exit(0);
+    let before = traffic(&database);
+    for length in [64, 65, 300, 4_000, whole.len() / 2, whole.len() - 1_000] {
+        let name = format!("{length}.log");
+        let outcome = analyze(&database, &[&folder.write(&name, &whole[..length])]);
+        let words = outcome.stderr_text();
+        assert!(
+            words.contains("is shorter than when it was counted as")
+                || words.contains("already counted"),
+            "{length}: {words}"
+        );
+        assert_eq!(traffic(&database), before, "{length}");
+    }
+    // One that begins otherwise is another log.
+    let other = [
+        &b"10.9.8.7 - - [05/Mar/2018:14:05:09 +0800] \"GET /b HTTP/1.1\" 200 5 \"-\" \"x\"\n"[..],
+        &whole[..9_000],
+    ];
+    analyze(&database, &[&folder.write("other.log", other.concat())]).expect_exit(0);
+    assert_ne!(traffic(&database), before);
+}

@@ -196,17 +196,25 @@ fn pages_a_minute_are_stored_when_asked_for_and_stay() {
 fn every_log_may_come_as_new() {
     let folder = Folder::new();
     let database = folder.path("stats.db");
-    // Longer than a block of 8 MiB, so that a shortened one can be told: lines of no page view fill it.
+    // Lines of no page view fill it up.
     let filler = "10.0.0.1 - - [05/Mar/2018:14:05:09 +0800] \"GET /a.css HTTP/1.1\" 200 5 \"-\" \"";
     let filler = format!("{filler}{}\"\n", "x".repeat(900)).repeat(9_500);
     let whole = [&log(300, 8)[..], filler.as_bytes(), &log(300, 9)].concat();
+    // Longer than a block of 8 MiB, cut to more than one and to less.
+    assert!(whole.len() > (8 << 20) + 50_000);
     let path = folder.write("access.log", &whole);
     analyze(&database, &[&path]).expect_exit(0);
     let cut = &whole[..whole.len() - 50_000];
     let cut = &cut[..cut.iter().rposition(|&byte| byte == b'\n').unwrap() + 1];
     fs::write(&path, cut).unwrap();
     let before = traffic(&database);
-    for input in [&path, &folder.write("cut.gz", stored::gzip(cut))] {
+    let little = &whole[..70_001];
+    let others = [
+        folder.write("cut.gz", stored::gzip(cut)),
+        folder.write("little.log", little),
+        folder.write("little.gz", stored::gzip(little)),
+    ];
+    for input in [&path, &others[0], &others[1], &others[2]] {
         let outcome = analyze(&database, &[input]).expect_exit(3);
         let words = outcome.stderr_text();
         assert!(words.contains("is shorter than when it was counted as"), "{words}");

@@ -15,7 +15,7 @@ use super::invalid::InvalidLines;
 use super::{InputReport, Options, Progress};
 use crate::error::Result;
 use crate::parse::LogFormat;
-use crate::source::{FileSource, Opened, Opening, SourceIdentity, Stream, StreamBlock};
+use crate::source::{BlockHash, FileSource, Opened, Opening, SourceIdentity, Stream, StreamBlock};
 use crate::tally::Tally;
 
 /// How long a worker waits for a stream before it looks whether the run is to end.
@@ -63,7 +63,7 @@ pub(super) struct Outcome {
     /// Its malformed lines, where they are wanted.
     pub(super) invalid: Vec<u8>,
     /// The hash of its block, where it is wanted.
-    pub(super) hash: Option<u128>,
+    pub(super) hash: Option<BlockHash>,
     pub(super) error: Option<io::Error>,
 }
 
@@ -118,6 +118,8 @@ struct InputState {
     samples: BTreeMap<(usize, u64), crate::tally::Sample>,
     /// Hashes of a file's blocks.
     block_hashes: BTreeMap<usize, u128>,
+    /// See [`SourceIdentity::beginnings`]; of a plain file whose first block was hashed.
+    beginnings: Vec<u128>,
     /// Where a file's counted bytes end.
     file_bytes: Option<u64>,
     pending_bytes: u64,
@@ -349,7 +351,10 @@ impl<'o> Intake<'o> {
         let state = ledger.inputs.entry(task.input).or_default();
         state.bytes += bytes;
         state.format = state.format.or(task.format);
-        state.block_hashes.extend(hash.map(|hash| (task.block, hash)));
+        if let Some(BlockHash { hash, beginnings }) = hash {
+            state.block_hashes.insert(task.block, hash);
+            state.beginnings.extend(beginnings);
+        }
         if state.block_lines.len() <= task.block {
             state.block_lines.resize(task.block + 1, 0);
         }
@@ -417,10 +422,15 @@ impl InputState {
             }
             let whole = usize::try_from(before.bytes / block_bytes).ok()?;
             hashes.extend_from_slice(before.block_hashes.get(..whole)?);
+            if whole > 0 {
+                // The first block is not read again.
+                self.beginnings.clone_from(&before.beginnings);
+            }
         }
         hashes.extend(self.block_hashes.values());
         let is_complete = hashes.len() as u64 == bytes.div_ceil(block_bytes);
-        is_complete.then(|| SourceIdentity::new(bytes, hashes))
+        is_complete
+            .then(|| SourceIdentity::new(bytes, hashes, std::mem::take(&mut self.beginnings)))
     }
 }
 

@@ -71,8 +71,12 @@ fn write(directory: &TempDir, name: &str, bytes: &[u8]) -> PathBuf {
 }
 
 fn identify(bytes: &[u8], block_bytes: u64) -> SourceIdentity {
-    let hashes = bytes.chunks(usize::try_from(block_bytes).unwrap()).map(xxh3_128).collect();
-    SourceIdentity::new(bytes.len() as u64, hashes)
+    let block_bytes = usize::try_from(block_bytes).unwrap();
+    let hashes = bytes.chunks(block_bytes).map(xxh3_128).collect();
+    let lengths = std::iter::successors(Some(64), |length| Some(length * 2));
+    let beginnings = lengths.take_while(|&length| length <= block_bytes.min(bytes.len()));
+    let beginnings = beginnings.map(|length| xxh3_128(&bytes[..length])).collect();
+    SourceIdentity::new(bytes.len() as u64, hashes, beginnings)
 }
 
 /// Facts in a form that does not depend on how pages and visitors were numbered.

@@ -6,6 +6,9 @@
 //! A source is cut into blocks of [`BLOCK_BYTES`](super::BLOCK_BYTES), the last one as long as it happens to be. Its
 //! id is the xxh3-128 (seed 0) of its blocks' xxh3-128s (seed 0), each as 16 bytes, least significant first. The
 //! bytes are those of the log: a file, the same file compressed and the same bytes through a pipe are one source.
+//!
+//! Beside it stand the xxh3-128s of the first 64, 128, 256 ... bytes, up to a block: a log under a block that was cut is
+//! known by them.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -24,14 +27,26 @@ pub struct SourceIdentity {
     pub block_hashes: Vec<u128>,
     /// The hash of `block_hashes`.
     pub id: u128,
+    /// The hashes of its first 64, 128, 256 ... bytes, as far as it goes, up to a block. No part of the id.
+    pub beginnings: Vec<u128>,
 }
 
+/// The length of the first of [`SourceIdentity::beginnings`].
+const SHORTEST_BEGINNING: u64 = 64;
+
 impl SourceIdentity {
-    /// The identity of `bytes` bytes whose blocks have these hashes.
+    /// The identity of `bytes` bytes whose blocks and beginnings have these hashes.
     #[must_use]
-    pub fn new(bytes: u64, block_hashes: Vec<u128>) -> Self {
+    pub fn new(bytes: u64, block_hashes: Vec<u128>, beginnings: Vec<u128>) -> Self {
         let list: Vec<u8> = block_hashes.iter().flat_map(|hash| hash.to_le_bytes()).collect();
-        Self { bytes, block_hashes, id: xxh3_128(&list) }
+        Self { bytes, block_hashes, id: xxh3_128(&list), beginnings }
+    }
+
+    /// Whether something shorter, which has these beginnings, begins alike: the longest beginning that both have is
+    /// the same.
+    pub(super) fn begins_like(&self, beginnings: &[u128]) -> bool {
+        let longest = self.beginnings.len().min(beginnings.len());
+        longest > 0 && self.beginnings[longest - 1] == beginnings[longest - 1]
     }
 
     /// The id as 32 hexadecimal digits.
@@ -72,6 +87,7 @@ pub(super) struct StreamHasher {
     in_block: u64,
     bytes: u64,
     block_hashes: Vec<u128>,
+    beginnings: Vec<u128>,
     /// Lengths at which the unfinished block's hash is wanted, the smallest last.
     marks: Vec<u64>,
     marked: BTreeMap<u64, Mark>,
@@ -93,6 +109,7 @@ impl StreamHasher {
             in_block: 0,
             bytes: 0,
             block_hashes: Vec::new(),
+            beginnings: Vec::new(),
             marks,
             marked: BTreeMap::new(),
         }
@@ -105,10 +122,18 @@ impl StreamHasher {
             if let Some(mark) = self.marks.last() {
                 wanted = wanted.min(mark - self.bytes);
             }
+            let beginning = Some(SHORTEST_BEGINNING << self.beginnings.len())
+                .filter(|&length| length <= self.block_bytes);
+            if let Some(length) = beginning {
+                wanted = wanted.min(length - self.bytes);
+            }
             let take = usize::try_from(wanted).unwrap_or(usize::MAX).min(bytes.len());
             self.hasher.update(&bytes[..take]);
             self.bytes += take as u64;
             self.in_block += take as u64;
+            if Some(self.bytes) == beginning {
+                self.beginnings.push(self.hasher.digest128());
+            }
             if self.marks.last() == Some(&self.bytes) {
                 self.marks.pop();
                 let mark = Mark { hash: self.hasher.digest128(), last_byte: bytes[take - 1] };
@@ -137,6 +162,11 @@ impl StreamHasher {
         &self.block_hashes
     }
 
+    /// Hashes of the beginnings that are complete.
+    pub(super) fn beginnings(&self) -> &[u128] {
+        &self.beginnings
+    }
+
     /// What was found at a mark that was reached.
     pub(super) fn marked(&self, mark: u64) -> Option<Mark> {
         self.marked.get(&mark).copied()
@@ -147,19 +177,30 @@ impl StreamHasher {
         if self.in_block > 0 {
             self.end_block();
         }
-        SourceIdentity::new(self.bytes, self.block_hashes)
+        SourceIdentity::new(self.bytes, self.block_hashes, self.beginnings)
     }
+}
+
+/// What is known of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockHash {
+    /// Its hash.
+    pub hash: u128,
+    /// Of the first block: [`SourceIdentity::beginnings`].
+    pub beginnings: Vec<u128>,
 }
 
 /// Hashes a range of a source from pieces that come in order and may reach beyond it.
 pub(super) struct RangeHasher {
     range: Range<u64>,
     hasher: Box<Xxh3>,
+    bytes: u64,
+    beginnings: Vec<u128>,
 }
 
 impl RangeHasher {
     pub(super) fn new(range: Range<u64>) -> Self {
-        Self { range, hasher: Box::default() }
+        Self { range, hasher: Box::default(), bytes: 0, beginnings: Vec::new() }
     }
 
     /// Adds what of the bytes at `offset` lies in the range.
@@ -167,17 +208,30 @@ impl RangeHasher {
         let place = |at: u64| {
             usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes.len())
         };
-        self.hasher.update(&bytes[place(self.range.start)..place(self.range.end)]);
+        let mut bytes = &bytes[place(self.range.start)..place(self.range.end)];
+        while self.range.start == 0 {
+            let wanted = (SHORTEST_BEGINNING << self.beginnings.len()) - self.bytes;
+            let Some(now) = usize::try_from(wanted).ok().and_then(|wanted| bytes.get(..wanted))
+            else {
+                break;
+            };
+            self.hasher.update(now);
+            self.bytes += wanted;
+            self.beginnings.push(self.hasher.digest128());
+            bytes = &bytes[now.len()..];
+        }
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
     }
 
-    pub(super) fn finish(&self) -> u128 {
-        self.hasher.digest128()
+    pub(super) fn finish(self) -> BlockHash {
+        BlockHash { hash: self.hasher.digest128(), beginnings: self.beginnings }
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Mark, RangeHasher, SourceIdentity, StreamHasher};
+    use super::{Mark, RangeHasher, SHORTEST_BEGINNING, SourceIdentity, StreamHasher};
     use proptest::prelude::*;
     use xxhash_rust::xxh3::xxh3_128;
 
@@ -185,7 +239,13 @@ pub(super) mod tests {
     pub(in crate::source) fn identify(bytes: &[u8], block_bytes: usize) -> SourceIdentity {
         let block_hashes: Vec<u128> = bytes.chunks(block_bytes).map(xxh3_128).collect();
         let list: Vec<[u8; 16]> = block_hashes.iter().map(|hash| hash.to_le_bytes()).collect();
-        SourceIdentity { bytes: bytes.len() as u64, block_hashes, id: xxh3_128(&list.concat()) }
+        let beginnings = (0..)
+            .map(|doublings| usize::try_from(SHORTEST_BEGINNING << doublings).unwrap())
+            .take_while(|&length| length <= block_bytes.min(bytes.len()))
+            .map(|length| xxh3_128(&bytes[..length]))
+            .collect();
+        let id = xxh3_128(&list.concat());
+        SourceIdentity { bytes: bytes.len() as u64, block_hashes, id, beginnings }
     }
 
     #[test]
@@ -205,11 +265,11 @@ pub(super) mod tests {
         #[test]
         fn pieces_do_not_matter(
             blocks in 0..5_usize,
-            rest in 0..7_usize,
-            pieces in prop::collection::vec(1..40_usize, 1..8),
-            marks in prop::collection::vec(0..100_usize, 0..5),
+            rest in 0..128_usize,
+            pieces in prop::collection::vec(1..300_usize, 1..8),
+            marks in prop::collection::vec(0..700_usize, 0..5),
         ) {
-            const BLOCK: usize = 16;
+            const BLOCK: usize = 128;
             let bytes: Vec<u8> = (0..blocks * BLOCK + rest).map(|i| i.to_le_bytes()[0]).collect();
             let lengths = marks.iter().map(|&mark| mark as u64).collect();
             let mut hasher = StreamHasher::with_marks(BLOCK as u64, lengths);
@@ -228,7 +288,13 @@ pub(super) mod tests {
                 });
                 prop_assert_eq!(hasher.marked(mark as u64), expected);
             }
-            prop_assert_eq!(hasher.finish(), identify(&bytes, BLOCK));
+            let identity = hasher.finish();
+            prop_assert_eq!(&identity, &identify(&bytes, BLOCK));
+            let mut first = RangeHasher::new(0..bytes.len().min(BLOCK) as u64);
+            for (index, piece) in bytes.chunks(pieces[0]).enumerate() {
+                first.update((index * pieces[0]) as u64, piece);
+            }
+            prop_assert_eq!(first.finish().beginnings, identity.beginnings);
         }
 
         #[test]
@@ -240,7 +306,7 @@ pub(super) mod tests {
                 hasher.update(offset, piece);
                 offset += piece.len() as u64;
             }
-            prop_assert_eq!(hasher.finish(), xxh3_128(&bytes[start..][..length]));
+            prop_assert_eq!(hasher.finish().hash, xxh3_128(&bytes[start..][..length]));
         }
     }
 }

@@ -30,8 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use compressed::{Compression, MAGIC_BYTES};
-use identity::RangeHasher;
-pub use identity::{SHORT_ID_DIGITS, SourceIdentity, full_id};
+pub use identity::{BlockHash, SHORT_ID_DIGITS, SourceIdentity, full_id};
+use identity::{RangeHasher, StreamHasher};
 pub use lines::ReadBuffer;
 use mapped::Mapped;
 pub use relation::{Check, Relation};
@@ -145,6 +145,30 @@ impl Input {
         }
     }
 
+    /// The identity of all its bytes; of a plain file up to its last line end if `opening.whole_lines`.
+    ///
+    /// # Errors
+    /// What the system or the decoder says.
+    pub fn identify(&self, opening: Opening) -> io::Result<SourceIdentity> {
+        let mut hasher = StreamHasher::new(BLOCK_BYTES);
+        match self.open(opening)? {
+            Opened::File(file) => {
+                file.read_range(0..file.bytes, &mut |_, bytes| hasher.update(bytes))?;
+            }
+            Opened::Stream(stream) => {
+                let (mut reader, mut buffer) = (stream.into_reader(), vec![0; place(PIECE_BYTES)]);
+                loop {
+                    let read = read_full(&mut reader, &mut buffer)?;
+                    if read == 0 {
+                        break;
+                    }
+                    hasher.update(&buffer[..read]);
+                }
+            }
+        }
+        Ok(hasher.finish())
+    }
+
     /// The id that the first `bytes` bytes of log would have as a source of their own, given the identity of at least
     /// as many.
     ///
@@ -160,7 +184,7 @@ impl Input {
                 Opened::Stream(stream) => hash_of_stream(&mut stream.into_reader(), rest)?,
             });
         }
-        Ok(SourceIdentity::new(bytes, hashes).id)
+        Ok(SourceIdentity::new(bytes, hashes, Vec::new()).id)
     }
 
     /// Bytes of log in the input, where that is known before: the length of a plain regular file.
@@ -239,7 +263,7 @@ impl FileSource {
         range: Range<u64>,
         buffer: &mut ReadBuffer,
         each: &mut dyn FnMut(u64, &[u8]),
-    ) -> io::Result<u128> {
+    ) -> io::Result<BlockHash> {
         let mut hasher = RangeHasher::new(hashed.clone());
         self.read_range(hashed.start..range.start, &mut |at, bytes| hasher.update(at, bytes))?;
         self.pieces(range, Some(&mut hasher), buffer, each)?;
@@ -326,7 +350,7 @@ impl FileSource {
     fn hash_range(&self, range: Range<u64>) -> io::Result<u128> {
         let mut hasher = RangeHasher::new(range.clone());
         self.read_range(range, &mut |offset, bytes| hasher.update(offset, bytes))?;
-        Ok(hasher.finish())
+        Ok(hasher.finish().hash)
     }
 
     /// The file's bytes as a stream from its beginning.
@@ -369,7 +393,7 @@ fn hash_of_stream(reader: &mut dyn Read, range: Range<u64>) -> io::Result<u128> 
         hasher.update(offset, &buffer[..read]);
         offset += read as u64;
     }
-    Ok(hasher.finish())
+    Ok(hasher.finish().hash)
 }
 
 /// So much is hashed and then parsed: it fits the second-level cache.

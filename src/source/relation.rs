@@ -5,9 +5,10 @@
 //!
 //! What is known of a source are the hashes of its blocks, so bytes can be compared where a block, or the counted
 //! part of the last one, is there whole. An input that is longer than the source, or as long, is decided exactly. Of
-//! a shorter one only its whole blocks can be compared: if the first one is the source's, the input is the source
-//! [`Truncated`](Relation::Truncated). A shorter input under one block, or a source under one block, could be the
-//! source's beginning or not; nobody can tell, and it counts as [`Different`](Relation::Different).
+//! a shorter one only its beginning can be compared: its first block, or where it has none, the longest beginning with
+//! a hash, which is more than half of it. If that is the source's, the input is the source
+//! [`Truncated`](Relation::Truncated). Under 64 bytes nobody can tell, and it counts as
+//! [`Different`](Relation::Different).
 
 use std::io::{self, Read};
 
@@ -26,7 +27,7 @@ pub enum Relation {
         /// Whether they end with a line end; if not, the last line that was counted has grown, too.
         is_at_line_end: bool,
     },
-    /// It is shorter than that source and begins with the same block: it was cut.
+    /// It is shorter than that source and begins alike: it was cut.
     Truncated,
     /// It is something else, as far as can be known.
     Different,
@@ -91,11 +92,11 @@ fn relations_of_file(
         if source.bytes <= head_bytes {
             return Ok(longer(source, bytes, head.marked(source.bytes)));
         }
+        if bytes < source.bytes {
+            return Ok(shorter(source, &head));
+        }
         if head.block_hashes().first() != source.block_hashes.first() {
             return Ok(Relation::Different);
-        }
-        if bytes < source.bytes {
-            return Ok(Relation::Truncated);
         }
         let blocks = source.block_hashes.len();
         let first = if check == Check::All { 1 } else { blocks - 1 };
@@ -141,13 +142,7 @@ fn relations_of_stream(
     let relation = |source: &SourceIdentity| {
         let found = hasher.block_hashes();
         if bytes < source.bytes {
-            let is_cut =
-                found.first().is_some_and(|hash| Some(hash) == source.block_hashes.first());
-            return if is_cut && source.bytes > block_bytes {
-                Relation::Truncated
-            } else {
-                Relation::Different
-            };
+            return shorter(source, &hasher);
         }
         if !shares_blocks(source, found) {
             return Relation::Different;
@@ -155,6 +150,15 @@ fn relations_of_stream(
         longer(source, bytes, hasher.marked(source.bytes))
     };
     Ok(known.iter().map(relation).collect())
+}
+
+/// The relation of an input that is shorter than the source to it, given at least the input's first block.
+fn shorter(source: &SourceIdentity, head: &StreamHasher) -> Relation {
+    let begins_alike = match head.block_hashes().first() {
+        Some(hash) => Some(hash) == source.block_hashes.first(),
+        None => source.begins_like(head.beginnings()),
+    };
+    if begins_alike { Relation::Truncated } else { Relation::Different }
 }
 
 /// The relation of an input of `bytes` bytes to a source that is not longer and shares its blocks before the last,
@@ -180,7 +184,7 @@ mod tests {
     use crate::source::identity::tests::identify;
     use crate::source::{FileSource, Input, Opened, Opening};
 
-    const BLOCK: usize = 16;
+    const BLOCK: usize = 256;
 
     fn file(bytes: &[u8], map: bool) -> Option<(tempfile::NamedTempFile, FileSource)> {
         let mut named = tempfile::NamedTempFile::new().unwrap();
@@ -192,6 +196,11 @@ mod tests {
         }
     }
 
+    /// How much of the beginning of something shorter is compared.
+    fn compared(length: usize) -> usize {
+        [BLOCK, 128, 64].into_iter().find(|&compared| compared <= length).unwrap_or(0)
+    }
+
     /// The same question, answered with all bytes of both at hand.
     fn naive(bytes: &[u8], known: &[u8]) -> Relation {
         if known.is_empty() {
@@ -201,15 +210,18 @@ mod tests {
         } else if bytes.starts_with(known) {
             let is_at_line_end = known.ends_with(b"\n");
             Relation::GrownFrom { counted_bytes: known.len() as u64, is_at_line_end }
-        } else if bytes.len() < known.len()
-            && bytes.len() >= BLOCK
-            && known.len() > BLOCK
-            && bytes[..BLOCK] == known[..BLOCK]
-        {
-            Relation::Truncated
+        } else if bytes.len() < known.len() && compared(bytes.len()) > 0 {
+            let compared = compared(bytes.len());
+            let begins_alike = bytes[..compared] == known[..compared];
+            if begins_alike { Relation::Truncated } else { Relation::Different }
         } else {
             Relation::Different
         }
+    }
+
+    /// Four blocks.
+    fn text() -> Vec<u8> {
+        (0..=255_u8).flat_map(|i| [i, i / 7, i ^ 0x55, b'\n']).collect()
     }
 
     fn check(bytes: &[u8], known: &[Vec<u8>]) {
@@ -227,9 +239,9 @@ mod tests {
 
     #[test]
     fn lengths_around_blocks() {
-        let bytes: Vec<u8> = (0..70).collect();
-        for length in [0, 1, 15, 16, 17, 31, 32, 33, 47, 48, 49, 64] {
-            let known = [0, 1, 5, 15, 16, 17, 20, 31, 32, 33, 40, 48, 60, 64]
+        let bytes = text();
+        for length in [0, 1, 63, 64, 65, 127, 128, 129, 255, 256, 257, 511, 512, 513, 768, 1024] {
+            let known = [0, 1, 63, 64, 65, 100, 128, 200, 255, 256, 257, 300, 512, 600, 768, 1024]
                 .map(|known| bytes[..known].to_vec());
             check(&bytes[..length], &known);
         }
@@ -237,13 +249,13 @@ mod tests {
 
     #[test]
     fn ends_are_enough_for_what_is_only_appended_to() {
-        let bytes: Vec<u8> = (0..70).collect();
+        let bytes = text();
         let mut changed = bytes.clone();
-        changed[20] ^= 1;
-        let known = [identify(&bytes[..50], BLOCK)];
+        changed[BLOCK + 4] ^= 1;
+        let known = [identify(&bytes[..801], BLOCK)];
         let (_named, file) = file(&changed, true).unwrap();
         let relations = |check| relations_of_file(&file, &known, check, BLOCK as u64).unwrap();
-        let grown = Relation::GrownFrom { counted_bytes: 50, is_at_line_end: false };
+        let grown = Relation::GrownFrom { counted_bytes: 801, is_at_line_end: false };
         assert_eq!(relations(Check::Ends), [grown]);
         assert_eq!(relations(Check::All), [Relation::Different]);
     }
@@ -251,10 +263,10 @@ mod tests {
     proptest! {
         #[test]
         fn as_with_all_bytes_at_hand(
-            length in 1..70_usize,
-            known in prop::collection::vec((0..70_usize, prop::option::of(0..70_usize)), 0..6),
+            length in 1..1024_usize,
+            known in prop::collection::vec((0..1024_usize, prop::option::of(0..1024_usize)), 0..6),
         ) {
-            let bytes: Vec<u8> = (0..70).collect();
+            let bytes = text();
             let known: Vec<Vec<u8>> = known
                 .into_iter()
                 .map(|(length, change)| {

@@ -136,7 +136,7 @@ impl Database {
     /// [`Error::Database`].
     pub fn sources(&self) -> Result<Vec<Recorded>> {
         let rows = self.rows(
-            "SELECT number, short_id, id, name, bytes, blocks, format, totals, added, changed, site FROM source \
+            "SELECT number, short_id, id, name, bytes, blocks, format, totals, added, changed, site, beginnings FROM source \
              ORDER BY number",
             recorded,
         )?;
@@ -153,15 +153,16 @@ impl Database {
         let now = now_millis();
         let short_id = self.free_short_id(identity)?;
         self.execute(
-            "INSERT INTO source(site, short_id, id, name, bytes, blocks, format, totals, added, changed) \
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO source(site, short_id, id, name, bytes, blocks, beginnings, format, totals, added, changed) \
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             params![
                 site,
                 short_id,
                 identity.id.to_be_bytes(),
                 name,
                 stored(identity.bytes),
-                blocks(identity),
+                list(&identity.block_hashes),
+                list(&identity.beginnings),
                 format,
                 sealed_totals(source),
                 now,
@@ -193,13 +194,14 @@ impl Database {
             params![recorded.identity.id.to_be_bytes(), recorded.number],
         )?;
         self.execute(
-            "UPDATE source SET id = ?, name = ?, bytes = ?, blocks = ?, format = ?, totals = ?, changed = ? \
+            "UPDATE source SET id = ?, name = ?, bytes = ?, blocks = ?, beginnings = ?, format = ?, totals = ?, changed = ? \
              WHERE number = ?",
             params![
                 identity.id.to_be_bytes(),
                 name,
                 stored(identity.bytes),
-                blocks(identity),
+                list(&identity.block_hashes),
+                list(&identity.beginnings),
                 format,
                 sealed_totals(source),
                 now,
@@ -343,8 +345,12 @@ fn stored(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-fn blocks(identity: &SourceIdentity) -> Vec<u8> {
-    identity.block_hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect()
+fn list(hashes: &[u128]) -> Vec<u8> {
+    hashes.iter().flat_map(|hash| hash.to_be_bytes()).collect()
+}
+
+fn hashes(list: &[u8]) -> Vec<u128> {
+    list.as_chunks().0.iter().map(|hash| u128::from_be_bytes(*hash)).collect()
 }
 
 /// The sums over a source's lines, which belong to these bytes of this site.
@@ -359,11 +365,11 @@ fn totals_key(site: i64, identity: &SourceIdentity) -> [i64; 3] {
 
 /// A row of the ledger; `None` inside if it makes no sense.
 fn recorded(row: &Row<'_>) -> rusqlite::Result<Option<Recorded>> {
-    let (id, hashes): (Vec<u8>, Vec<u8>) = (row.get(2)?, row.get(5)?);
+    let (id, blocks, beginnings): (Vec<u8>, Vec<u8>, Vec<u8>) =
+        (row.get(2)?, row.get(5)?, row.get(11)?);
     let (bytes, totals): (i64, String) = (row.get(4)?, row.get(7)?);
-    let block_hashes = hashes.as_chunks().0.iter().map(|hash| u128::from_be_bytes(*hash));
-    let identity =
-        SourceIdentity::new(u64::try_from(bytes).unwrap_or_default(), block_hashes.collect());
+    let bytes = u64::try_from(bytes).unwrap_or_default();
+    let identity = SourceIdentity::new(bytes, hashes(&blocks), hashes(&beginnings));
     let is_whole = identity.id.to_be_bytes() == *id;
     let key = totals_key(row.get(10)?, &identity);
     let tally = sealed::open(&totals, &key).and_then(|json| totals::parse(&json));

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 /// `htmp`; `file` and SQLite's tools show it.
 const APPLICATION_ID: i64 = 0x6874_6d70;
 /// The version that is written and read.
-const VERSION: i64 = 1;
+const VERSION: i64 = 2;
 
 const SCHEMA: &str = include_str!("schema.sql");
 
@@ -50,6 +50,10 @@ pub(super) fn check(connection: &Connection, path: &Path) -> Result<()> {
     }
     match read("user_version")? {
         VERSION => Ok(()),
+        version if version < VERSION => refuse(format!(
+            "it has format {version} of an older hitmap, and this one knows format {VERSION} only; let it make a new \
+             database from the logs. Nothing was changed"
+        )),
         version => refuse(format!(
             "it has format {version}, and this hitmap knows format {VERSION} only; a newer hitmap reads it. \
              Nothing was changed"
