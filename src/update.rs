@@ -167,11 +167,17 @@ impl Run<'_> {
         }
         match (grown, truncated) {
             (None, Some(index)) if !self.request.as_new => {
-                // What the log was before it grew is no other log.
-                let identity = input.identify(Opening { whole_lines, ..opening }).ok();
-                let earlier = identity.map(|identity| self.find(identity.id)).transpose()?;
-                if let Some(index) = earlier.flatten() {
-                    self.counted_before(index, name);
+                // What the log was before it grew is no other log, whether it was counted up to its last line end then
+                // or, from a pipe, to its end.
+                for whole_lines in [true, false] {
+                    let identity = input.identify(Opening { whole_lines, ..opening }).ok();
+                    let earlier = identity.map(|identity| self.find(identity.id)).transpose()?;
+                    if let Some(index) = earlier.flatten() {
+                        self.counted_before(index, name);
+                        return Ok(());
+                    }
+                }
+                if self.is_elsewhere(index, name) {
                     return Ok(());
                 }
                 let known = &self.known[index];

@@ -20,7 +20,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use proptest::test_runner::TestRunner;
-use stored::{analyze, check, gzip, head, log, on, oracle, report, short_id, sources, traffic};
+use stored::{
+    analyze, analyze_with, check, gzip, head, log, on, oracle, report, short_id, sources, traffic,
+};
 
 #[track_caller]
 fn says(outcome: &Outcome, words: &str) {
@@ -340,6 +342,29 @@ fn give(database: &Path, path: &Path, bytes: &[u8], form: u8) {
 }
 
 #[test]
+fn an_earlier_state_with_a_torn_line_is_known_in_any_form() {
+    let folder = Folder::new();
+    let whole = log(300, 22);
+    let torn = &whole[..whole.len() / 2 + 7];
+    assert_ne!(torn.last(), Some(&b'\n'));
+    let path = folder.write("torn.log", torn);
+    let zipped = folder.write("torn.gz", gzip(torn));
+    let whole = folder.write("whole.log", &whole);
+    for first in [&path, &zipped] {
+        let database = folder.path(if *first == path { "plain.db" } else { "zipped.db" });
+        analyze(&database, &[first]).expect_exit(0);
+        analyze(&database, &[&whole]).expect_exit(0);
+        let before = traffic(&database);
+        let outcome = analyze(&database, &[first]).expect_exit(0);
+        says(&outcome, "already counted");
+        // Up to its last line end a plain file is what was counted plainly; the whole of it what came compressed.
+        let outcome = analyze(&database, &[&path]).expect_exit(0);
+        says(&outcome, "already counted");
+        assert_eq!(traffic(&database), before);
+    }
+}
+
+#[test]
 fn a_small_log_that_was_cut_is_not_counted_twice() {
     let folder = Folder::new();
     let database = folder.path("stats.db");
@@ -362,6 +387,17 @@ fn a_small_log_that_was_cut_is_not_counted_twice() {
         );
         assert_eq!(traffic(&database), before, "{length}");
     }
+    // What it was before it grew is known up to its last line end, however it comes.
+    let earlier = &whole[..whole.len() / 3];
+    let id = short_id(&database, "access.log");
+    let plain = folder.write("earlier.log", earlier);
+    says_counted(&analyze(&database, &[&plain]).expect_exit(0), &id);
+    // And nothing of it is another site's.
+    let cut = folder.write("cut.log", &whole[..whole.len() / 2]);
+    let outcome = analyze_with(&database, &["--site", "two"], &[&cut]).expect_exit(3);
+    says(&outcome, "it is counted for another site");
+    says(&outcome, "1 input was left out");
+    assert_eq!(traffic(&database), before);
     // One that begins otherwise is another log.
     let other = [
         &b"10.9.8.7 - - [05/Mar/2018:14:05:09 +0800] \"GET /b HTTP/1.1\" 200 5 \"-\" \"x\"\n"[..],

@@ -207,8 +207,8 @@ fn unreadable(analysis: &Analysis) -> Error {
     let rest =
         if analysis.inputs.is_empty() { "nothing was counted" } else { "the rest was counted" };
     Error::Unreadable(format!(
-        "{count} input{} could not be read to the end; {rest}",
-        if count == 1 { "" } else { "s" }
+        "{count} input{} left out or not read to the end; {rest}",
+        if count == 1 { " was" } else { "s were" }
     ))
 }
 
