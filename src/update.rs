@@ -167,15 +167,9 @@ impl Run<'_> {
         }
         match (grown, truncated) {
             (None, Some(index)) if !self.request.as_new => {
-                // What the log was before it grew is no other log, whether it was counted up to its last line end then
-                // or, from a pipe, to its end.
-                for whole_lines in [true, false] {
-                    let identity = input.identify(Opening { whole_lines, ..opening }).ok();
-                    let earlier = identity.map(|identity| self.find(identity.id)).transpose()?;
-                    if let Some(index) = earlier.flatten() {
-                        self.counted_before(index, name);
-                        return Ok(());
-                    }
+                if let Some(index) = self.earlier_state(input, opening)? {
+                    self.counted_before(index, name);
+                    return Ok(());
                 }
                 if self.is_elsewhere(index, name) {
                     return Ok(());
@@ -201,6 +195,24 @@ impl Run<'_> {
             }
             (grown, _) => self.count(input, name, whole_lines, grown),
         }
+    }
+
+    /// The known source that was the input before it grew, whether it was counted up to its last line end then or, from
+    /// a pipe, to its end. Reads all of the input.
+    fn earlier_state(&self, input: &Input, opening: Opening) -> Result<Option<usize>> {
+        for whole_lines in [true, false] {
+            let Ok(identity) = input.identify(Opening { whole_lines, ..opening }) else {
+                break;
+            };
+            if let Some(index) = self.find(identity.id)? {
+                return Ok(Some(index));
+            }
+            let has_torn_line = input.log_bytes().is_some_and(|bytes| bytes != identity.bytes);
+            if !has_torn_line {
+                break;
+            }
+        }
+        Ok(None)
     }
 
     /// Whether a known source is another site's log, which is left out and told then: one log's views count for one

@@ -26,9 +26,9 @@ use crate::store::{
 /// Bytes of blocks whose facts are held at once; about a third of what they take decoded.
 const BATCH_BYTES: usize = 32 << 20;
 
-/// Brings a store up to date with the sites of a database, and notes in the database what the store, called `target`
-/// there, has been sent. Uses the thread pool it is called in. `replace`: also where the store has days that were not
-/// made from this database's sources.
+/// Brings a store, called `target` in the database, up to date with the sites of the database. Uses the thread pool it
+/// is called in. `replace`: also where the store has days that were not made from this database's sources. The caller
+/// notes [`Publication::seen`] in the database.
 ///
 /// # Errors
 /// [`Error::Store`](crate::error::Error::Store), [`Error::Database`](crate::error::Error::Database),

@@ -30,8 +30,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use compressed::{Compression, MAGIC_BYTES};
+use identity::RangeHasher;
 pub use identity::{BlockHash, SHORT_ID_DIGITS, SourceIdentity, full_id};
-use identity::{RangeHasher, StreamHasher};
 pub use lines::ReadBuffer;
 use mapped::Mapped;
 pub use relation::{Check, Relation};
@@ -150,23 +150,13 @@ impl Input {
     /// # Errors
     /// What the system or the decoder says.
     pub fn identify(&self, opening: Opening) -> io::Result<SourceIdentity> {
-        let mut hasher = StreamHasher::new(BLOCK_BYTES);
-        match self.open(opening)? {
-            Opened::File(file) => {
-                file.read_range(0..file.bytes, &mut |_, bytes| hasher.update(bytes))?;
-            }
-            Opened::Stream(stream) => {
-                let (mut reader, mut buffer) = (stream.into_reader(), vec![0; place(PIECE_BYTES)]);
-                loop {
-                    let read = read_full(&mut reader, &mut buffer)?;
-                    if read == 0 {
-                        break;
-                    }
-                    hasher.update(&buffer[..read]);
-                }
-            }
-        }
-        Ok(hasher.finish())
+        let stream = match self.open(opening)? {
+            Opened::File(file) => Stream::of_file(Arc::new(file)),
+            Opened::Stream(stream) => stream,
+        };
+        let mut stream = stream.identify(BLOCK_BYTES);
+        while stream.next_block()?.is_some() {}
+        stream.end().identity.ok_or_else(truncated)
     }
 
     /// The id that the first `bytes` bytes of log would have as a source of their own, given the identity of at least

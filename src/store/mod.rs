@@ -222,9 +222,7 @@ impl StoreUrl {
             )),
         }
     }
-}
 
-impl StoreUrl {
     /// What tells the store from others, without credentials: the address, and what all keys begin with.
     #[must_use]
     pub fn name(&self) -> String {

@@ -11,8 +11,8 @@ CREATE TABLE site(
 -- (JSON). Times are unix milliseconds.
 CREATE TABLE source(
   number INTEGER PRIMARY KEY, site INTEGER NOT NULL, short_id TEXT NOT NULL UNIQUE, id BLOB NOT NULL UNIQUE,
-  name TEXT NOT NULL, bytes INTEGER NOT NULL, blocks BLOB NOT NULL, beginnings BLOB NOT NULL, format TEXT, totals TEXT NOT NULL,
-  added INTEGER NOT NULL, changed INTEGER NOT NULL);
+  name TEXT NOT NULL, bytes INTEGER NOT NULL, blocks BLOB NOT NULL, beginnings BLOB NOT NULL, format TEXT,
+  totals TEXT NOT NULL, added INTEGER NOT NULL, changed INTEGER NOT NULL);
 
 -- What a source was before it grew: the ids of shorter states, which are counted as well.
 CREATE TABLE former(id BLOB PRIMARY KEY, source INTEGER NOT NULL) WITHOUT ROWID;
