@@ -32,9 +32,9 @@ struct Arguments {
 
 const EXIT_CODES: &str = "\
 Exit codes: 0 all went well; 1 there were lines and none could be parsed, or
---max-invalid was passed; 2 wrong usage; 3 an input was unreadable or truncated
-(the rest is still reported); 4 a write or a store failed, or a limit was
-reached; 130 interrupted.
+--max-invalid was passed; 2 wrong usage; 3 an input was unreadable, truncated
+or left out (the rest is still reported); 4 a write or a store failed, or a
+limit was reached; 130 interrupted.
 
 Try: hitmap analyze access.log";
 
