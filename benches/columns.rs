@@ -5,10 +5,11 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use hitmap::count::columns::{Bounds, Decoder, Encoder};
-use hitmap::pipeline::{Options, Progress, analyze, thread_pool};
+use hitmap::facts::columns::{Bounds, Decoder, Encoder};
+use hitmap::pipeline::{Options, analyze, thread_pool};
 use hitmap::select::Rules;
 use hitmap::source::Input;
+use hitmap::system::progress::Progress;
 
 fn main() {
     let Some(path) = std::env::var_os("HITMAP_LOG").map(PathBuf::from) else {

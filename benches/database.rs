@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use hitmap::store::Database;
+use hitmap::database::Database;
 use logs::{Log, Variant, compare, easy, month};
 use serde_json::Value;
 

@@ -4,8 +4,8 @@
 
 mod logs;
 
+use hitmap::parse::record::Record;
 use hitmap::parse::{LineSink, LogFormat, Parser, Reason};
-use hitmap::record::Record;
 use hitmap::source::{BLOCK_BYTES, Input, Opened, Opening, ReadBuffer};
 use logs::{Log, Variant, compare, dig, easy, hard};
 

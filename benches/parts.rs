@@ -5,14 +5,17 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use hitmap::calendar::Day;
-use hitmap::count::DayKey;
-use hitmap::part::{Header, Part, load_blocks};
-use hitmap::pipeline::{Options, Progress, analyze, thread_pool};
-use hitmap::report::{cube::Cube, summarize::summarize};
+use hitmap::count::parts::{encode, load_blocks};
+use hitmap::cube::Cube;
+use hitmap::facts::DayKey;
+use hitmap::facts::part::{Header, Part};
+use hitmap::facts::tally::Tally;
+use hitmap::pipeline::{Options, analyze, thread_pool};
+use hitmap::query::summarize::summarize;
 use hitmap::select::Rules;
 use hitmap::source::Input;
-use hitmap::tally::Tally;
+use hitmap::system::progress::Progress;
+use hitmap::time::Day;
 
 /// Days of the month.
 const MONTH: i32 = 30;
@@ -60,10 +63,10 @@ fn cpu_seconds() -> f64 {
 
 fn measure(header: &Header, facts: &hitmap::count::Facts, tally: &Tally, log_bytes: u64) {
     let start = Instant::now();
-    let bytes = Part::encode(header, facts);
+    let bytes = encode(header, facts);
     let encoded = start.elapsed().as_secs_f64();
     let part = Part::decode(&bytes).expect("what was encoded");
-    let mut decoder = hitmap::count::columns::Decoder::default();
+    let mut decoder = hitmap::facts::columns::Decoder::default();
     let days: Vec<_> = part
         .blocks()
         .iter()
@@ -71,16 +74,16 @@ fn measure(header: &Header, facts: &hitmap::count::Facts, tally: &Tally, log_byt
         .collect();
     let visitor_days: usize = days.iter().map(|day| day.visitors.len()).sum();
     let count: usize = days.iter().map(|day| day.facts.len()).sum();
-    let mut encoder = hitmap::count::columns::Encoder::default();
+    let mut encoder = hitmap::facts::columns::Encoder::default();
     let column_bytes: usize = days.iter().map(|day| encoder.encode(&day.facts).len()).sum();
     let visitor_bytes: usize = days
         .iter()
         .map(|day| {
-            let visitors = hitmap::count::LocalDay {
+            let visitors = hitmap::facts::LocalDay {
                 visitors: day.visitors.clone(),
-                ..hitmap::count::LocalDay::default()
+                ..hitmap::facts::LocalDay::default()
             };
-            hitmap::part::block::encode(&visitors, &mut encoder).len()
+            hitmap::facts::part::block::encode(&visitors, &mut encoder).len()
         })
         .sum();
     println!(

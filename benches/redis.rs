@@ -22,12 +22,13 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use hitmap::pipeline::{Analysis, Options, Progress, Tracking, analyze, thread_pool};
+use hitmap::cube::Cube;
+use hitmap::pipeline::{Analysis, Options, Tracking, analyze, thread_pool};
 use hitmap::publish::inputs::{CountedInput, counted_inputs, publish};
-use hitmap::report::cube::Cube;
 use hitmap::select::Rules;
 use hitmap::source::Input;
 use hitmap::store::{StoreUrl, open};
+use hitmap::system::progress::Progress;
 
 use server::Server;
 

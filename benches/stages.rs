@@ -7,11 +7,13 @@ mod logs;
 
 use std::time::Instant;
 
-use hitmap::pipeline::{Options, Progress, analyze, thread_pool};
-use hitmap::report::{CellFormat, Cube, rows, summarize};
+use hitmap::cube::{CellFormat, Cube, rows};
+use hitmap::facts::tally::Tally;
+use hitmap::pipeline::{Options, analyze, thread_pool};
+use hitmap::query::summarize;
 use hitmap::select::Rules;
 use hitmap::source::Input;
-use hitmap::tally::Tally;
+use hitmap::system::progress::Progress;
 use logs::{Log, easy, hard};
 
 const ROUNDS: usize = 5;

@@ -119,7 +119,7 @@ fn what_takes_out_is_killed_too() {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let today = i32::try_from(since.as_secs() / 86_400).unwrap();
     let logs = [21, 22].map(|seed| {
-        let start = hitmap::calendar::Day(today - 19);
+        let start = hitmap::time::Day(today - 19);
         stored::log_of(Options { seed, start, days: 20, visitors: 100, ..stored::options(500) })
     });
     let base = folder.path("base.db");

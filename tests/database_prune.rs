@@ -12,8 +12,8 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hitmap::calendar::Day;
 use hitmap::generate::Options;
+use hitmap::time::Day;
 use program::Folder;
 use stored::{
     Traffic, View, analyze, assert_traffic, expected_traffic, log_of, on, oracle, report, short_id,

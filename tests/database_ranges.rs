@@ -11,8 +11,8 @@ mod stored;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use hitmap::calendar::Day;
 use hitmap::generate::Options;
+use hitmap::time::Day;
 use oracle::Visitor;
 use program::Folder;
 use serde_json::{Value, json};

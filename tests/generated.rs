@@ -11,8 +11,8 @@ mod program;
 use std::fs;
 
 use contract::{check_cells, check_report};
+use hitmap::cube::CellFormat;
 use hitmap::generate::{Format, Options, Size, generate};
-use hitmap::report::CellFormat;
 use oracle::Rules;
 use program::Folder;
 

@@ -9,12 +9,13 @@ use std::time::Duration;
 use clap::Args;
 
 use super::output::complain;
-use crate::calendar::CivilTime;
-use crate::calendar::Day;
+use crate::database::{Database, Recorded};
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Progress};
-use crate::store::{Database, Recorded};
+use crate::pipeline;
+use crate::system::progress::Progress;
 use crate::text::escape_terminal;
+use crate::time::CivilTime;
+use crate::time::Day;
 
 /// A database is waited for so long before the user is told.
 const SILENCE: Duration = Duration::from_secs(1);

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::calendar::Day;
+use crate::cube::CellFormat;
 use crate::error::{Error, Result};
 use crate::generate::{Answer, Format, Options, Size, generate};
-use crate::new_file::NewFile;
-use crate::report::CellFormat;
+use crate::system::new_file::NewFile;
+use crate::time::Day;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 

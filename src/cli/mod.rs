@@ -19,7 +19,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::system::allocator;
 
 /// Exact page views (PV) and unique visitors (UV) of web logs, per page, section and site, for every day, hour and
 /// minute.
@@ -63,7 +63,7 @@ enum Command {
 /// Runs the program with the process's arguments.
 #[must_use]
 pub fn run() -> ExitCode {
-    memory::give_back_large_pieces();
+    allocator::give_back_large_pieces();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {

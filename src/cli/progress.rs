@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output;
-use crate::pipeline::{Phase, Progress};
+use crate::system::progress::{Phase, Progress};
 
 /// A bar that follows a run until it is dropped; then it is gone from the screen.
 #[derive(Debug)]

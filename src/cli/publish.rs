@@ -12,12 +12,16 @@ use super::database::open_to_write;
 use super::output::{self, When, complain};
 use super::progress::Bar;
 use super::signals;
+use crate::cube::Cube;
+use crate::database::{Database, Site};
 use crate::error::{Error, Result};
-use crate::pipeline::{self, Analysis, Phase, Progress};
+use crate::pipeline;
+use crate::pipeline::Analysis;
 use crate::publish::{self, Publication};
-use crate::report::Cube;
 use crate::source::{Input, Spooled};
-use crate::store::{self, Database, Site, StoreUrl};
+use crate::store;
+use crate::store::StoreUrl;
+use crate::system::progress::{Phase, Progress};
 use crate::text::counted;
 
 /// What `hitmap publish` was given.

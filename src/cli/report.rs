@@ -11,14 +11,18 @@ use clap::Args;
 
 use super::output::{self, When};
 use super::paths;
-use crate::calendar::{Day, Granularity, MINUTES_A_DAY};
+use crate::cube;
+use crate::cube::{CellFormat, Cube};
+use crate::database::{Database, Site};
 use crate::error::{Error, Result};
-use crate::new_file::NewFile;
 use crate::pipeline;
-use crate::question::{self, By, Minute, Question};
-use crate::report::summary::Timing;
-use crate::report::{self, CellFormat, Cube, terminal};
-use crate::store::{Database, Site};
+use crate::query;
+use crate::query::summary::Timing;
+use crate::query::{By, Minute, Question};
+use crate::report;
+use crate::report::terminal;
+use crate::system::new_file::NewFile;
+use crate::time::{Day, Granularity, MINUTES_A_DAY};
 
 /// What `hitmap report` was given.
 #[derive(Debug, Args)]
@@ -167,14 +171,14 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
     let mut database = Database::open_to_read(&arguments.db)?;
     complain_of_pruned(&database.sites()?, &question);
     let mut summary = match &arguments.cells {
-        None => pool.install(|| question::summary(&mut database, &question, arguments.top))?,
+        None => pool.install(|| query::summary(&mut database, &question, arguments.top))?,
         Some(path) => {
-            let answer = pool.install(|| question::answer(&mut database, &question))?;
+            let answer = pool.install(|| query::answer(&mut database, &question))?;
             let cube = pool.install(|| answer.cube());
             if cells_on_stdout {
                 database.finish_reading()?;
                 return pool
-                    .install(|| report::rows::write(&cube, CellFormat::Ndjson, &mut io::stdout()));
+                    .install(|| cube::rows::write(&cube, CellFormat::Ndjson, &mut io::stdout()));
             }
             pool.install(|| write_cells(path, &cube))?;
             pool.install(|| answer.summary(&cube, arguments.top))?
@@ -198,12 +202,10 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
 
 fn write_cells(path: &Path, cube: &Cube<'_>) -> Result<()> {
     let mut file = NewFile::create(path)?;
-    report::rows::write(cube, CellFormat::of_path(path), &mut file).map_err(
-        |error| match error {
-            Error::Output(error) => Error::Write { path: path.to_owned(), error },
-            error => error,
-        },
-    )?;
+    cube::rows::write(cube, CellFormat::of_path(path), &mut file).map_err(|error| match error {
+        Error::Output(error) => Error::Write { path: path.to_owned(), error },
+        error => error,
+    })?;
     file.finish()
 }
 

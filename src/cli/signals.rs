@@ -12,7 +12,7 @@ use signal_hook::low_level;
 
 use super::{output, progress};
 use crate::error::{Error, Result};
-use crate::new_file;
+use crate::system::new_file;
 
 /// How long a run may take to end by itself. It may be waiting for a pipe or a terminal, or be deep in a long sum.
 const PATIENCE: Duration = Duration::from_millis(700);

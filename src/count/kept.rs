@@ -12,10 +12,10 @@ use std::collections::BTreeMap;
 
 use rayon::prelude::*;
 
-use super::columns::{Bounds, Decoder, Encoder, Groups};
-use super::{DayFacts, DayKey};
-use crate::calendar::Day;
-use crate::varint;
+use crate::facts::columns::{Bounds, Decoder, Encoder, Groups};
+use crate::facts::varint;
+use crate::facts::{DayFacts, DayKey};
+use crate::time::Day;
 
 /// Facts below which windows gather before they are encoded: 8 MiB, and enough that a frame of columns is worth it.
 const ENCODED_FROM: usize = 1024 * 1024;
@@ -300,8 +300,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::Kept;
-    use crate::calendar::Day;
-    use crate::count::{DayFacts, DayKey};
+    use crate::facts::{DayFacts, DayKey};
+    use crate::time::Day;
 
     type Counts = BTreeMap<(u32, i32, u32, u32, u16), u64>;
 

@@ -13,33 +13,29 @@
 //! 5. Every cell of a day is a walk over its sorted facts (`cells`): pages as they stand, sections and the site
 //!    after sorting the facts of their pages by visitor. Nothing is ever added up that is not disjoint.
 
-pub mod cells;
-pub mod columns;
-pub mod day_facts;
 mod exchange;
 mod kept;
-mod local;
 mod names;
-mod radix;
+pub mod parts;
+mod renumber;
 mod visitors;
 mod window;
+mod worker;
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
-use crate::calendar::{CivilTime, Day};
 use crate::error::{Error, Result};
-use crate::select::VisitorHash;
-pub use day_facts::{DayFacts, Fact};
-use exchange::Exchange;
+use crate::facts::{DayFacts, DayKey};
 use kept::Kept;
-pub use local::{FactsBuilder, LocalDay, Texts};
+use names::NameHasher;
 pub use names::Names;
-use names::{BATCH, LocalNames, NameHasher};
+pub use renumber::FactsBuilder;
 pub use visitors::Visitors;
+use worker::MAX_DAYS;
+pub use worker::{Mark, Worker};
 
 /// Wall-clock time that the end of a window took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -48,15 +44,6 @@ pub struct WindowTimes {
     pub visitors: Duration,
     /// Sorting them into day facts.
     pub facts: Duration,
-}
-
-/// Which facts belong together: those of one site and day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DayKey {
-    /// The site's number in the run.
-    pub site: u32,
-    /// The day.
-    pub day: Day,
 }
 
 /// Most distinct pages of a run unless the caller says otherwise.
@@ -70,137 +57,6 @@ pub struct Counter {
     visitors: Visitors,
     kept: Kept,
     page_limit: u64,
-}
-
-/// One thread's share of a window.
-///
-/// Workers stand side by side and are written with every page view: a cache line that two of them shared (or two lines,
-/// which the processor fetches together) took two threads a quarter of their time.
-#[derive(Debug)]
-#[repr(align(128))]
-pub struct Worker {
-    names: LocalNames,
-    exchange: Exchange,
-    waiting: Waiting,
-    /// The (site, day)s met in this window and their page views.
-    days: Vec<(DayKey, u64)>,
-    day_numbers: BTreeMap<DayKey, u32>,
-    /// Number of the day met last, which is mostly the next one too.
-    last_day: u32,
-    /// A limit was reached; nothing is counted any more.
-    too_many_days: bool,
-}
-
-/// Page views whose pages are numbered together.
-#[derive(Debug, Default)]
-struct Waiting {
-    hashes: Vec<u64>,
-    /// Visitor, day and minute, end of the page in `pages`.
-    views: Vec<(VisitorHash, u32, usize)>,
-    pages: Vec<u8>,
-}
-
-impl Waiting {
-    #[inline]
-    fn push(&mut self, hash: u64, page: &[u8], visitor: VisitorHash, when: u32) {
-        self.hashes.push(hash);
-        self.pages.extend_from_slice(page);
-        self.views.push((visitor, when, self.pages.len()));
-    }
-}
-
-/// How much a worker had counted at some moment of a window.
-#[derive(Debug)]
-pub struct Mark {
-    records: Vec<usize>,
-    days: usize,
-}
-
-/// Bits of a minute of the day in a record.
-const MINUTE_BITS: u32 = 11;
-/// Most (site, day)s that a worker can meet in a window.
-const MAX_DAYS: usize = 1 << (32 - MINUTE_BITS);
-
-impl Worker {
-    fn new(hasher: NameHasher) -> Self {
-        Self {
-            names: LocalNames::new(hasher),
-            exchange: Exchange::default(),
-            waiting: Waiting::default(),
-            days: Vec::new(),
-            day_numbers: BTreeMap::new(),
-            last_day: 0,
-            too_many_days: false,
-        }
-    }
-
-    /// Counts a page view of `page` on site number `site`.
-    #[inline]
-    pub fn add(&mut self, site: u32, time: CivilTime, page: &[u8], visitor: VisitorHash) {
-        let key = DayKey { site, day: time.day() };
-        if self.days.get(self.last_day as usize).is_none_or(|(last, _)| *last != key)
-            && !self.find_day(key)
-        {
-            return;
-        }
-        self.days[self.last_day as usize].1 += 1;
-        let when = self.last_day << MINUTE_BITS | u32::from(time.minute_of_day());
-        self.waiting.push(self.names.hash(page), page, visitor, when);
-        if self.waiting.hashes.len() == BATCH {
-            self.flush();
-        }
-    }
-
-    /// Numbers the pages of the waiting page views and passes them on.
-    fn flush(&mut self) {
-        let Waiting { hashes, views, pages } = &mut self.waiting;
-        let mut start = 0;
-        let names = views.iter().map(|&(_, _, end)| {
-            let name = &pages[start..end];
-            start = end;
-            name
-        });
-        self.names.intern_all(hashes, names, |index, page| {
-            let (visitor, when, _) = views[index];
-            self.exchange.push(visitor, page, when);
-        });
-        hashes.clear();
-        views.clear();
-        pages.clear();
-    }
-
-    /// Remembers how much is counted, for [`undo`](Self::undo) in the same window.
-    #[must_use]
-    pub fn mark(&mut self) -> Mark {
-        self.flush();
-        Mark { records: self.exchange.lengths(), days: self.days.len() }
-    }
-
-    /// Takes back everything counted since `mark`. Names of pages stay, without a fact: they are in no result.
-    pub fn undo(&mut self, mark: &Mark) {
-        self.flush();
-        let Self { exchange, days, day_numbers, last_day, .. } = self;
-        exchange.truncate(&mark.records, |record| {
-            days[(record.when >> MINUTE_BITS) as usize].1 -= 1;
-        });
-        days.truncate(mark.days);
-        day_numbers.retain(|_, &mut number| (number as usize) < mark.days);
-        *last_day = 0;
-    }
-
-    /// Makes `key` the last day; false if there are too many.
-    fn find_day(&mut self, key: DayKey) -> bool {
-        if let Some(&number) = self.day_numbers.get(&key) {
-            self.last_day = number;
-        } else if self.days.len() < MAX_DAYS {
-            self.last_day = u32::try_from(self.days.len()).unwrap_or(u32::MAX);
-            self.day_numbers.insert(key, self.last_day);
-            self.days.push((key, 0));
-        } else {
-            self.too_many_days = true;
-        }
-        !self.too_many_days
-    }
 }
 
 impl Counter {
@@ -240,7 +96,9 @@ impl Counter {
             )));
         }
         self.workers.par_iter_mut().for_each(Worker::flush);
-        self.names.absorb(&mut self.workers)?;
+        self.names.absorb(
+            &mut self.workers.iter_mut().map(|worker| &mut worker.names).collect::<Vec<_>>(),
+        )?;
         if self.names.len() > self.page_limit {
             return Err(Error::Limit(format!(
                 "more than {} distinct pages. If pages carry their query (--keep-query), leave it off; if the site \

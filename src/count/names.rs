@@ -8,7 +8,6 @@ use std::hash::BuildHasher;
 use hashbrown::DefaultHashBuilder;
 use rayon::prelude::*;
 
-use super::Worker;
 use crate::error::{Error, Result};
 
 /// Most names interned together: enough for their cache misses to overlap, few enough to stay in the cache.
@@ -311,9 +310,9 @@ impl Names {
     ///
     /// # Errors
     /// [`Error::Limit`] where numbers do not suffice.
-    pub(super) fn absorb(&mut self, workers: &mut [Worker]) -> Result<()> {
+    pub(super) fn absorb(&mut self, locals: &mut [&mut LocalNames]) -> Result<()> {
         let new: Vec<Vec<Vec<NewName>>> =
-            workers.par_iter().map(|worker| worker.names.new_by_shard()).collect();
+            locals.par_iter().map(|local| local.new_by_shard()).collect();
         let hasher = &self.hasher;
         // For each shard, for each worker: (its number, run-wide number).
         let found: Vec<Vec<Vec<(usize, u32)>>> = self
@@ -321,8 +320,8 @@ impl Names {
             .par_iter_mut()
             .enumerate()
             .map(|(shard, names)| {
-                let by_worker = workers.iter().zip(&new).map(|(worker, new)| {
-                    let local = &worker.names.names;
+                let by_worker = locals.iter().zip(&new).map(|(local, new)| {
+                    let local = &local.names;
                     let number = |name: &NewName| {
                         let bytes = name
                             .rewritten
@@ -338,13 +337,12 @@ impl Names {
             })
             .collect();
         let too_many = self.shards.iter().any(|shard| shard.len() >= MAX_SHARD_NAMES);
-        if too_many || workers.iter().any(|worker| worker.names.overflowed) {
+        if too_many || locals.iter().any(|local| local.overflowed) {
             return Err(Error::Limit(
                 "too many distinct pages (four thousand million fit one run)".to_owned(),
             ));
         }
-        workers.par_iter_mut().enumerate().for_each(|(index, worker)| {
-            let names = &mut worker.names;
+        locals.par_iter_mut().enumerate().for_each(|(index, names)| {
             names.run_wide.resize(names.names.len(), 0);
             for &(local, run_wide) in found.iter().flat_map(|by_worker| &by_worker[index]) {
                 names.run_wide[local] = run_wide;

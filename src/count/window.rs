@@ -12,9 +12,10 @@ use rayon::prelude::*;
 use super::exchange::{ChunkList, PARTITIONS, PageViewRecord};
 use super::names::Names;
 use super::visitors::{Partition, Visitors};
-use super::{DayFacts, DayKey, MINUTE_BITS, Worker, radix};
+use super::worker::{MINUTE_BITS, Worker};
 use crate::error::Result;
-use crate::memory;
+use crate::facts::{DayFacts, DayKey, radix};
+use crate::system::allocator;
 
 /// Facts of a bucket, so that sorting it stays in the second-level cache.
 const BUCKET_FACTS: u64 = 64 * 1024;
@@ -231,7 +232,7 @@ fn deal_and_sort<K: FactKey>(
     let all_dealt = Instant::now();
     if plan.views >= GIVEN_BACK_FROM {
         // The records are gone; what follows comes in larger pieces than they left.
-        memory::give_back();
+        allocator::give_back();
     }
     let mut by_bucket: Vec<Vec<ChunkList<K>>> = plan.buckets.iter().map(|_| Vec::new()).collect();
     for lists in dealt {
@@ -297,8 +298,8 @@ fn to_facts<K: FactKey>(plan: &Plan, bucket: &BucketDays, keys: &[K]) -> Vec<(Da
 #[cfg(test)]
 mod tests {
     use super::{FactKey, Layout, Plan, bits_below};
-    use crate::calendar::Day;
-    use crate::count::DayKey;
+    use crate::facts::DayKey;
+    use crate::time::Day;
 
     #[test]
     fn keys_keep_their_fields_and_sort_by_them() {

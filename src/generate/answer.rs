@@ -7,8 +7,8 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 
 use super::text::written;
-use crate::calendar::{Bucket, CivilTime, Granularity};
-use crate::report::{CellFormat, CellRow, CellWriter};
+use crate::cube::{CellFormat, CellRow, CellWriter};
+use crate::time::{Bucket, CivilTime, Granularity};
 
 /// What a line is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -257,7 +257,7 @@ impl<W: Write> Cells<W> {
 #[cfg(test)]
 mod tests {
     use super::{Answer, CellFormat, Outcome, View};
-    use crate::calendar::{CivilTime, Day};
+    use crate::time::{CivilTime, Day};
 
     #[test]
     fn cells_stand_in_the_order_of_the_contract() {

@@ -9,7 +9,7 @@ use super::random::{Random, part};
 use super::text::{TimeText, push_number};
 use super::visitors::Visitors;
 use super::{Format, Options};
-use crate::calendar::CivilTime;
+use crate::time::CivilTime;
 
 /// The site's address as referrers show it, plain and URL-encoded.
 pub(super) const BASE: &[u8] = b"http://localhost:8888";

@@ -1,6 +1,6 @@
 use super::{Answer, Format, Options, Size, generate};
-use crate::calendar::Day;
-use crate::report::CellFormat;
+use crate::cube::CellFormat;
+use crate::time::Day;
 
 const FORMATS: [Format; 3] = [Format::Combined, Format::Common, Format::Dig];
 

@@ -2,7 +2,7 @@
 //!
 //! Owns: how values are written. May import: `calendar`. Must not know: what the values mean.
 
-use crate::calendar::CivilTime;
+use crate::time::CivilTime;
 
 const MONTHS: [&[u8; 3]; 12] = [
     b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
@@ -97,7 +97,7 @@ impl TimeText {
 #[cfg(test)]
 mod tests {
     use super::{CivilTime, TimeText, push_encoded, push_hex, time_text, written};
-    use crate::calendar::Day;
+    use crate::time::Day;
 
     #[test]
     fn times_are_written_as_nginx_does() {

@@ -3,7 +3,7 @@
 //! Owns: [`Traffic`]. May import: `calendar`, `random`. Must not know: what is requested or how a time is written.
 
 use super::random::{Random, Weighted};
-use crate::calendar::Day;
+use crate::time::Day;
 
 /// Requests by hour of the day, on days from Monday to Friday and on weekends.
 const WORKDAY: [u32; 24] =
@@ -107,7 +107,7 @@ fn weight(day: i32, hour: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::{Random, Traffic};
-    use crate::calendar::{CivilTime, Day};
+    use crate::time::{CivilTime, Day};
 
     #[test]
     fn every_day_has_a_night_and_an_evening() {

@@ -7,7 +7,7 @@ use memchr::{memchr, memchr2, memrchr};
 
 use super::Reason;
 use super::time::{Clock, TIME_BYTES};
-use crate::record::{Method, Record, Request};
+use crate::parse::record::{Method, Record, Request};
 
 /// Parses one line without its line end: `with_agent` combined, else common.
 pub(super) fn parse<'a>(

@@ -8,8 +8,8 @@ use memchr::memchr;
 
 use super::escape::{BadEscape, Unescaped};
 use super::{Line, Reason};
-use crate::calendar::CivilTime;
-use crate::record::{Record, Request};
+use crate::parse::record::{Record, Request};
+use crate::time::CivilTime;
 
 /// Room for the decoded arguments of one beacon.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ pub(super) fn is_beacon(target: &[u8]) -> bool {
 
 /// The query of a target whose path is `/dig`, empty where it has none.
 fn beacon_query(target: &[u8]) -> Option<&[u8]> {
-    let path = crate::record::without_host(target);
+    let path = crate::parse::record::without_host(target);
     let rest = path.strip_prefix(b"/dig")?;
     match rest.first() {
         None | Some(b'#') => Some(&[]),

@@ -6,7 +6,7 @@
 use super::blank::{AT_ONCE, first_low};
 use super::combined::readable;
 use super::time::{Clock, TIME_BYTES};
-use crate::record::{Method, Record, Request};
+use crate::parse::record::{Method, Record, Request};
 
 /// What stands between host and time on the usual line.
 const NO_IDENTITY_NO_USER: &[u8; 6] = b" - - [";

@@ -3,7 +3,7 @@
 use super::escape::Unescaped;
 use super::time::Clock;
 use super::{Line, LogFormat, Reason, combined, dig};
-use crate::record::Record;
+use crate::parse::record::Record;
 
 /// Tells `then` what the careful parser makes of one line: a hit, `None` for another line than a beacon, or why it is
 /// malformed.

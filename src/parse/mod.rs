@@ -19,11 +19,12 @@ mod fast;
 pub mod fuzzing;
 mod index;
 mod prefetch;
+pub mod record;
 mod time;
 
 use memchr::memchr;
 
-use crate::record::Record;
+use crate::parse::record::Record;
 use crate::source::MAX_LINE_BYTES;
 use index::{Marks, WINDOW_BYTES};
 use prefetch::{CACHE_LINE_BYTES, prefetch};

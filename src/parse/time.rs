@@ -4,7 +4,7 @@
 //! Must not know: formats, buckets.
 
 use super::Reason;
-use crate::calendar::{CivilTime, Day};
+use crate::time::{CivilTime, Day};
 
 /// Length of `05/Mar/2018:00:00:01 +0800`.
 pub(super) const TIME_BYTES: usize = 26;

@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use super::feed::{Event, Feed, Feeds};
 use super::invalid::InvalidLines;
-use super::{InputReport, Options, Progress};
+use super::{InputReport, Options};
 use crate::error::Result;
+use crate::facts::tally::Tally;
 use crate::parse::LogFormat;
 use crate::source::{BlockHash, FileSource, Opened, Opening, SourceIdentity, Stream, StreamBlock};
-use crate::tally::Tally;
+use crate::system::progress::Progress;
 
 /// How long a worker waits for a stream before it looks whether the run is to end.
 const PATIENCE: Duration = Duration::from_millis(50);
@@ -115,7 +116,7 @@ struct InputState {
     /// Lines of each block that is done; turns a sample's place in its block into a line number.
     block_lines: Vec<u64>,
     /// Samples by block, with places still counted from the block's first line.
-    samples: BTreeMap<(usize, u64), crate::tally::Sample>,
+    samples: BTreeMap<(usize, u64), crate::facts::tally::Sample>,
     /// Hashes of a file's blocks.
     block_hashes: BTreeMap<usize, u128>,
     /// See [`SourceIdentity::beginnings`]; of a plain file whose first block was hashed.
@@ -362,7 +363,7 @@ impl<'o> Intake<'o> {
         for sample in std::mem::take(&mut tally.samples) {
             state.samples.insert((task.block, sample.offset), sample);
         }
-        while state.samples.len() > crate::tally::MALFORMED_SAMPLES {
+        while state.samples.len() > crate::facts::tally::MALFORMED_SAMPLES {
             state.samples.pop_last();
         }
         state.tally.merge(tally);

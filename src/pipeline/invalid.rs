@@ -7,7 +7,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Result};
-use crate::new_file::NewFile;
+use crate::system::new_file::NewFile;
 
 /// The file of malformed lines. Blocks end in any order; their lines are written in the blocks' order.
 pub(super) struct InvalidLines {

@@ -2,14 +2,14 @@
 //!
 //! Owns: [`Scanner`]. May import: `source`, `parse`, `select`, `count`, `tally`. Must not know: which files there are.
 
-use crate::calendar::{CivilTime, Day};
 use crate::count::{Mark, Worker};
 use crate::error::Result;
+use crate::facts::tally::Tally;
+use crate::parse::record::Record;
 use crate::parse::{LineSink, LogFormat, Parser, Reason};
-use crate::record::Record;
 use crate::select::{Rules, Selector};
 use crate::source::ReadBuffer;
-use crate::tally::Tally;
+use crate::time::{CivilTime, Day};
 
 use super::intake::{Intake, Lines, Outcome, Task};
 

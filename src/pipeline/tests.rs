@@ -8,9 +8,10 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Analysis, Counted, Options, Progress, Tracking, analyze_by, thread_pool};
+use super::{Analysis, Counted, Options, Tracking, analyze_by, thread_pool};
 use crate::select::{Count, Rules, VisitorDefinition};
 use crate::source::{Input, SourceIdentity};
+use crate::system::progress::Progress;
 
 fn options(inputs: Vec<PathBuf>, threads: usize) -> Options {
     Options {
@@ -80,7 +81,7 @@ fn identify(bytes: &[u8], block_bytes: u64) -> SourceIdentity {
 }
 
 /// Facts in a form that does not depend on how pages and visitors were numbered.
-fn figures(analysis: &Analysis) -> Vec<(crate::tally::Tally, u64)> {
+fn figures(analysis: &Analysis) -> Vec<(crate::facts::tally::Tally, u64)> {
     let figures = analysis.inputs.iter().map(|input| (input.tally.clone(), input.bytes));
     figures.collect()
 }

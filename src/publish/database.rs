@@ -12,16 +12,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::{Decision, Publication, Publishing, write_days};
-use crate::calendar::Day;
-use crate::count::DayKey;
+use crate::cube::Cube;
+use crate::cube::rows::Rows;
+use crate::database::{Database, DayVersion, Site, StoredBlock};
 use crate::error::Result;
-use crate::pipeline::Progress;
-use crate::report::Cube;
-use crate::report::rows::Rows;
-use crate::store::{
-    Cell, Cells, Database, DayVersion, Edition, Ledger, Period, Site, Slot, Source, Span, Store,
-    StoredBlock, Writer,
-};
+use crate::facts::DayKey;
+use crate::store::{Cell, Cells, Edition, Ledger, Slot, Source, Store, Writer};
+use crate::system::progress::Progress;
+use crate::time::Day;
+use crate::time::{Period, Span};
 
 /// Bytes of blocks whose facts are held at once; about a third of what they take decoded.
 const BATCH_BYTES: usize = 32 << 20;

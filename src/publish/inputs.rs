@@ -8,14 +8,16 @@
 //! would lose what only the other sources had.
 
 use super::{Decision, Publication, Publishing, write_days};
-use crate::calendar::Day;
-use crate::count::DayKey;
+use crate::cube::Cube;
+use crate::cube::rows::Rows;
 use crate::error::{Error, Result};
-use crate::pipeline::{Analysis, Progress};
-use crate::report::cube::Cube;
-use crate::report::rows::Rows;
+use crate::facts::DayKey;
+use crate::pipeline::Analysis;
 use crate::source::{Input, SourceIdentity};
-use crate::store::{Edition, Ledger, Period, Source, Span, Store};
+use crate::store::{Edition, Ledger, Source, Store};
+use crate::system::progress::Progress;
+use crate::time::Day;
+use crate::time::{Period, Span};
 
 /// An input that was counted.
 #[derive(Debug)]

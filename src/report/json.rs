@@ -9,9 +9,9 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value, json};
 
-use super::summary::{BucketRow, CellSum, Stored, Summary};
-use crate::calendar::Granularity;
+use crate::query::summary::{BucketRow, CellSum, Stored, Summary};
 use crate::text::is_hostile;
+use crate::time::Granularity;
 
 const LEVELS: [&str; 3] = ["site", "section", "page"];
 const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
@@ -22,7 +22,7 @@ const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
 /// Whatever the output says.
 pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
     let totals = &summary.totals;
-    let time = |time: Option<crate::calendar::CivilTime>| time.map(|time| time.to_string());
+    let time = |time: Option<crate::time::CivilTime>| time.map(|time| time.to_string());
     let status: Map<String, Value> = STATUS_CLASSES
         .iter()
         .zip(totals.status)
@@ -227,7 +227,7 @@ fn by_level(sums: &[[CellSum; 3]; 3], value: impl Fn(&CellSum) -> Value) -> Valu
 #[cfg(test)]
 mod tests {
     use super::{Summary, offset_text, write};
-    use crate::report::summary::PageRow;
+    use crate::query::summary::PageRow;
 
     #[test]
     fn hostile_text_is_escaped_and_comes_back_whole() {

@@ -5,13 +5,13 @@
 
 pub mod page;
 pub mod visitor;
-pub mod zone;
 
-use crate::calendar::CivilTime;
-use crate::record::{Method, Record};
+use crate::parse::record::{Method, Record};
+use crate::time::{CivilTime, Converter, Zone};
 pub use page::Group;
 pub use visitor::{VisitorDefinition, VisitorHash, VisitorKey};
-pub use zone::Zone;
+mod stored_rules;
+pub use stored_rules::StoredRules;
 
 /// Which hits count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -90,7 +90,7 @@ pub struct PageView<'a> {
 pub struct Selector<'r> {
     rules: &'r Rules,
     visitors: visitor::Hasher<'r>,
-    zone: Option<zone::Converter>,
+    zone: Option<Converter>,
 }
 
 impl<'r> Selector<'r> {
@@ -100,7 +100,7 @@ impl<'r> Selector<'r> {
         Self {
             rules,
             visitors: visitor::Hasher::new(&rules.visitor, rules.visitor_key.as_ref()),
-            zone: rules.zone.as_ref().map(zone::Converter::new),
+            zone: rules.zone.as_ref().map(Converter::new),
         }
     }
 
@@ -114,8 +114,8 @@ impl<'r> Selector<'r> {
 
     /// Whether a repeated hour of `--tz` was met, by day.
     #[must_use]
-    pub fn repeated_hour_days(&self) -> Vec<crate::calendar::Day> {
-        self.zone.as_ref().map(zone::Converter::repeated_hour_days).unwrap_or_default()
+    pub fn repeated_hour_days(&self) -> Vec<crate::time::Day> {
+        self.zone.as_ref().map(Converter::repeated_hour_days).unwrap_or_default()
     }
 
     /// The record as a page view, if it counts as one. `is_beacon` frees it from the rules on method, status and

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use memchr::{memchr, memchr2, memmem};
 
-use crate::record::without_host;
+use crate::parse::record::without_host;
 
 /// The page a target names: its path, with the query if `keep_query`, without the fragment. `None` where it has none.
 #[must_use]

@@ -8,7 +8,7 @@ use std::str::FromStr;
 use memchr::memchr;
 use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_secret};
 
-use crate::record::Record;
+use crate::parse::record::Record;
 
 /// A visitor: the 128-bit xxh3 of its length-prefixed fields. The same visitor has the same hash in every run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -151,8 +151,8 @@ fn argument<'a>(record: &Record<'a>, name: &[u8]) -> &'a [u8] {
 #[cfg(test)]
 mod tests {
     use super::{Hasher, VisitorDefinition, VisitorHash, VisitorKey, argument};
-    use crate::calendar::{CivilTime, Day};
-    use crate::record::{Method, Record, Request};
+    use crate::parse::record::{Method, Record, Request};
+    use crate::time::{CivilTime, Day};
 
     const RECORD: Record<'static> = Record {
         host: b"1.2.3.4",

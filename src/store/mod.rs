@@ -5,27 +5,23 @@
 //! `report::cube`, rusqlite, its own stores. Must not know: how sources are read, options, how reports look.
 //!
 //! A database is a function of the set of its sources: each is in it once, with the facts of each of its days (part
-//! blocks, [`crate::part`]). Cells are made from the blocks and are absolute values. A run is one transaction.
+//! blocks, [`crate::facts::part`]). Cells are made from the blocks and are absolute values. A run is one transaction.
 //!
 //! Other stores hold what readers want of it, by days, weeks, months and all time. Values are absolute: publishing a
 //! span again changes nothing. Adding a store is one file and one line in [`open`].
 
 mod cells;
 mod redis;
-mod rules;
-mod sqlite;
 mod writer;
 
 pub use cells::{Cell, Cells, Slot};
 pub use redis::OPTIONS_HELP as REDIS_OPTIONS_HELP;
-pub use rules::StoredRules;
-pub use sqlite::{Database, DaySums, DayVersion, NewSource, Recorded, Site, StoredBlock, Waiting};
 pub use writer::Writer;
 
 use std::fmt;
 
-use crate::calendar::Day;
 use crate::error::{Error, Result};
+use crate::time::Span;
 
 /// A place that takes the cells of spans, one span after the other: [`begin`](Store::begin), [`put`](Store::put) as
 /// often as wanted, [`commit`](Store::commit). What is not committed is never seen by a reader.
@@ -65,65 +61,6 @@ pub trait Store: Send {
     /// # Errors
     /// [`Error::Store`].
     fn close(&mut self) -> Result<()>;
-}
-
-/// A stretch of a site's time that becomes visible at once.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Span {
-    /// The site's name.
-    pub site: String,
-    /// When.
-    pub period: Period,
-}
-
-/// When a span is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Period {
-    /// A day, with its hours and minutes.
-    Day(Day),
-    /// An ISO 8601 week, as a whole.
-    Week {
-        /// The year it belongs to.
-        year: i32,
-        /// 1 to 53.
-        week: u32,
-    },
-    /// A month, as a whole.
-    Month {
-        /// The year.
-        year: i32,
-        /// 1 to 12.
-        month: u32,
-    },
-    /// Everything that was ever counted.
-    All,
-}
-
-impl Period {
-    /// The ISO 8601 week of a day.
-    #[must_use]
-    pub fn week_of(day: Day) -> Self {
-        let (year, week) = day.iso_week();
-        Self::Week { year, week }
-    }
-
-    /// The month of a day.
-    #[must_use]
-    pub fn month_of(day: Day) -> Self {
-        let (year, month, _) = day.date();
-        Self::Month { year, month }
-    }
-}
-
-impl fmt::Display for Period {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Day(day) => day.fmt(f),
-            Self::Week { year, week } => write!(f, "{year:04}-W{week:02}"),
-            Self::Month { year, month } => write!(f, "{year:04}-{month:02}"),
-            Self::All => f.write_str("all"),
-        }
-    }
 }
 
 /// A source behind a span, as ledgers keep it.

@@ -10,13 +10,17 @@ mod oracle;
 
 use std::sync::LazyLock;
 
+use hitmap::cube::{CellFormat, Cube, rows};
+use hitmap::facts::tally::Tally;
 use hitmap::parse::LogFormat;
-use hitmap::pipeline::{self, Analysis, Options, Progress};
-use hitmap::report::summary::InputSummary;
-use hitmap::report::{CellFormat, Cube, json, rows, summarize};
+use hitmap::pipeline;
+use hitmap::pipeline::{Analysis, Options};
+use hitmap::query::summarize;
+use hitmap::query::summary::InputSummary;
+use hitmap::report::json;
 use hitmap::select::{Count, Rules};
 use hitmap::source::Input;
-use hitmap::tally::Tally;
+use hitmap::system::progress::Progress;
 use libfuzzer_sys::fuzz_target;
 use rayon::ThreadPool;
 use tempfile::TempDir;

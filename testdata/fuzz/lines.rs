@@ -3,8 +3,8 @@
 #![no_main]
 
 use hitmap::parse::fuzzing::parse_carefully;
+use hitmap::parse::record::Record;
 use hitmap::parse::{LineSink, LogFormat, Parser, Reason};
-use hitmap::record::Record;
 use libfuzzer_sys::fuzz_target;
 
 /// How many bytes the parser looks at together.

@@ -3,12 +3,13 @@
 
 #![no_main]
 
-use hitmap::calendar::{CivilTime, Day};
-use hitmap::count::columns::{Decoder, Encoder};
+use hitmap::count::parts::{encode, load};
 use hitmap::count::{Counter, Facts};
-use hitmap::part::{Header, Part, block, load};
+use hitmap::facts::columns::{Decoder, Encoder};
+use hitmap::facts::part::{Header, Part, block};
+use hitmap::facts::tally::Tally;
 use hitmap::select::VisitorHash;
-use hitmap::tally::Tally;
+use hitmap::time::{CivilTime, Day};
 use libfuzzer_sys::fuzz_target;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
@@ -100,7 +101,7 @@ impl Codec {
 
     /// The facts come back from the part written, which is returned.
     fn check_part(&mut self, header: &Header, facts: &Facts) -> Vec<u8> {
-        let bytes = Part::encode(header, facts);
+        let bytes = encode(header, facts);
         let part = Part::decode(&bytes).expect("it was just written");
         assert_eq!(part.header(), header);
         assert_eq!(facts.days().len(), part.blocks().len());
@@ -110,7 +111,7 @@ impl Codec {
             assert_eq!(day, facts.local_day(key));
         }
         let loaded = load(&[part], |_, _| true).expect("it was just written");
-        assert_eq!(Part::encode(header, &loaded.facts), bytes);
+        assert_eq!(encode(header, &loaded.facts), bytes);
         bytes
     }
 }

@@ -12,10 +12,11 @@ use super::super::size::parse_size;
 use super::super::{paths, publish, threads};
 use crate::count::DEFAULT_PAGE_LIMIT;
 use crate::error::{Error, Result};
+use crate::facts::tally::Tally;
 use crate::parse::LogFormat;
 use crate::pipeline::{Options, Tracking};
-use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey, Zone};
-use crate::tally::Tally;
+use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey};
+use crate::time::Zone;
 
 /// What `hitmap analyze` was given.
 #[derive(Debug, Args)]

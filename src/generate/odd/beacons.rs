@@ -7,7 +7,7 @@ use super::super::lifelike::{FIRST_TEN_DIGITS, OFFSET_SECONDS};
 use super::super::random::Random;
 use super::super::text::push_number;
 use super::draft::{Class, Draft};
-use crate::calendar::CivilTime;
+use crate::time::CivilTime;
 
 /// Escapes a browser would not write, but that decode all the same; the path is decoded once only.
 pub(super) fn odd_escapes(draft: &mut Draft, random: &mut Random) {

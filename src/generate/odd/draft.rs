@@ -6,7 +6,7 @@ use super::super::Format;
 use super::super::lifelike::{BASE, Moment, World};
 use super::super::random::Random;
 use super::super::text::{push_encoded, push_number, time_text};
-use crate::calendar::CivilTime;
+use crate::time::CivilTime;
 
 /// What kind of line it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

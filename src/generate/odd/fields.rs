@@ -5,7 +5,7 @@
 use super::super::Format;
 use super::super::random::Random;
 use super::draft::{Class, Draft};
-use crate::calendar::{CivilTime, Day};
+use crate::time::{CivilTime, Day};
 
 /// A hit without a page, in every format.
 pub(super) fn unreadable_request(draft: &mut Draft, random: &mut Random) {

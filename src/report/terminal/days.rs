@@ -10,8 +10,8 @@ use super::hours::{covered, heat_map, legend, one_day, weekdays};
 use super::layout::{Line, Look, Tone};
 use super::numbers::{WEEKDAYS, counted, grouped, weekday};
 use super::{WIDE, has_several_sites, visitor_note};
-use crate::calendar::Day;
-use crate::report::summary::{Summary, Totals};
+use crate::query::summary::{Summary, Totals};
+use crate::time::Day;
 
 /// Rows of the table of days, all sites together.
 const SHOWN_DAYS: usize = 31;

@@ -8,9 +8,9 @@ use super::layout::{Line, Look, Tone, display_width, wrap};
 use super::numbers::{
     bytes, bytes_per_second, counted, grouped, lines_per_second, percent, seconds, span,
 };
-use crate::calendar::CivilTime;
+use crate::query::summary::{InputSummary, Summary};
 use crate::report::json::offset_text;
-use crate::report::summary::{InputSummary, Summary};
+use crate::time::CivilTime;
 
 /// Inputs that are named; of more, the rest is summed up.
 const SHOWN_INPUTS: usize = 6;

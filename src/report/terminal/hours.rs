@@ -8,8 +8,8 @@ use super::chart::{Covered, HourScale, columns, heat_legend, heat_row};
 use super::days::{DayRow, Site, day_label, label_width, site_line};
 use super::layout::{Line, Look, Tone, side_by_side};
 use super::numbers::{WEEKDAYS, counted, grouped, weekday};
-use crate::calendar::Day;
-use crate::report::summary::{Summary, Totals};
+use crate::query::summary::{Summary, Totals};
+use crate::time::Day;
 
 /// The hours of `day` that the log covers.
 pub(super) fn covered(totals: &Totals, day: Day) -> Covered {

@@ -2,8 +2,8 @@
 //!
 //! Owns: separators, percent, units, spans of time. May import: `calendar`, `text`. Must not know: where they are shown.
 
-use crate::calendar::{CivilTime, Day};
 pub(super) use crate::text::{counted, group_digits, grouped};
+use crate::time::{CivilTime, Day};
 
 /// A share in percent, never rounded to none or all: `<0.1 %` is not `0.0 %`, `>99.9 %` is not `100.0 %`.
 pub(super) fn percent(part: u64, whole: u64) -> String {
@@ -110,7 +110,7 @@ mod tests {
     use super::{
         WEEKDAYS, bytes, grouped, lines_per_second, percent, scale, seconds, span, weekday,
     };
-    use crate::calendar::{CivilTime, Day};
+    use crate::time::{CivilTime, Day};
 
     #[test]
     fn numbers_read_well() {

@@ -6,7 +6,7 @@ use super::chart::bar;
 use super::layout::{Line, Look, Tone, display_width};
 use super::numbers::{counted, grouped, percent};
 use super::{has_several_sites, visitor_note};
-use crate::report::summary::Summary;
+use crate::query::summary::Summary;
 
 /// Columns of a share, the widest being `>99.9 %`.
 const SHARE: usize = 7;

@@ -5,7 +5,7 @@
 use super::figures::labelled;
 use super::layout::{Line, Look, Tone, display_width};
 use super::numbers::{counted, grouped, seconds};
-use crate::report::summary::{Stored, Summary};
+use crate::query::summary::{Stored, Summary};
 
 /// Days of new visitors that are listed.
 const SHOWN_DAYS: usize = 31;

@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use super::layout::display_width;
 use super::{Style, write};
-use crate::calendar::{Bucket, CivilTime, Day, Granularity};
-use crate::report::summary::{
+use crate::query::summary::{
     BucketRow, Definition, InputSummary, MalformedSample, PageRow, SectionRow, Summary, Timing,
     Totals,
 };
+use crate::time::{Bucket, CivilTime, Day, Granularity};
 
 /// Page views by hour of a usual day.
 const DAY_CURVE: [u64; 24] =

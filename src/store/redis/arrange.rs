@@ -8,7 +8,8 @@ use std::ops::Range;
 
 use super::address::Content;
 use super::keys::{self, Level, Metric, Names, total_field};
-use crate::store::{Cell, Period, Slot};
+use crate::store::{Cell, Slot};
+use crate::time::Period;
 
 /// A key with all that it is to hold.
 #[derive(Debug)]
@@ -249,9 +250,10 @@ mod tests {
     use std::collections::BTreeMap;
 
     use super::{Arranger, Content, Key};
-    use crate::calendar::Day;
     use crate::store::redis::keys::Names;
-    use crate::store::{Cell, Period, Slot, Span};
+    use crate::store::{Cell, Slot};
+    use crate::time::Day;
+    use crate::time::{Period, Span};
 
     const DAY: Day = Day(17_595);
 

@@ -10,7 +10,8 @@
 
 use std::fmt::Write;
 
-use crate::store::{Period, Slot, Span};
+use crate::store::Slot;
+use crate::time::{Period, Span};
 
 /// PV or UV.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -127,7 +128,7 @@ pub(super) fn staging(prefix: &str) -> String {
 }
 
 /// A day as `20180305`.
-pub(super) fn compact(day: crate::calendar::Day) -> String {
+pub(super) fn compact(day: crate::time::Day) -> String {
     day.to_string().replace('-', "")
 }
 
@@ -149,8 +150,9 @@ mod tests {
     use std::collections::HashSet;
 
     use super::{Level, Metric, Names, days, staging, total_field};
-    use crate::calendar::Day;
-    use crate::store::{Period, Slot, Span};
+    use crate::store::Slot;
+    use crate::time::Day;
+    use crate::time::{Period, Span};
 
     fn names(site: &str, period: Period) -> Names {
         Names::new("hitmap:", &Span { site: site.to_owned(), period })

@@ -12,7 +12,8 @@ use super::arrange::{Key, Kind};
 use super::command::Commands;
 use super::connection::{Connection, Reply, Result};
 use super::keys::{Level, Metric, Names};
-use crate::store::{Period, Slot};
+use crate::store::Slot;
+use crate::time::Period;
 
 /// Values read back at once.
 const BATCH_VALUES: usize = 10_000;

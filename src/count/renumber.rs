@@ -1,0 +1,182 @@
+//! Days with numbers of their own: how the facts of a run leave it, and how those of many runs come together.
+//!
+//! Owns: [`LocalDay`] and the translation of numbers both ways, [`FactsBuilder`]. May import: the rest of `count`,
+//! rayon. Must not know: bytes, files, sources.
+
+use rayon::prelude::*;
+
+use super::Facts;
+use super::kept::Kept;
+use super::names::{LocalNames, NameHasher, Names};
+use super::visitors::Visitors;
+use crate::error::Result;
+use crate::facts::day_facts::{Fact, VISITOR_SHIFT};
+use crate::facts::{DayFacts, DayKey, LocalDay, Texts, radix};
+use crate::select::VisitorHash;
+
+/// A set of numbers that tells how many of them are below one.
+struct NumberSet {
+    words: Vec<u64>,
+    /// How many are below each word.
+    below: Vec<u32>,
+}
+
+impl NumberSet {
+    fn new(bound: usize, numbers: impl Iterator<Item = u32>) -> Self {
+        let mut words = vec![0_u64; bound.div_ceil(64)];
+        for number in numbers {
+            words[number as usize / 64] |= 1 << (number % 64);
+        }
+        let mut sum = 0;
+        let below = words.iter().map(|word| {
+            let below = sum;
+            sum += word.count_ones();
+            below
+        });
+        Self { below: below.collect(), words }
+    }
+
+    #[inline]
+    fn place(&self, number: u32) -> usize {
+        let index = number as usize / 64;
+        let lower = self.words[index] & ((1 << (number % 64)) - 1);
+        (self.below[index] + lower.count_ones()) as usize
+    }
+
+    fn iter(&self) -> impl Iterator<Item = u32> {
+        self.words.iter().zip(0_u32..).flat_map(|(&word, index)| {
+            let mut left = word;
+            std::iter::from_fn(move || {
+                let bit = (left != 0).then(|| left.trailing_zeros())?;
+                left &= left - 1;
+                Some(index * 64 + bit)
+            })
+        })
+    }
+}
+
+impl Facts {
+    /// A day's facts with numbers of their own.
+    #[must_use]
+    pub fn local_day(&self, key: DayKey) -> LocalDay {
+        let pieces = self.day(key);
+        let numbers = pieces.iter().flat_map(|piece| piece.facts()).map(|fact| fact.visitor());
+        let bound = usize::try_from(self.visitors.number_bound()).unwrap_or(usize::MAX);
+        let set = NumberSet::new(bound, numbers);
+        let mut visitors: Vec<(VisitorHash, u32)> =
+            set.iter().map(|number| self.visitors.hash(number)).zip(0..).collect();
+        visitors.par_sort_unstable();
+        let mut ranks = vec![0_u32; visitors.len()];
+        for (&(_, place), rank) in visitors.iter().zip(0..) {
+            ranks[place as usize] = rank;
+        }
+        let mut pages: Vec<(&str, &[Fact])> = pieces
+            .iter()
+            .flat_map(DayFacts::pages)
+            .map(|(page, facts)| (self.names.get(page), facts))
+            .collect();
+        pages.par_sort_unstable_by_key(|&(name, _)| name);
+        let mut names = Texts::default();
+        for (name, _) in &pages {
+            names.push(name);
+        }
+        let runs: Vec<(u32, &[Fact])> = (0..).zip(pages.iter().map(|&(_, facts)| facts)).collect();
+        LocalDay {
+            facts: renumber(&runs, |visitor| ranks[set.place(visitor)]),
+            visitors: visitors.into_iter().map(|(hash, _)| hash).collect(),
+            pages: names,
+        }
+    }
+}
+
+/// The facts of some pages, by ascending number, with other numbers for their visitors.
+fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts {
+    let all: usize = pages.iter().map(|(_, facts)| facts.len()).sum();
+    let (mut ends, mut facts) = (Vec::with_capacity(pages.len()), Vec::with_capacity(all));
+    let (mut page_facts, mut spare) = (Vec::new(), Vec::new());
+    for &(page, old) in pages {
+        page_facts.clear();
+        page_facts.extend(old.iter().map(|fact| fact.with_visitor(visitor(fact.visitor()))));
+        if page_facts.len() > 1 {
+            // A visitor's minutes are in order already, and stay so.
+            radix::sort(&mut page_facts, &mut spare, VISITOR_SHIFT, u64::BITS);
+        }
+        facts.extend_from_slice(&page_facts);
+        ends.push((page, facts.len()));
+    }
+    DayFacts::from_columns(ends, facts)
+}
+
+/// Facts of few days are not encoded: 128 MiB, a month of a site with half a million page views a day.
+const ENCODED_FROM: usize = 16 * 1024 * 1024;
+
+/// Puts days of any runs together; any order and any split gives facts of the same cells.
+#[derive(Debug)]
+pub struct FactsBuilder {
+    names: Names,
+    visitors: Visitors,
+    kept: Kept,
+    hasher: NameHasher,
+}
+
+impl Default for FactsBuilder {
+    fn default() -> Self {
+        let hasher = NameHasher::default();
+        Self {
+            names: Names::new(hasher.clone()),
+            visitors: Visitors::default(),
+            kept: Kept::default(),
+            hasher,
+        }
+    }
+}
+
+impl FactsBuilder {
+    /// Adds some days, in parallel; a day may come again and again, with what was not yet added.
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::error::Error::Limit) where numbers do not suffice.
+    pub fn add(&mut self, days: &[(DayKey, LocalDay)]) -> Result<()> {
+        if self.kept.plain_facts() >= ENCODED_FROM {
+            self.kept.encode();
+        }
+        let lists: Vec<&[VisitorHash]> = days.iter().map(|(_, day)| &day.visitors[..]).collect();
+        let visitors = self.visitors.numbers(&lists)?;
+        let mut locals: Vec<LocalNames> = days
+            .par_iter()
+            .map(|(_, day)| {
+                let mut names = LocalNames::new(self.hasher.clone());
+                for page in day.pages.iter() {
+                    names.intern(page.as_bytes());
+                }
+                names
+            })
+            .collect();
+        self.names.absorb(&mut locals.iter_mut().collect::<Vec<_>>())?;
+        let facts: Vec<DayFacts> = days
+            .par_iter()
+            .zip(&locals)
+            .zip(&visitors)
+            .map(|(((_, day), names), visitors)| {
+                let numbers = names.run_wide();
+                let mut pages: Vec<(u32, &[Fact])> = day
+                    .facts
+                    .pages()
+                    .map(|(page, facts)| (numbers[page as usize], facts))
+                    .collect();
+                pages.sort_unstable_by_key(|&(page, _)| page);
+                renumber(&pages, |visitor| visitors[visitor as usize])
+            })
+            .collect();
+        for (&(key, _), facts) in days.iter().zip(facts) {
+            self.kept.add_window(vec![(key, facts)]);
+        }
+        Ok(())
+    }
+
+    /// Everything added.
+    #[must_use]
+    pub fn finish(self) -> Facts {
+        Facts { names: self.names, visitors: self.visitors, kept: self.kept }
+    }
+}

@@ -1,0 +1,143 @@
+//! One thread's counts of a window.
+//!
+//! Owns: [`Worker`]. May import: `exchange`, `names`, `facts`, `select` (visitor hashes). Must not know: windows that
+//! are over, files, formats.
+
+use std::collections::BTreeMap;
+
+use super::exchange::Exchange;
+use super::names::{BATCH, LocalNames, NameHasher};
+use crate::facts::DayKey;
+use crate::select::VisitorHash;
+use crate::time::CivilTime;
+
+/// One thread's share of a window.
+///
+/// Workers stand side by side and are written with every page view: a cache line that two of them shared (or two lines,
+/// which the processor fetches together) took two threads a quarter of their time.
+#[derive(Debug)]
+#[repr(align(128))]
+pub struct Worker {
+    pub(super) names: LocalNames,
+    pub(super) exchange: Exchange,
+    waiting: Waiting,
+    /// The (site, day)s met in this window and their page views.
+    pub(super) days: Vec<(DayKey, u64)>,
+    pub(super) day_numbers: BTreeMap<DayKey, u32>,
+    /// Number of the day met last, which is mostly the next one too.
+    last_day: u32,
+    /// A limit was reached; nothing is counted any more.
+    pub(super) too_many_days: bool,
+}
+
+/// Page views whose pages are numbered together.
+#[derive(Debug, Default)]
+struct Waiting {
+    hashes: Vec<u64>,
+    /// Visitor, day and minute, end of the page in `pages`.
+    views: Vec<(VisitorHash, u32, usize)>,
+    pages: Vec<u8>,
+}
+
+impl Waiting {
+    #[inline]
+    fn push(&mut self, hash: u64, page: &[u8], visitor: VisitorHash, when: u32) {
+        self.hashes.push(hash);
+        self.pages.extend_from_slice(page);
+        self.views.push((visitor, when, self.pages.len()));
+    }
+}
+
+/// How much a worker had counted at some moment of a window.
+#[derive(Debug)]
+pub struct Mark {
+    records: Vec<usize>,
+    days: usize,
+}
+
+/// Bits of a minute of the day in a record.
+pub(super) const MINUTE_BITS: u32 = 11;
+/// Most (site, day)s that a worker can meet in a window.
+pub(super) const MAX_DAYS: usize = 1 << (32 - MINUTE_BITS);
+
+impl Worker {
+    pub(super) fn new(hasher: NameHasher) -> Self {
+        Self {
+            names: LocalNames::new(hasher),
+            exchange: Exchange::default(),
+            waiting: Waiting::default(),
+            days: Vec::new(),
+            day_numbers: BTreeMap::new(),
+            last_day: 0,
+            too_many_days: false,
+        }
+    }
+
+    /// Counts a page view of `page` on site number `site`.
+    #[inline]
+    pub fn add(&mut self, site: u32, time: CivilTime, page: &[u8], visitor: VisitorHash) {
+        let key = DayKey { site, day: time.day() };
+        if self.days.get(self.last_day as usize).is_none_or(|(last, _)| *last != key)
+            && !self.find_day(key)
+        {
+            return;
+        }
+        self.days[self.last_day as usize].1 += 1;
+        let when = self.last_day << MINUTE_BITS | u32::from(time.minute_of_day());
+        self.waiting.push(self.names.hash(page), page, visitor, when);
+        if self.waiting.hashes.len() == BATCH {
+            self.flush();
+        }
+    }
+
+    /// Numbers the pages of the waiting page views and passes them on.
+    pub(super) fn flush(&mut self) {
+        let Waiting { hashes, views, pages } = &mut self.waiting;
+        let mut start = 0;
+        let names = views.iter().map(|&(_, _, end)| {
+            let name = &pages[start..end];
+            start = end;
+            name
+        });
+        self.names.intern_all(hashes, names, |index, page| {
+            let (visitor, when, _) = views[index];
+            self.exchange.push(visitor, page, when);
+        });
+        hashes.clear();
+        views.clear();
+        pages.clear();
+    }
+
+    /// Remembers how much is counted, for [`undo`](Self::undo) in the same window.
+    #[must_use]
+    pub fn mark(&mut self) -> Mark {
+        self.flush();
+        Mark { records: self.exchange.lengths(), days: self.days.len() }
+    }
+
+    /// Takes back everything counted since `mark`. Names of pages stay, without a fact: they are in no result.
+    pub fn undo(&mut self, mark: &Mark) {
+        self.flush();
+        let Self { exchange, days, day_numbers, last_day, .. } = self;
+        exchange.truncate(&mark.records, |record| {
+            days[(record.when >> MINUTE_BITS) as usize].1 -= 1;
+        });
+        days.truncate(mark.days);
+        day_numbers.retain(|_, &mut number| (number as usize) < mark.days);
+        *last_day = 0;
+    }
+
+    /// Makes `key` the last day; false if there are too many.
+    fn find_day(&mut self, key: DayKey) -> bool {
+        if let Some(&number) = self.day_numbers.get(&key) {
+            self.last_day = number;
+        } else if self.days.len() < MAX_DAYS {
+            self.last_day = u32::try_from(self.days.len()).unwrap_or(u32::MAX);
+            self.day_numbers.insert(key, self.last_day);
+            self.days.push((key, 0));
+        } else {
+            self.too_many_days = true;
+        }
+        !self.too_many_days
+    }
+}

@@ -1,0 +1,289 @@
+//! Cells from day facts: the one walk that every report, store and sum is made by.
+//!
+//! Owns: PV and exact UV of site, sections and pages for day, hour and minute. May import: `calendar`, rayon.
+//! Must not know: what cells are for, or how their names read.
+
+use rayon::prelude::*;
+
+use crate::facts::day_facts::{DayFacts, Fact, ORDER_SHIFT};
+use crate::facts::radix;
+use crate::time::{Granularity, MINUTES_A_DAY};
+
+/// Whose cell it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Group {
+    /// The whole site.
+    Site,
+    /// A section, by the number the caller gave it.
+    Section(u32),
+    /// A page, by its run-wide number.
+    Page(u32),
+}
+
+/// PV and UV of one group in one bucket of a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cell {
+    /// Day, hour or minute.
+    pub granularity: Granularity,
+    /// The bucket's first minute of the day.
+    pub minute_of_day: u16,
+    /// Page views, at least 1.
+    pub pv: u64,
+    /// Distinct visitors, at least 1.
+    pub uv: u64,
+}
+
+/// Takes a day's cells. One is made for each parallel task.
+pub trait CellSink: Send {
+    /// All cells of a group, by granularity (day, hour, minute), then by time, and the facts they were made from,
+    /// sorted by visitor and minute. A group is met once a day.
+    fn group(&mut self, group: Group, cells: &[Cell], facts: &[Fact]);
+}
+
+/// Walks one site's day and returns the sinks that took its cells.
+///
+/// `pieces` have no page in common; `section_of_page` gives each page number's section.
+pub fn walk_day<S: CellSink>(
+    pieces: &[DayFacts],
+    section_of_page: &[u32],
+    new_sink: impl Fn() -> S + Sync,
+) -> Vec<S> {
+    let by_page = || -> Vec<S> {
+        pieces
+            .par_iter()
+            .map(|piece| {
+                let mut sink = new_sink();
+                let mut walk = Walk::default();
+                for (page, facts) in piece.pages() {
+                    sink.group(Group::Page(page), walk.cells(facts), facts);
+                }
+                sink
+            })
+            .collect()
+    };
+    let by_sum = || -> Vec<S> {
+        sums(pieces, section_of_page)
+            .into_par_iter()
+            .map_init(Gathered::default, |gathered, (group, runs)| {
+                let mut sink = new_sink();
+                gathered.gather(&runs);
+                sink.group(group, gathered.walk.cells(&gathered.facts), &gathered.facts);
+                sink
+            })
+            .collect()
+    };
+    let (mut sinks, sums) = rayon::join(by_sum, by_page);
+    sinks.extend(sums);
+    sinks
+}
+
+/// The site and each section with the facts of their pages.
+fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(Group, Vec<&'a [Fact]>)> {
+    let mut pages: Vec<(u32, &[Fact])> = pieces
+        .iter()
+        .flat_map(DayFacts::pages)
+        .map(|(page, facts)| (section_of_page[page as usize], facts))
+        .collect();
+    let site = pages.iter().map(|&(_, facts)| facts).collect();
+    pages.sort_by_key(|&(section, _)| section);
+    let mut sums = vec![(Group::Site, site)];
+    for pages in pages.chunk_by(|a, b| a.0 == b.0) {
+        sums.push((Group::Section(pages[0].0), pages.iter().map(|&(_, facts)| facts).collect()));
+    }
+    sums
+}
+
+/// Room for the facts of a section or a site.
+#[derive(Default)]
+struct Gathered {
+    facts: Vec<Fact>,
+    spare: Vec<Fact>,
+    walk: Walk,
+}
+
+impl Gathered {
+    /// Puts the facts of several pages together, sorted by visitor and minute.
+    fn gather(&mut self, runs: &[&[Fact]]) {
+        self.facts.clear();
+        for run in runs {
+            self.facts.extend_from_slice(run);
+        }
+        if runs.len() > 1 {
+            radix::sort(&mut self.facts, &mut self.spare, ORDER_SHIFT, u64::BITS);
+        }
+    }
+}
+
+impl radix::Key for Fact {
+    #[inline]
+    fn bits(self, shift: u32) -> usize {
+        self.0.bits(shift)
+    }
+}
+
+/// Counts one group at a time; its arrays are as large as a day has minutes and stay in the first-level cache.
+struct Walk {
+    minutes: Box<[Count; MINUTES_A_DAY as usize]>,
+    /// Bit `i` says that minute `i` was touched.
+    touched: [u64; MINUTES_A_DAY.div_ceil(64) as usize],
+    hours: [Count; 24],
+    cells: Vec<Cell>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    pv: u64,
+    uv: u64,
+}
+
+impl Default for Walk {
+    fn default() -> Self {
+        Self {
+            minutes: Box::new([Count::default(); MINUTES_A_DAY as usize]),
+            touched: Default::default(),
+            hours: Default::default(),
+            cells: Vec::new(),
+        }
+    }
+}
+
+impl Walk {
+    /// The cells of facts that are sorted by visitor and minute.
+    ///
+    /// Each new (visitor, minute) is one more visitor of its minute; of its hour and day if the visitor was not in
+    /// them before, which the order tells.
+    fn cells(&mut self, facts: &[Fact]) -> &[Cell] {
+        self.cells.clear();
+        if facts.is_empty() {
+            return &self.cells;
+        }
+        let mut day = Count::default();
+        // No fact has these bits: the minute would be 2047.
+        let mut last = u64::MAX >> ORDER_SHIFT;
+        let (mut last_visitor, mut last_hour) = (None, usize::MAX);
+        for fact in facts {
+            let minute = usize::from(fact.minute_of_day());
+            let count = &mut self.minutes[minute];
+            count.pv += fact.views();
+            if fact.0 >> ORDER_SHIFT == last {
+                continue;
+            }
+            last = fact.0 >> ORDER_SHIFT;
+            count.uv += 1;
+            self.touched[minute / 64] |= 1 << (minute % 64);
+            let hour = minute / 60;
+            if last_visitor != Some(fact.visitor()) {
+                last_visitor = Some(fact.visitor());
+                day.uv += 1;
+                self.hours[hour].uv += 1;
+            } else if hour != last_hour {
+                self.hours[hour].uv += 1;
+            }
+            last_hour = hour;
+        }
+        self.emit(day);
+        &self.cells
+    }
+
+    /// Writes the counts out as cells and clears them.
+    fn emit(&mut self, mut day: Count) {
+        let cell = |granularity, minute: usize, count: Count| Cell {
+            granularity,
+            minute_of_day: u16::try_from(minute).unwrap_or(u16::MAX),
+            pv: count.pv,
+            uv: count.uv,
+        };
+        // Day and hours stand before the minutes but are known after them.
+        let hours = self.hours.iter().filter(|hour| hour.uv > 0).count();
+        self.cells.resize(1 + hours, cell(Granularity::Day, 0, day));
+        for (word, touched) in self.touched.iter_mut().enumerate() {
+            while *touched != 0 {
+                let minute = word * 64 + touched.trailing_zeros() as usize;
+                *touched &= *touched - 1;
+                let count = std::mem::take(&mut self.minutes[minute]);
+                self.hours[minute / 60].pv += count.pv;
+                day.pv += count.pv;
+                self.cells.push(cell(Granularity::Minute, minute, count));
+            }
+        }
+        self.cells[0].pv = day.pv;
+        let hours = self.hours.iter_mut().enumerate().filter(|(_, count)| count.uv > 0);
+        for (place, (hour, count)) in self.cells[1..].iter_mut().zip(hours) {
+            *place = cell(Granularity::Hour, hour * 60, std::mem::take(count));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Cell, CellSink, Group, walk_day};
+    use crate::facts::{DayFacts, Fact};
+    use crate::time::Granularity;
+
+    #[derive(Default)]
+    struct Collect(Vec<(Group, Vec<Cell>)>);
+
+    impl CellSink for Collect {
+        fn group(&mut self, group: Group, cells: &[Cell], facts: &[Fact]) {
+            assert!(facts.is_sorted());
+            self.0.push((group, cells.to_vec()));
+        }
+    }
+
+    #[test]
+    fn sections_and_site_count_each_visitor_once() {
+        let (mut first, mut second) = (DayFacts::default(), DayFacts::default());
+        // Visitor 7 sees pages 0 and 1 of section 3 in one minute, and page 2 of section 4 an hour later.
+        first.push(0, 7, 5, 2);
+        first.push(0, 7, 59, 1);
+        first.push(2, 7, 65, 1);
+        second.push(1, 7, 5, 1);
+        second.push(1, 8, 5, 1);
+        let sinks = walk_day(&[first, second], &[3, 3, 4], Collect::default);
+        let mut found: Vec<_> = sinks.into_iter().flat_map(|sink| sink.0).collect();
+        found.sort_by_key(|(group, _)| *group);
+        let cell = |granularity, minute_of_day, pv, uv| Cell { granularity, minute_of_day, pv, uv };
+        let (day, hour, minute) = (Granularity::Day, Granularity::Hour, Granularity::Minute);
+        let expected = [
+            (
+                Group::Site,
+                vec![
+                    cell(day, 0, 6, 2),
+                    cell(hour, 0, 5, 2),
+                    cell(hour, 60, 1, 1),
+                    cell(minute, 5, 4, 2),
+                    cell(minute, 59, 1, 1),
+                    cell(minute, 65, 1, 1),
+                ],
+            ),
+            (
+                Group::Section(3),
+                vec![
+                    cell(day, 0, 5, 2),
+                    cell(hour, 0, 5, 2),
+                    cell(minute, 5, 4, 2),
+                    cell(minute, 59, 1, 1),
+                ],
+            ),
+            (
+                Group::Section(4),
+                vec![cell(day, 0, 1, 1), cell(hour, 60, 1, 1), cell(minute, 65, 1, 1)],
+            ),
+            (
+                Group::Page(0),
+                vec![
+                    cell(day, 0, 3, 1),
+                    cell(hour, 0, 3, 1),
+                    cell(minute, 5, 2, 1),
+                    cell(minute, 59, 1, 1),
+                ],
+            ),
+            (Group::Page(1), vec![cell(day, 0, 2, 2), cell(hour, 0, 2, 2), cell(minute, 5, 2, 2)]),
+            (
+                Group::Page(2),
+                vec![cell(day, 0, 1, 1), cell(hour, 60, 1, 1), cell(minute, 65, 1, 1)],
+            ),
+        ];
+        assert_eq!(found, expected);
+    }
+}

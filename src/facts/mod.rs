@@ -1,0 +1,26 @@
+//! Facts: who saw which page in which minute, and how often; and what is known of lines besides.
+//!
+//! Owns: [`Fact`], the facts of a day in memory ([`DayFacts`], [`LocalDay`]) and as bytes ([`columns`], [`part`]), sums
+//! over lines ([`tally`]). May import: `time`, `parse` (reasons, records), `select` (visitor hashes), rayon. Must not
+//! know: how a run counts, where bytes are kept.
+
+pub mod columns;
+pub mod day_facts;
+mod local_day;
+pub mod part;
+pub(crate) mod radix;
+pub mod tally;
+pub(crate) mod varint;
+
+use crate::time::Day;
+pub use day_facts::{DayFacts, Fact};
+pub use local_day::{LocalDay, Texts};
+
+/// Which facts belong together: those of one site and day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DayKey {
+    /// The site's number in the run.
+    pub site: u32,
+    /// The day.
+    pub day: Day,
+}

@@ -1,0 +1,130 @@
+//! Sums over lines: how many there are of each kind, bytes, statuses, time span, samples of malformed lines.
+//!
+//! Owns: [`Tally`] and its merge. May import: `calendar`, `record`, `parse` (reasons). Must not know: files, threads.
+
+use std::collections::BTreeSet;
+
+use crate::parse::Reason;
+use crate::parse::record::Record;
+use crate::time::{CivilTime, Day};
+
+/// Malformed lines kept as samples.
+pub const MALFORMED_SAMPLES: usize = 10;
+/// Bytes of a malformed line kept in its sample.
+const SAMPLE_BYTES: usize = 400;
+
+/// Sums over some lines. `lines = hits + malformed_lines + empty_lines + other_lines`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Lines.
+    pub lines: u64,
+    /// Well-formed lines.
+    pub hits: u64,
+    /// Hits that count.
+    pub page_views: u64,
+    /// Malformed lines.
+    pub malformed_lines: u64,
+    /// Empty lines.
+    pub empty_lines: u64,
+    /// Lines of a beacon log that are not beacons.
+    pub other_lines: u64,
+    /// Bytes sent, over all hits; `u64::MAX` stands for that or more.
+    pub bytes_sent: u64,
+    /// Hits by status class: 1xx to 5xx, other.
+    pub status: [u64; 6],
+    /// Hits with status 404.
+    pub not_found: u64,
+    /// The earliest and the latest hit, as bucketed.
+    pub span: Option<(CivilTime, CivilTime)>,
+    /// Offsets that hits carried, in minutes.
+    pub offsets_minutes: BTreeSet<i16>,
+    /// Days on which a repeated hour of `--tz` was met.
+    pub repeated_hour_days: BTreeSet<Day>,
+    /// The first malformed lines, by offset.
+    pub samples: Vec<Sample>,
+}
+
+/// A malformed line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Its place among the lines tallied, from 0.
+    pub line_index: u64,
+    /// Its byte offset in the input.
+    pub offset: u64,
+    /// Why it is malformed.
+    pub reason: Reason,
+    /// Its beginning.
+    pub bytes: Vec<u8>,
+}
+
+impl Tally {
+    /// Adds a hit bucketed at `time`.
+    #[inline]
+    pub fn hit(&mut self, record: &Record<'_>, time: CivilTime) {
+        self.hits += 1;
+        self.bytes_sent = self.bytes_sent.saturating_add(record.bytes_sent);
+        let class = match record.status {
+            status @ 100..=599 => usize::from(status / 100 - 1),
+            _ => 5,
+        };
+        self.status[class] += 1;
+        self.not_found += u64::from(record.status == 404);
+        match &mut self.span {
+            Some((first, last)) => {
+                *first = time.min(*first);
+                *last = time.max(*last);
+            }
+            None => self.span = Some((time, time)),
+        }
+    }
+
+    /// Adds a malformed line.
+    pub fn malformed(&mut self, offset: u64, line_index: u64, line: &[u8], reason: Reason) {
+        self.malformed_lines += 1;
+        if self.samples.len() < MALFORMED_SAMPLES {
+            let bytes = line[..line.len().min(SAMPLE_BYTES)].to_vec();
+            self.samples.push(Sample { line_index, offset, reason, bytes });
+        }
+    }
+
+    /// Adds another tally. With `Tally::default()` as identity this is associative; it is commutative but for the
+    /// samples, whose `line_index` the caller sets right and which stay ordered by offset.
+    pub fn merge(&mut self, other: Self) {
+        // Every field by name, so that a new one cannot be forgotten.
+        let Self {
+            lines,
+            hits,
+            page_views,
+            malformed_lines,
+            empty_lines,
+            other_lines,
+            bytes_sent,
+            status,
+            not_found,
+            span,
+            offsets_minutes,
+            repeated_hour_days,
+            samples,
+        } = other;
+        self.lines += lines;
+        self.hits += hits;
+        self.page_views += page_views;
+        self.malformed_lines += malformed_lines;
+        self.empty_lines += empty_lines;
+        self.other_lines += other_lines;
+        self.bytes_sent = self.bytes_sent.saturating_add(bytes_sent);
+        for (sum, count) in self.status.iter_mut().zip(status) {
+            *sum += count;
+        }
+        self.not_found += not_found;
+        self.span = match (self.span, span) {
+            (Some((a, b)), Some((c, d))) => Some((a.min(c), b.max(d))),
+            (one, other) => one.or(other),
+        };
+        self.offsets_minutes.extend(offsets_minutes);
+        self.repeated_hour_days.extend(repeated_hour_days);
+        self.samples.extend(samples);
+        self.samples.sort_by_key(|sample| sample.offset);
+        self.samples.truncate(MALFORMED_SAMPLES);
+    }
+}

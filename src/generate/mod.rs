@@ -1,0 +1,186 @@
+//! A log of a made-up site, and its exact answer.
+//!
+//! Owns: [`Options`], [`generate`]. May import: `calendar`, and `report` for the answer's cells.
+//! Must not know: parsing, counting, files, the command line. The answer comes from what was drawn, never from the
+//! text of a line, so that it can judge whoever reads the text.
+
+mod answer;
+mod lifelike;
+mod odd;
+mod pages;
+mod random;
+mod text;
+mod traffic;
+mod visitors;
+
+use std::io::{self, Write};
+
+use crate::time::Day;
+pub use answer::Answer;
+use lifelike::{Moment, World};
+use odd::OddLines;
+use random::Random;
+use text::TimeText;
+use traffic::Traffic;
+
+/// The format of the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// nginx and Apache `combined`.
+    Combined,
+    /// Apache `common`.
+    Common,
+    /// Combined lines of a beacon, `/dig?refer=…&time=…&ua=…&url=…`.
+    Dig,
+}
+
+/// How much to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Size {
+    /// So many lines.
+    Lines(u64),
+    /// Whole lines until at least so many bytes are written.
+    Bytes(u64),
+}
+
+/// What to write. The same options give the same bytes on every machine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// How much.
+    pub size: Size,
+    /// The format of the lines.
+    pub format: Format,
+    /// Over how many days the lines are spread, from 1 on.
+    pub days: u32,
+    /// The first day.
+    pub start: Day,
+    /// Pages of single movies, besides the home page and 21 lists; 1 to [`Options::MAX_POOL`].
+    pub pages: u32,
+    /// Sections that the movies are spread over, from 1 on.
+    pub sections: u32,
+    /// Size of the pool that visitors are drawn from; 1 to [`Options::MAX_POOL`].
+    pub visitors: u32,
+    /// Distinct user agents; 1 to [`Options::MAX_POOL`].
+    pub user_agents: u32,
+    /// How many of 1000 pages are asked for with a query.
+    pub query_permille: u32,
+    /// How many of 1000 lines are odd: torn, binary, of another format, with strange fields. The first line never is.
+    pub bad_permille: u32,
+    /// Lines of all times mixed, instead of nearly ascending.
+    pub shuffle: bool,
+    /// Where the random numbers start.
+    pub seed: u64,
+    /// Whether to collect the page views (16 bytes each), for [`Answer::write_cells`].
+    pub collect_cells: bool,
+}
+
+impl Options {
+    /// Largest number of pages, visitors or user agents.
+    pub const MAX_POOL: u32 = 500_000_000;
+
+    /// A week of the movie site that hitmap was first made for: 12,946 pages and 200,000 visitors.
+    #[must_use]
+    pub const fn new(size: Size, format: Format) -> Self {
+        Self {
+            size,
+            format,
+            days: 7,
+            // 2018-03-05
+            start: Day(17_595),
+            pages: 12_924,
+            sections: 1,
+            visitors: 200_000,
+            user_agents: 200,
+            query_permille: 50,
+            bad_permille: 0,
+            shuffle: false,
+            seed: 1,
+            collect_cells: false,
+        }
+    }
+
+    /// Whether every number is in its range and the days are within years 0 to 9999.
+    fn is_valid(&self) -> bool {
+        let pools = [self.pages, self.sections, self.visitors, self.user_agents];
+        let first = Day::from_date(0, 1, 1).map_or(0, |day| i64::from(day.0));
+        let last = Day::from_date(9999, 12, 31).map_or(0, |day| i64::from(day.0));
+        let start = i64::from(self.start.0);
+        pools.iter().all(|&pool| (1..=Self::MAX_POOL).contains(&pool))
+            && self.query_permille <= 1000
+            && self.bad_permille <= 1000
+            && self.days > 0
+            && start >= first
+            && start + i64::from(self.days) - 1 <= last
+    }
+}
+
+/// How many bytes are collected before they are written: they stay in the second-level cache.
+const BUFFER_BYTES: usize = 256 * 1024;
+
+/// Writes a log to `output`, in pieces of about 256 KiB, and says what is in it.
+///
+/// After each piece `progress` is told how many bytes are written; an error it returns ends the work.
+///
+/// # Errors
+/// Whatever the output or `progress` says; [`io::ErrorKind::InvalidInput`] where an option is out of its range.
+pub fn generate(
+    options: &Options,
+    mut output: impl Write,
+    mut progress: impl FnMut(u64) -> io::Result<()>,
+) -> io::Result<Answer> {
+    if !options.is_valid() {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "an option of the generator is out of its range",
+        ));
+    }
+    let mut random = Random::new(options.seed);
+    let world = World::new(options, &mut random);
+    let mut odd_lines = OddLines::new(options.format, options.visitors, world.pages.count());
+    let mut answer = Answer::new(options.collect_cells);
+    if options.collect_cells {
+        answer.paths = (0..world.pages.count()).map(|page| world.pages.path(page)).collect();
+    }
+    let (Size::Lines(goal) | Size::Bytes(goal)) = options.size;
+    let mut traffic = Traffic::new(options.start, options.days, goal, options.shuffle);
+    let mut time = TimeText::new();
+    let mut buffer = Vec::with_capacity(BUFFER_BYTES + 128 * 1024);
+    let mut written = 0;
+    loop {
+        let done = match options.size {
+            Size::Lines(_) => answer.lines,
+            Size::Bytes(_) => written + buffer.len() as u64,
+        };
+        if done >= goal {
+            break;
+        }
+        let seconds = traffic.next(done, &mut random);
+        let moment =
+            Moment { visitor: world.visitors.draw(seconds / 86_400, &mut random), seconds };
+        let odd = options.bad_permille > 0
+            && random.below(1000) < options.bad_permille
+            && answer.lines > 0;
+        let outcome = if odd {
+            odd_lines.write(&world, moment, &mut random, &mut buffer, &mut answer)
+        } else {
+            world.write(&mut time, moment, &mut random, &mut buffer)
+        };
+        answer.add(outcome);
+        if buffer.len() >= BUFFER_BYTES {
+            output.write_all(&buffer)?;
+            written += buffer.len() as u64;
+            buffer.clear();
+            progress(written)?;
+        }
+    }
+    output.write_all(&buffer)?;
+    output.flush()?;
+    written += buffer.len() as u64;
+    progress(written)?;
+    answer.bytes = written;
+    answer.odd_lines = odd_lines.counts();
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests;

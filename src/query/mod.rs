@@ -1,0 +1,241 @@
+//! Questions to a database: any range, to the minute, of sites, a section or a page, answered exactly from the parts.
+//!
+//! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary`] (a report). May import: `store`, `part`, `count`,
+//! `report`, roaring. Must not know: clap, SQL.
+//!
+//! There are two ways to a report. `facts` loads the facts and walks them, as a run over logs does; it can answer
+//! everything. `sums` takes the cells of whole days as they are stored and looks at facts only for what cells cannot
+//! tell, which are distinct visitors over the range; it is several times as fast, and for reports of whole sites. Both
+//! are compared with the oracle, and so with each other.
+
+mod facts;
+mod newcomers;
+pub mod summarize;
+pub mod summary;
+mod sums;
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use crate::database::{Database, Site, StoredBlock};
+use crate::error::{Error, Result};
+use crate::facts::tally::Tally;
+use crate::query::summary::{Definition, Stored, Summary};
+use crate::select::Group;
+use crate::select::StoredRules;
+use crate::time::{Bucket, Day, Granularity, MINUTES_A_DAY};
+
+pub use facts::Answer;
+
+/// A minute of the wall clock, counted from 1970.
+pub type Minute = i64;
+
+/// How long the buckets of an answer are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// As cells are.
+    Cells(Granularity),
+    /// ISO weeks.
+    Week,
+    /// Calendar months.
+    Month,
+}
+
+impl By {
+    /// The word used in every output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Cells(granularity) => granularity.name(),
+            Self::Week => "week",
+            Self::Month => "month",
+        }
+    }
+
+    fn bucket(self, day: Day, minute_of_day: u16) -> String {
+        match self {
+            Self::Cells(granularity) => Bucket { day, minute_of_day, granularity }.to_string(),
+            Self::Week => day.week_text(),
+            Self::Month => day.month_text(),
+        }
+    }
+}
+
+/// What is asked.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// The first minute; `None` from the beginning.
+    pub since: Option<Minute>,
+    /// The minute behind the last one; `None` to the end.
+    pub until: Option<Minute>,
+    /// The only site.
+    pub site: Option<String>,
+    /// The only section.
+    pub section: Option<String>,
+    /// The only page.
+    pub page: Option<String>,
+    /// Buckets that are wanted besides.
+    pub by: Option<By>,
+}
+
+impl Question {
+    /// The minutes of a day that are asked for.
+    fn minutes(&self, day: Day) -> Range<u16> {
+        let start = Minute::from(day.0) * Minute::from(MINUTES_A_DAY);
+        let place = |minute: Minute| {
+            u16::try_from((minute - start).clamp(0, MINUTES_A_DAY.into())).unwrap_or_default()
+        };
+        self.since.map_or(0, place)..self.until.map_or(MINUTES_A_DAY, place)
+    }
+
+    fn has_whole(&self, day: Day) -> bool {
+        self.minutes(day) == (0..MINUTES_A_DAY)
+    }
+
+    /// Whether only some pages are asked for.
+    fn has_filter(&self) -> bool {
+        self.page.is_some() || self.section.is_some()
+    }
+}
+
+/// Loads all facts that answer the question. Uses the thread pool it is called in.
+///
+/// # Errors
+/// [`Error::Database`]; [`Error::Usage`] for a site that is not there, or sites of different rules.
+pub fn answer(database: &mut Database, question: &Question) -> Result<Answer> {
+    facts::answer(database, question, Scope::new(database, question)?)
+}
+
+/// The report that answers the question, but for its timing; sections and pages have at most `top` rows. Uses the
+/// thread pool it is called in.
+///
+/// # Errors
+/// As for [`answer`].
+pub fn summary(database: &mut Database, question: &Question, top: usize) -> Result<Summary> {
+    let scope = Scope::new(database, question)?;
+    if question.has_filter() || question.by == Some(By::Cells(Granularity::Minute)) {
+        let answer = facts::answer(database, question, scope)?;
+        answer.summary(&answer.cube(), top)
+    } else {
+        sums::summary(database, question, scope, top)
+    }
+}
+
+/// What of a database a question is about.
+struct Scope {
+    /// Their places here are their numbers in the answer.
+    sites: Vec<Site>,
+    /// The rules that all of them are counted by.
+    rules: StoredRules,
+    groups: Vec<Group>,
+    /// The sites' blocks, by site, then by day.
+    all: Vec<StoredBlock>,
+    /// Those of days of which something is asked for.
+    wanted: Vec<StoredBlock>,
+}
+
+impl Scope {
+    fn new(database: &Database, question: &Question) -> Result<Self> {
+        let sites = chosen_sites(database, question)?;
+        let rules = sites[0].rules.clone();
+        let mut all: Vec<StoredBlock> = Vec::new();
+        for site in &sites {
+            all.extend(database.blocks_of_site(site.number)?);
+        }
+        let is_wanted = |block: &&StoredBlock| !question.minutes(block.day).is_empty();
+        let wanted = all.iter().filter(is_wanted).copied().collect();
+        Ok(Self { groups: rules.groups(), sites, rules, all, wanted })
+    }
+
+    fn site_names(&self) -> Vec<String> {
+        self.sites.iter().map(|site| site.name.clone()).collect()
+    }
+
+    /// The sites' numbers in the answer by those in the database.
+    fn site_numbers(&self) -> BTreeMap<i64, u32> {
+        self.sites.iter().map(|site| site.number).zip(0..).collect()
+    }
+
+    /// What a report says about the question, and sums over lines if it is about everything.
+    fn about(&self, database: &Database, question: &Question) -> Result<(Stored, Tally)> {
+        let is_everything = !question.has_filter()
+            && question.since.is_none()
+            && question.until.is_none()
+            && self.sites.len() == database.sites()?.len()
+            && self.sites.iter().all(|site| site.pruned_before.is_none());
+        let sources = database.sources()?;
+        let mut tally = Tally::default();
+        if is_everything {
+            sources.iter().for_each(|source| tally.merge(source.tally.clone()));
+        }
+        let stored = Stored {
+            database: database.path().display().to_string(),
+            sources: sources.len() as u64,
+            question: words(question),
+            is_everything,
+            first_day: self.all.iter().map(|block| block.day).min(),
+            pruned_before: self.sites.iter().filter_map(|site| site.pruned_before).max(),
+            by_name: question.by.map(By::name),
+            ..Stored::default()
+        };
+        Ok((stored, tally))
+    }
+}
+
+fn definition(rules: &StoredRules) -> Definition {
+    Definition {
+        count: rules.count.clone(),
+        visitor: rules.visitor.clone(),
+        tz: rules.clock().to_owned(),
+        page: if rules.keep_query { "path with query" } else { "path without query" }.to_owned(),
+        section: if rules.groups.is_empty() {
+            "first path segment".to_owned()
+        } else {
+            rules.groups.join(", ")
+        },
+    }
+}
+
+fn chosen_sites(database: &Database, question: &Question) -> Result<Vec<Site>> {
+    let mut sites = database.sites()?;
+    if let Some(name) = &question.site {
+        sites.retain(|site| site.name == *name);
+    }
+    let Some(first) = sites.first() else {
+        return Err(Error::Usage(match &question.site {
+            Some(name) => format!("the database has no site {name:?}"),
+            None => "the database has counted nothing yet".to_owned(),
+        }));
+    };
+    if sites.iter().any(|site| site.rules != first.rules) {
+        let names: Vec<&str> = sites.iter().map(|site| site.name.as_str()).collect();
+        return Err(Error::Usage(format!(
+            "the database counts its sites by different rules, which do not add up; choose one with --site: {}",
+            names.join(", ")
+        )));
+    }
+    Ok(sites)
+}
+
+fn words(question: &Question) -> String {
+    let time = |minute: Minute| {
+        let minutes = Minute::from(MINUTES_A_DAY);
+        let day = Day(i32::try_from(minute.div_euclid(minutes)).unwrap_or_default());
+        let minute = minute.rem_euclid(minutes);
+        format!("{day} {:02}:{:02}", minute / 60, minute % 60)
+    };
+    let mut words = match (question.since, question.until) {
+        (None, None) => vec!["everything".to_owned()],
+        (Some(since), None) => vec![format!("from {} on", time(since))],
+        (None, Some(until)) => vec![format!("before {}", time(until))],
+        (Some(since), Some(until)) => {
+            vec![format!("from {} to before {}", time(since), time(until))]
+        }
+    };
+    for (name, value) in
+        [("site", &question.site), ("section", &question.section), ("page", &question.page)]
+    {
+        words.extend(value.as_ref().map(|value| format!("{name} {value}")));
+    }
+    words.join(", ")
+}

@@ -1,0 +1,130 @@
+//! Counting rules as text, so that a database knows by which rules it counts.
+//!
+//! Owns: the text, its comparison in words. May import: `select`, serde. Must not know: where the text is kept.
+
+use serde::{Deserialize, Serialize};
+
+use crate::select::{Group, Rules, VisitorKey};
+use crate::time::Zone;
+
+/// The counting rules of a site. Equal rules give equal text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StoredRules {
+    /// `page-views` or `hits`.
+    pub count: String,
+    /// For instance `ip+ua`.
+    pub visitor: String,
+    /// What tells the visitor key from others, but not the key.
+    pub visitor_key: Option<String>,
+    /// The zone times were converted to.
+    pub tz: Option<String>,
+    /// Whether a page keeps its query.
+    pub keep_query: bool,
+    /// Sections by pattern, as given.
+    pub groups: Vec<String>,
+}
+
+impl From<&Rules> for StoredRules {
+    fn from(rules: &Rules) -> Self {
+        // Every field by name, so that a new rule cannot be forgotten. The site is whose rules they are.
+        let Rules { count, visitor, visitor_key, keep_query, groups, zone, site: _ } = rules;
+        Self {
+            count: count.name().to_owned(),
+            visitor: visitor.text().to_owned(),
+            visitor_key: visitor_key.as_ref().map(VisitorKey::fingerprint),
+            tz: zone.as_ref().map(|zone| zone.name().to_owned()),
+            keep_query: *keep_query,
+            groups: groups
+                .iter()
+                .map(|group| format!("{}={}", group.name, group.pattern))
+                .collect(),
+        }
+    }
+}
+
+impl StoredRules {
+    /// The rules as text.
+    #[must_use]
+    pub fn text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The rules of a text; `None` for a text that this version did not write.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// The section patterns.
+    #[must_use]
+    pub fn groups(&self) -> Vec<Group> {
+        self.groups.iter().filter_map(|group| group.parse().ok()).collect()
+    }
+
+    /// The name of the clock that buckets are on.
+    #[must_use]
+    pub fn clock(&self) -> &str {
+        self.tz.as_deref().unwrap_or(Zone::AS_WRITTEN)
+    }
+
+    /// Each rule by its option, as on the command line.
+    fn options(&self) -> [(&'static str, String); 6] {
+        let or = |text: &Option<String>, none: &str| text.as_deref().unwrap_or(none).to_owned();
+        [
+            ("--count", self.count.clone()),
+            ("--visitor", self.visitor.clone()),
+            ("--visitor-key", or(&self.visitor_key.as_ref().map(|key| format!("#{key}")), "none")),
+            ("--tz", or(&self.tz, Zone::AS_WRITTEN)),
+            ("--keep-query", if self.keep_query { "on" } else { "off" }.to_owned()),
+            (
+                "--group",
+                if self.groups.is_empty() { "none".to_owned() } else { self.groups.join(", ") },
+            ),
+        ]
+    }
+
+    /// What differs, both sides named: `--visitor ip+ua in the database, ip in this run`.
+    #[must_use]
+    pub fn differences(&self, run: &Self) -> String {
+        let pairs = self.options().into_iter().zip(run.options());
+        let differing: Vec<String> = pairs
+            .filter(|(stored, run)| stored.1 != run.1)
+            .map(|((name, stored), (_, run))| {
+                format!("{name} is {stored} in the database and {run} in this run")
+            })
+            .collect();
+        differing.join("; ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::StoredRules;
+    use crate::select::{Count, Rules, VisitorKey};
+
+    #[test]
+    fn rules_come_back_and_differences_name_both_sides() {
+        let rules = Rules {
+            count: Count::Hits,
+            visitor_key: Some(VisitorKey::new(b"0123456789abcdef")),
+            groups: vec!["movie=/movie/{}.html".parse().unwrap()],
+            zone: Some("Europe/Berlin".parse().unwrap()),
+            ..Rules::default()
+        };
+        let stored = StoredRules::from(&rules);
+        assert_eq!(StoredRules::parse(&stored.text()), Some(stored.clone()));
+        assert_eq!(stored.groups(), rules.groups);
+        assert_eq!(StoredRules::parse("{}"), None);
+        let other = StoredRules { visitor: "ip".to_owned(), ..stored.clone() };
+        assert_eq!(
+            stored.differences(&other),
+            "--visitor is ip+ua in the database and ip in this run"
+        );
+        let default = StoredRules::from(&Rules::default());
+        assert_eq!(
+            default.text(),
+            r#"{"count":"page-views","visitor":"ip+ua","visitor_key":null,"tz":null,"keep_query":false,"groups":[]}"#
+        );
+    }
+}

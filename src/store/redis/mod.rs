@@ -1,0 +1,406 @@
+//! Redis: a span's keys, all replaced at once.
+//!
+//! Owns: [`RedisStore`], the way of an edition through its sub-modules. May import: `store`, its sub-modules.
+//! Must not know: where cells come from, options of the command line.
+//!
+//! `arrange` makes keys from cells. Of a span that is new in Redis all are staged; else they are compared with what is
+//! there (`live`) and only those that differ are. `flow` packs them into batches; `commit` gives them their names.
+
+mod address;
+mod arrange;
+mod command;
+mod commit;
+mod connection;
+mod flow;
+mod keys;
+mod ledger;
+mod live;
+mod nodes;
+mod staging;
+
+use std::collections::{BTreeSet, HashSet};
+
+pub(super) use address::Address;
+pub use address::OPTIONS_HELP;
+
+use crate::error::{Error, Result};
+use crate::store::{Cells, Edition, Ledger, Outcome, Source, Store};
+use crate::time::{Period, Span};
+use arrange::{Arranger, Expiry, Key, Kind};
+use command::Commands;
+use commit::{Changed, Committed, Transaction};
+use connection::Failure;
+use flow::Flow;
+use keys::Names;
+use live::Waiting;
+use nodes::Nodes;
+use staging::{MOST_KEYS, Run, now_millis};
+
+/// An open Redis, or Redis Cluster.
+pub(super) struct RedisStore {
+    address: Address,
+    place: String,
+    run: Run,
+    nodes: Nodes,
+    begun: Option<Begun>,
+}
+
+/// An edition on its way.
+struct Begun {
+    edition: Edition,
+    /// What the server held of the span at the beginning.
+    held: Ledger,
+    /// `None` when all cells have come.
+    arranger: Option<Arranger>,
+    expiry: Expiry,
+    work: Work,
+    /// Why nothing more is to be done for it.
+    ended: Option<Outcome>,
+}
+
+/// What is being written of an edition.
+struct Work {
+    names: Names,
+    node: usize,
+    /// The server has nothing of the span, so that there is nothing to compare with.
+    is_new: bool,
+    is_registered: bool,
+    flow: Flow,
+    waiting: Waiting,
+    changed: Vec<Changed>,
+    /// The names of all keys; not kept of a new span.
+    wanted: HashSet<String>,
+    keys: u64,
+    /// A section whose key would read as another section's.
+    ambiguous: Option<String>,
+}
+
+impl RedisStore {
+    /// Connects, and deletes what runs that were killed left behind.
+    pub(super) fn open(address: &Address) -> Result<Self> {
+        let place = address.to_string();
+        let run = Run::new(&address.prefix);
+        let connect = || {
+            let mut nodes = Nodes::connect(address, &run.client_name())?;
+            run.sweep(&mut nodes)?;
+            Ok(nodes)
+        };
+        let nodes = connect().map_err(|failure| failed(&place, address, &failure))?;
+        Ok(Self { address: address.clone(), place, run, nodes, begun: None })
+    }
+
+    fn fail(&self, failure: &Failure) -> Error {
+        failed(&self.place, &self.address, failure)
+    }
+
+    /// What a failure means: the edition has ended with an outcome, or the run with an error.
+    fn end(&mut self, failure: Failure) -> Result<()> {
+        if let Failure::Moving(reason) = failure {
+            return self.end_with(Outcome::Outrun { reason, wait: true });
+        }
+        let error = self.fail(&failure);
+        let begun = self.begun.take();
+        if let (Failure::Server(_), Some(mut begun)) = (failure, begun) {
+            // The connection is as good as before. What was staged is in the way, most of all if memory is short; if
+            // it cannot be deleted now, the next run does it.
+            let _ = begun.work.abandon(&self.run, &mut self.nodes);
+        }
+        Err(error)
+    }
+
+    fn end_with(&mut self, outcome: Outcome) -> Result<()> {
+        let Some(begun) = &mut self.begun else { return Ok(()) };
+        begun.ended = Some(outcome);
+        match begun.work.abandon(&self.run, &mut self.nodes) {
+            // What is between two nodes is swept later.
+            Err(Failure::Moving(_)) | Ok(()) => Ok(()),
+            Err(failure) => Err(self.fail(&failure)),
+        }
+    }
+
+    fn start(&mut self, edition: Edition) -> connection::Result<Begun> {
+        let period = edition.span.period;
+        let names = Names::new(&self.address.prefix, &edition.span);
+        let node = self.nodes.locate(names.tag(), &names.version())?;
+        let held = ledger::read(&names, &mut self.nodes)?;
+        let is_new = held.version.is_none() && !live::has_any(&names, period, self.nodes.at(node))?;
+        let content = self.address.content;
+        let now = i64::try_from(now_millis() / 1000).unwrap_or(i64::MAX);
+        let ended = if held.version != edition.replaces {
+            Some(Outcome::Outrun { reason: PUBLISHED_BY_ANOTHER.to_owned(), wait: false })
+        } else if edition.version.is_some() && edition.version <= held.version {
+            Some(Outcome::Refused(format!("{period} is there already, and not older")))
+        } else {
+            None
+        };
+        Ok(Begun {
+            held,
+            arranger: Some(Arranger::new(content, period, names.clone(), now)),
+            expiry: Expiry { content, period, now },
+            work: Work {
+                names,
+                node,
+                is_new,
+                is_registered: false,
+                flow: Flow::default(),
+                waiting: Waiting::default(),
+                changed: Vec::new(),
+                wanted: HashSet::new(),
+                keys: 0,
+                ambiguous: None,
+            },
+            ended,
+            edition,
+        })
+    }
+
+    fn take(&mut self, cells: &Cells) -> connection::Result<()> {
+        let Some(begun) = &mut self.begun else { return Ok(()) };
+        let Begun { arranger: Some(arranger), work, ended: None, .. } = begun else {
+            return Ok(());
+        };
+        let mut each = |key: Key<'_>| work.take(&key, &self.run, &mut self.nodes);
+        cells.iter().try_for_each(|cell| arranger.take(&cell, &mut each))
+    }
+
+    /// Refuses what is too much, or ambiguous.
+    fn check(&mut self) -> Result<()> {
+        let Some(Begun { work, edition, ended: None, .. }) = &self.begun else { return Ok(()) };
+        let period = edition.span.period;
+        let reason = match &work.ambiguous {
+            Some(key) => format!(
+                "the last part of key {key:?} would read as an hour; give that group (--group) another name"
+            ),
+            None if work.keys > MOST_KEYS => format!(
+                "{period} would take more than {MOST_KEYS} keys, and making so many visible stops Redis for too long; \
+                 set top_sections= in the URL to fewer sections, or group pages (--group)"
+            ),
+            None => return Ok(()),
+        };
+        self.end_with(Outcome::Refused(reason))
+    }
+
+    /// Hands out what is left of the cells.
+    fn take_rest(&mut self) -> connection::Result<u64> {
+        let Some(begun) = &mut self.begun else { return Ok(0) };
+        let (Some(arranger), work, None) = (begun.arranger.take(), &mut begun.work, &begun.ended)
+        else {
+            return Ok(0);
+        };
+        arranger.finish(&mut |key: Key<'_>| work.take(&key, &self.run, &mut self.nodes))
+    }
+
+    fn conclude(&mut self, cells: u64) -> connection::Result<Outcome> {
+        let Some(begun) = &mut self.begun else { return Ok(Outcome::Unchanged) };
+        let Begun { edition, held, expiry, work, .. } = begun;
+        work.write_rest(&self.run, &mut self.nodes)?;
+        let connection = self.nodes.at(work.node);
+        let obsolete = if work.is_new {
+            Vec::new()
+        } else {
+            live::obsolete(&work.names, edition.span.period, &work.wanted, connection)?
+        };
+        let is_same_ledger = held.version.is_some()
+            && edition.version.is_none()
+            && ids(&held.sources) == ids(&edition.sources);
+        if is_same_ledger && work.changed.is_empty() && obsolete.is_empty() {
+            list_day(&self.address.prefix, &edition.span, work.keys > 0, &mut self.nodes)?;
+            return Ok(Outcome::Unchanged);
+        }
+        let next = held.version.map_or(0, |version| version.saturating_add(1)).max(now_millis());
+        let transaction = Transaction {
+            names: &work.names,
+            replaces: edition.replaces,
+            version: edition.version.unwrap_or(next),
+            changed: &work.changed,
+            obsolete: &obsolete,
+            sources: &edition.sources,
+            expires: expiry.of_all(),
+        };
+        let outrun = |reason: &str| Outcome::Outrun { reason: reason.to_owned(), wait: false };
+        let outcome = match transaction.run(connection)? {
+            Committed::Done => Outcome::Published {
+                version: transaction.version,
+                cells,
+                changed_keys: (work.changed.len() + obsolete.len()) as u64,
+                keys: work.keys,
+            },
+            Committed::Stale => outrun(PUBLISHED_BY_ANOTHER),
+            Committed::Vanished => {
+                outrun("what was staged has vanished: the server was emptied, or evicts keys")
+            }
+        };
+        if let Outcome::Published { .. } = outcome {
+            // The staged keys have their names now.
+            work.changed.clear();
+            if work.is_registered {
+                self.run.unregister(&work.names, &mut self.nodes)?;
+            }
+            list_day(&self.address.prefix, &edition.span, work.keys > 0, &mut self.nodes)?;
+        } else {
+            work.abandon(&self.run, &mut self.nodes)?;
+        }
+        Ok(outcome)
+    }
+}
+
+const PUBLISHED_BY_ANOTHER: &str = "another run published it meanwhile";
+
+impl Store for RedisStore {
+    fn place(&self) -> &str {
+        &self.place
+    }
+
+    fn ledger(&mut self, span: &Span) -> Result<Ledger> {
+        let names = Names::new(&self.address.prefix, span);
+        ledger::read(&names, &mut self.nodes).map_err(|failure| self.fail(&failure))
+    }
+
+    fn wants_minute_pages(&self) -> bool {
+        self.address.content.minute_pages > 0
+    }
+
+    fn begin(&mut self, edition: Edition) -> Result<()> {
+        if let Some(mut begun) = self.begun.take() {
+            begun
+                .work
+                .abandon(&self.run, &mut self.nodes)
+                .map_err(|failure| self.fail(&failure))?;
+        }
+        self.begun = Some(self.start(edition).map_err(|failure| self.fail(&failure))?);
+        Ok(())
+    }
+
+    fn put(&mut self, cells: &Cells) -> Result<()> {
+        match self.take(cells) {
+            Ok(()) => self.check(),
+            Err(failure) => self.end(failure),
+        }
+    }
+
+    fn commit(&mut self) -> Result<Outcome> {
+        let cells = match self.take_rest() {
+            Ok(cells) => {
+                self.check()?;
+                cells
+            }
+            Err(failure) => {
+                self.end(failure)?;
+                0
+            }
+        };
+        if self.begun.as_ref().is_some_and(|begun| begun.ended.is_none()) {
+            match self.conclude(cells) {
+                Ok(outcome) => {
+                    self.begun = None;
+                    return Ok(outcome);
+                }
+                Err(failure) => self.end(failure)?,
+            }
+        }
+        Ok(self.begun.take().and_then(|begun| begun.ended).unwrap_or(Outcome::Unchanged))
+    }
+
+    fn close(&mut self) -> Result<()> {
+        let abandoned = match self.begun.take() {
+            Some(mut begun) => begun.work.abandon(&self.run, &mut self.nodes),
+            None => Ok(()),
+        };
+        // Once more: a run that was killed a moment ago may have been alive to the server at the start.
+        let swept = abandoned.and_then(|()| self.run.sweep(&mut self.nodes));
+        swept.map_err(|failure| self.fail(&failure))
+    }
+}
+
+impl Work {
+    /// Takes a key: stages it, or lets it wait to be compared.
+    fn take(&mut self, key: &Key<'_>, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+        self.keys += 1;
+        if key.is_ambiguous {
+            self.ambiguous.get_or_insert_with(|| key.name.clone());
+        }
+        if self.keys > MOST_KEYS || self.ambiguous.is_some() {
+            return Ok(());
+        }
+        if self.is_new {
+            return self.stage(&key.name, key.kind, key.values, key.expires, run, nodes);
+        }
+        self.wanted.insert(key.name.clone());
+        self.waiting.push(key);
+        if self.waiting.is_full() { self.compare(run, nodes) } else { Ok(()) }
+    }
+
+    fn stage(
+        &mut self,
+        name: &str,
+        kind: Kind,
+        values: &[(&str, u64)],
+        expires: Option<i64>,
+        run: &Run,
+        nodes: &mut Nodes,
+    ) -> connection::Result<()> {
+        if !self.is_registered {
+            self.is_registered = true;
+            run.register(&self.names, nodes)?;
+        }
+        let staged = run.staged(&self.names, self.changed.len() as u64);
+        let changed = Changed { staged, name: name.to_owned(), expires, values: values.len() };
+        self.changed.push(changed);
+        let staged = &self.changed[self.changed.len() - 1].staged;
+        self.flow.write(nodes.at(self.node), staged, kind, values)
+    }
+
+    /// Compares the keys that wait with what the server has, and stages those that differ.
+    fn compare(&mut self, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+        self.flow.finish(nodes.at(self.node))?;
+        for (key, is_same) in self.waiting.compare(nodes.at(self.node))? {
+            if !is_same {
+                self.stage(&key.name, key.kind, &key.values(), key.expires, run, nodes)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn write_rest(&mut self, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+        self.compare(run, nodes)?;
+        self.flow.finish(nodes.at(self.node))
+    }
+
+    /// Deletes what was staged.
+    fn abandon(&mut self, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+        self.flow.abandon(nodes.at(self.node))?;
+        let staged = std::mem::take(&mut self.changed);
+        if self.is_registered {
+            run.drop_staged(&self.names, staged.len() as u64, nodes)?;
+            self.is_registered = false;
+        }
+        Ok(())
+    }
+}
+
+/// Enters a day among the site's days, or takes one out that has no keys any more.
+fn list_day(
+    prefix: &str,
+    span: &Span,
+    has_keys: bool,
+    nodes: &mut Nodes,
+) -> connection::Result<()> {
+    let Period::Day(day) = span.period else { return Ok(()) };
+    let (key, day) = (keys::days(prefix, &span.site), keys::compact(day));
+    let mut command = Commands::default();
+    if has_keys {
+        command.push(&[b"ZADD", key.as_bytes(), day.as_bytes(), day.as_bytes()]);
+    } else {
+        command.push(&[b"ZREM", key.as_bytes(), day.as_bytes()]);
+    }
+    nodes.ask(&key, &command).map(drop)
+}
+
+/// A source that was renamed is the same.
+fn ids(sources: &[Source]) -> BTreeSet<u128> {
+    sources.iter().map(|source| source.id).collect()
+}
+
+fn failed(place: &str, address: &Address, failure: &Failure) -> Error {
+    Error::Store { place: place.to_owned(), reason: failure.sentence(address) }
+}

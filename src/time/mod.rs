@@ -1,0 +1,12 @@
+//! Wall-clock time: days, minutes, buckets, periods and time zones.
+//!
+//! Owns: every calendar computation of the program. May import: jiff. Must not know: log formats, counting, options.
+
+mod calendar;
+mod period;
+mod zone;
+
+pub use calendar::{Bucket, CivilTime, Day, Granularity, MINUTES_A_DAY};
+pub use period::{Period, Span};
+pub(crate) use zone::Converter;
+pub use zone::Zone;
