@@ -1,14 +1,13 @@
 //! Days, site by site.
 //!
 //! Owns: the table of days, and which days it shows. May import: `calendar`, `report::summary`, the sibling
-//! modules. Must not know: lines, rankings.
-
-use std::collections::BTreeMap;
+//! modules. Must not know: rankings.
 
 use super::chart::{HourScale, bar, heat_row};
 use super::hours::{covered, heat_map, legend, one_day, weekdays};
 use super::layout::{Line, Look, Tone};
-use super::numbers::{WEEKDAYS, counted, grouped, weekday};
+use super::numbers::{counted, grouped};
+use super::site_days::{DayRow, Site, day_label, label_width, site_line, sites};
 use super::{WIDE, has_several_sites, visitor_note};
 use crate::query::summary::{Summary, Totals};
 use crate::time::Day;
@@ -21,28 +20,6 @@ const SHOWN_SITES: usize = 8;
 
 /// Days that have a row each in the heat map; more are summed up by weekday.
 const HEAT_DAYS: usize = 14;
-
-/// A day of a site.
-pub(super) struct DayRow {
-    pub(super) day: Day,
-    pub(super) pv: u64,
-    pub(super) uv: u64,
-    pub(super) hour_pv: [u64; 24],
-    pub(super) hour_uv: [u64; 24],
-}
-
-/// A site and its days, by time.
-pub(super) struct Site<'a> {
-    pub(super) name: &'a str,
-    pub(super) pv: u64,
-    pub(super) rows: Vec<DayRow>,
-}
-
-impl Site<'_> {
-    fn shown(&self, quota: usize) -> &[DayRow] {
-        &self.rows[self.rows.len().saturating_sub(quota)..]
-    }
-}
 
 /// The table of days, then the hours where the table does not show them.
 pub(super) fn blocks(summary: &Summary, look: Look) -> Vec<Vec<Line>> {
@@ -61,33 +38,6 @@ pub(super) fn blocks(summary: &Summary, look: Look) -> Vec<Vec<Line>> {
     blocks
 }
 
-/// The days by site, the most viewed site first, each day with its hours.
-fn sites(summary: &Summary) -> Vec<Site<'_>> {
-    type Hours = [u64; 24];
-    let mut hours: BTreeMap<(&str, Day), (Hours, Hours)> = BTreeMap::new();
-    for row in &summary.hours {
-        let (pv, uv) = hours.entry((&row.site, row.bucket.day)).or_default();
-        let hour = usize::from(row.bucket.minute_of_day / 60).min(23);
-        pv[hour] += row.pv;
-        uv[hour] += row.uv;
-    }
-    let mut sites: Vec<Site<'_>> = Vec::new();
-    for row in &summary.days {
-        let (hour_pv, hour_uv) =
-            hours.get(&(row.site.as_str(), row.bucket.day)).copied().unwrap_or_default();
-        let day = DayRow { day: row.bucket.day, pv: row.pv, uv: row.uv, hour_pv, hour_uv };
-        match sites.last_mut() {
-            Some(site) if site.name == row.site => {
-                site.pv += day.pv;
-                site.rows.push(day);
-            }
-            _ => sites.push(Site { name: &row.site, pv: day.pv, rows: vec![day] }),
-        }
-    }
-    sites.sort_by(|a, b| b.pv.cmp(&a.pv).then_with(|| a.name.cmp(b.name)));
-    sites
-}
-
 /// Where a day at an end of the log is cut off: `until 20:10`.
 fn cut_off(totals: &Totals, day: Day) -> Option<String> {
     let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
@@ -102,22 +52,6 @@ fn cut_off(totals: &Totals, day: Day) -> Option<String> {
             Some(format!("{} to {}", time(first.minute_of_day()), time(last.minute_of_day())))
         }
     }
-}
-
-/// How a day is written where there is room for it.
-pub(super) fn day_label(look: Look, day: Day) -> String {
-    let date = day.to_string();
-    if look.width >= 60 {
-        format!("{date} {}", WEEKDAYS[weekday(day)])
-    } else if look.width >= 34 {
-        date
-    } else {
-        date.get(date.len().saturating_sub(5)..).unwrap_or_default().to_owned()
-    }
-}
-
-pub(super) fn label_width(look: Look) -> usize {
-    day_label(look, Day(0)).len()
 }
 
 /// How the room of the table is shared out.
@@ -286,17 +220,6 @@ fn table(summary: &Summary, look: Look, sites: &[Site<'_>]) -> Vec<Line> {
         lines.extend(look.paragraph(Tone::Quiet, &text));
     }
     lines
-}
-
-/// A site's name and its page views.
-pub(super) fn site_line(look: Look, site: &Site<'_>) -> Line {
-    let mut line = look.line(Tone::Strong, look.shorten_end(site.name, look.room()));
-    let text = format!("{} PV", grouped(site.pv));
-    if line.width() + 2 + text.len() <= look.width {
-        line.space(2);
-        line.push(Tone::Quiet, text);
-    }
-    line
 }
 
 /// Says that days are missing between two rows.

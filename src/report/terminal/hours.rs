@@ -5,9 +5,9 @@
 
 use super::WIDE;
 use super::chart::{Covered, HourScale, columns, heat_legend, heat_row};
-use super::days::{DayRow, Site, day_label, label_width, site_line};
 use super::layout::{Line, Look, Tone, side_by_side};
 use super::numbers::{WEEKDAYS, counted, grouped, weekday};
+use super::site_days::{DayRow, Site, day_label, label_width, site_line};
 use crate::query::summary::{Summary, Totals};
 use crate::time::Day;
 

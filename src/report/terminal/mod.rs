@@ -11,6 +11,7 @@ mod hours;
 mod layout;
 mod numbers;
 mod ranking;
+mod site_days;
 mod stored;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,9 @@ use std::time::Duration;
 
 use crate::error::{Error, Result};
 
+/// Whether this build can speak TLS.
+const HAS_TLS: bool = cfg!(feature = "redis-tls");
+
 /// What `--help` says about the URL.
 pub const OPTIONS_HELP: &str = "\
 Redis (6.2 or newer): redis://HOST[:PORT][/DATABASE][?OPTION=VALUE&OPTION=VALUE…]
@@ -112,7 +115,7 @@ impl Address {
     fn parse_url(url: &str) -> std::result::Result<Self, String> {
         let (scheme, rest) = url.split_once("://").unwrap_or_default();
         let is_tls = scheme == "rediss";
-        if is_tls && !super::connection::HAS_TLS {
+        if is_tls && !HAS_TLS {
             return Err("this build of hitmap has no TLS, so no rediss://; build it with: cargo install --path . \
                         --features redis-tls"
                 .to_owned());

@@ -11,9 +11,6 @@ use redis::{
 use super::address::Address;
 use super::command::Commands;
 
-/// Whether this build can speak TLS.
-pub(super) const HAS_TLS: bool = cfg!(feature = "redis-tls");
-
 /// Whatever goes wrong between a connection and its server.
 pub(super) type Result<T> = std::result::Result<T, Failure>;
 

@@ -1,0 +1,88 @@
+//! The days of each site, as the tables of days and hours show them.
+//!
+//! Owns: [`Site`], [`DayRow`], how a day and a site are labelled. May import: `time`, `query::summary`, `layout`,
+//! `numbers`. Must not know: tables, charts.
+
+use std::collections::BTreeMap;
+
+use super::layout::{Line, Look, Tone};
+use super::numbers::{WEEKDAYS, grouped, weekday};
+use crate::query::summary::Summary;
+use crate::time::Day;
+
+/// A day of a site.
+pub(super) struct DayRow {
+    pub(super) day: Day,
+    pub(super) pv: u64,
+    pub(super) uv: u64,
+    pub(super) hour_pv: [u64; 24],
+    pub(super) hour_uv: [u64; 24],
+}
+
+/// A site and its days, by time.
+pub(super) struct Site<'a> {
+    pub(super) name: &'a str,
+    pub(super) pv: u64,
+    pub(super) rows: Vec<DayRow>,
+}
+
+impl Site<'_> {
+    /// The last `quota` days.
+    pub(super) fn shown(&self, quota: usize) -> &[DayRow] {
+        &self.rows[self.rows.len().saturating_sub(quota)..]
+    }
+}
+
+/// The days by site, the most viewed site first, each day with its hours.
+pub(super) fn sites(summary: &Summary) -> Vec<Site<'_>> {
+    type Hours = [u64; 24];
+    let mut hours: BTreeMap<(&str, Day), (Hours, Hours)> = BTreeMap::new();
+    for row in &summary.hours {
+        let (pv, uv) = hours.entry((&row.site, row.bucket.day)).or_default();
+        let hour = usize::from(row.bucket.minute_of_day / 60).min(23);
+        pv[hour] += row.pv;
+        uv[hour] += row.uv;
+    }
+    let mut sites: Vec<Site<'_>> = Vec::new();
+    for row in &summary.days {
+        let (hour_pv, hour_uv) =
+            hours.get(&(row.site.as_str(), row.bucket.day)).copied().unwrap_or_default();
+        let day = DayRow { day: row.bucket.day, pv: row.pv, uv: row.uv, hour_pv, hour_uv };
+        match sites.last_mut() {
+            Some(site) if site.name == row.site => {
+                site.pv += day.pv;
+                site.rows.push(day);
+            }
+            _ => sites.push(Site { name: &row.site, pv: day.pv, rows: vec![day] }),
+        }
+    }
+    sites.sort_by(|a, b| b.pv.cmp(&a.pv).then_with(|| a.name.cmp(b.name)));
+    sites
+}
+
+/// How a day is written where there is room for it.
+pub(super) fn day_label(look: Look, day: Day) -> String {
+    let date = day.to_string();
+    if look.width >= 60 {
+        format!("{date} {}", WEEKDAYS[weekday(day)])
+    } else if look.width >= 34 {
+        date
+    } else {
+        date.get(date.len().saturating_sub(5)..).unwrap_or_default().to_owned()
+    }
+}
+
+pub(super) fn label_width(look: Look) -> usize {
+    day_label(look, Day(0)).len()
+}
+
+/// A site's name and its page views.
+pub(super) fn site_line(look: Look, site: &Site<'_>) -> Line {
+    let mut line = look.line(Tone::Strong, look.shorten_end(site.name, look.room()));
+    let text = format!("{} PV", grouped(site.pv));
+    if line.width() + 2 + text.len() <= look.width {
+        line.space(2);
+        line.push(Tone::Quiet, text);
+    }
+    line
+}
