@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use hitmap::facts::columns::{Bounds, Decoder, Encoder};
-use hitmap::pipeline::{Options, analyze, thread_pool};
+use hitmap::pipeline::{CountingOptions, analyze, thread_pool};
 use hitmap::select::Rules;
 use hitmap::source::Input;
 use hitmap::system::progress::Progress;
@@ -16,7 +16,7 @@ fn main() {
         println!("columns: name a log with HITMAP_LOG");
         return;
     };
-    let options = Options {
+    let options = CountingOptions {
         inputs: vec![Input::Path(path)],
         format: None,
         rules: Rules { site: "default".to_owned(), ..Rules::default() },
@@ -24,7 +24,7 @@ fn main() {
         map: true,
         window_bytes: u64::MAX,
         page_limit: u64::MAX,
-        ..Options::default()
+        ..CountingOptions::default()
     };
     let pool = thread_pool(2).expect("two threads");
     let analysis =

@@ -10,7 +10,7 @@ use hitmap::cube::Cube;
 use hitmap::facts::DayKey;
 use hitmap::facts::part::{Header, Part};
 use hitmap::facts::tally::Tally;
-use hitmap::pipeline::{Options, analyze, thread_pool};
+use hitmap::pipeline::{CountingOptions, analyze, thread_pool};
 use hitmap::query::summarize::summarize;
 use hitmap::select::Rules;
 use hitmap::source::Input;
@@ -25,7 +25,7 @@ fn main() {
         println!("parts: name a log with HITMAP_LOG");
         return;
     };
-    let options = Options {
+    let options = CountingOptions {
         inputs: vec![Input::Path(path)],
         format: None,
         rules: Rules { site: "default".to_owned(), ..Rules::default() },
@@ -33,7 +33,7 @@ fn main() {
         map: true,
         window_bytes: u64::MAX,
         page_limit: u64::MAX,
-        ..Options::default()
+        ..CountingOptions::default()
     };
     let pool = thread_pool(2).expect("two threads");
     pool.install(|| {

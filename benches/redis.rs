@@ -23,7 +23,7 @@ use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use hitmap::cube::Cube;
-use hitmap::pipeline::{Analysis, Options, Tracking, analyze, thread_pool};
+use hitmap::pipeline::{Analysis, CountingOptions, Tracking, analyze, thread_pool};
 use hitmap::publish::inputs::{CountedInput, counted_inputs, publish};
 use hitmap::select::Rules;
 use hitmap::source::Input;
@@ -44,7 +44,8 @@ fn main() {
         let inputs = vec![Input::Path(log.path.clone())];
         let rules = Rules { site: "default".to_owned(), ..Rules::default() };
         let tracking = Tracking { identify: true, ..Tracking::default() };
-        let options = Options { inputs, rules, threads: 2, tracking, ..Options::default() };
+        let options =
+            CountingOptions { inputs, rules, threads: 2, tracking, ..CountingOptions::default() };
         let analysis = analyze(&options, &progress).unwrap();
         assert_eq!(analysis.inputs[0].tally.page_views, log.page_views);
         let counted = counted_inputs(&options.inputs, &analysis).unwrap();

@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use hitmap::cube::{CellFormat, Cube, rows};
 use hitmap::facts::tally::Tally;
-use hitmap::pipeline::{Options, analyze, thread_pool};
+use hitmap::pipeline::{CountingOptions, analyze, thread_pool};
 use hitmap::query::summarize;
 use hitmap::select::Rules;
 use hitmap::source::Input;
@@ -24,11 +24,11 @@ fn median(mut seconds: Vec<f64>) -> f64 {
 }
 
 fn stages(log: &Log, threads: usize) {
-    let options = Options {
+    let options = CountingOptions {
         inputs: vec![Input::Path(log.path.clone())],
         rules: Rules { site: "default".to_owned(), ..Rules::default() },
         threads,
-        ..Options::default()
+        ..CountingOptions::default()
     };
     let pool = thread_pool(threads).unwrap();
     let names = [

@@ -33,5 +33,7 @@ pub mod report;
 
 pub mod generate;
 
+pub mod session;
+
 #[doc(hidden)]
 pub mod cli;

@@ -16,17 +16,17 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use contract::check_cells;
-use hitmap::generate::{Format, Options, Size, generate};
+use hitmap::generate::{Format, GeneratorOptions, Size, generate};
 use oracle::{Answer, Rules};
 use program::{Folder, command, hitmap};
 
 fn log(seed: u64) -> Vec<u8> {
-    let options = Options {
+    let options = GeneratorOptions {
         seed,
         visitors: 100,
         pages: 20,
         days: 3,
-        ..Options::new(Size::Lines(600), Format::Combined)
+        ..GeneratorOptions::new(Size::Lines(600), Format::Combined)
     };
     let mut log = Vec::new();
     generate(&options, &mut log, |_| Ok(())).unwrap();
@@ -120,7 +120,13 @@ fn what_takes_out_is_killed_too() {
     let today = i32::try_from(since.as_secs() / 86_400).unwrap();
     let logs = [21, 22].map(|seed| {
         let start = hitmap::time::Day(today - 19);
-        stored::log_of(Options { seed, start, days: 20, visitors: 100, ..stored::options(500) })
+        stored::log_of(GeneratorOptions {
+            seed,
+            start,
+            days: 20,
+            visitors: 100,
+            ..stored::options(500)
+        })
     });
     let base = folder.path("base.db");
     let paths = [folder.write("a.log", &logs[0]), folder.write("b.log", &logs[1])];

@@ -196,7 +196,8 @@ fn anchors(database: &Path, bytes: &[u8]) -> Vec<usize> {
 fn a_flipped_byte_is_an_error_or_nothing() {
     let folder = Folder::new();
     let database = folder.path("stats.db");
-    let options = hitmap::generate::Options { days: 3, visitors: 40, ..stored::options(150) };
+    let options =
+        hitmap::generate::GeneratorOptions { days: 3, visitors: 40, ..stored::options(150) };
     analyze(&database, &[&folder.write("a.log", stored::log_of(options))]).expect_exit(0);
     let bytes = fs::read(&database).unwrap();
     let cells = report(&database, &["--cells", "-"]).expect_exit(0).stdout;

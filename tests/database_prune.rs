@@ -12,7 +12,7 @@ use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use hitmap::generate::Options;
+use hitmap::generate::GeneratorOptions;
 use hitmap::time::Day;
 use program::Folder;
 use stored::{
@@ -28,7 +28,7 @@ fn today() -> Day {
 /// A log of `days` days up to today.
 fn recent(days: u32, lines: u64, seed: u64) -> Vec<u8> {
     let start = Day(today().0 + 1 - days.cast_signed());
-    log_of(Options { seed, start, days, visitors: 200, ..stored::options(lines) })
+    log_of(GeneratorOptions { seed, start, days, visitors: 200, ..stored::options(lines) })
 }
 
 /// What can be told of somebody in stored facts and sets.

@@ -11,7 +11,7 @@ mod stored;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use hitmap::generate::Options;
+use hitmap::generate::GeneratorOptions;
 use hitmap::time::Day;
 use oracle::Visitor;
 use program::Folder;
@@ -25,7 +25,13 @@ fn database(folder: &Folder) -> (PathBuf, Vec<Vec<u8>>) {
     let start = Day::from_date(2018, 12, 20).unwrap();
     let logs: Vec<Vec<u8>> = (1..=2)
         .map(|seed| {
-            log_of(Options { seed, start, days: 20, visitors: 150, ..stored::options(1_500) })
+            log_of(GeneratorOptions {
+                seed,
+                start,
+                days: 20,
+                visitors: 150,
+                ..stored::options(1_500)
+            })
         })
         .collect();
     let database = folder.path("stats.db");

@@ -12,7 +12,7 @@ use std::fs;
 
 use contract::{check_cells, check_report};
 use hitmap::cube::CellFormat;
-use hitmap::generate::{Format, Options, Size, generate};
+use hitmap::generate::{Format, GeneratorOptions, Size, generate};
 use oracle::Rules;
 use program::Folder;
 
@@ -23,12 +23,12 @@ fn lines() -> u64 {
 /// One generated log, read by 1, 2, 3 and 7 threads with small and large windows.
 #[track_caller]
 fn check(format: Format, bad_permille: u32, shuffle: bool) {
-    let options = Options {
+    let options = GeneratorOptions {
         bad_permille,
         shuffle,
         collect_cells: true,
         visitors: 20_000,
-        ..Options::new(Size::Lines(lines()), format)
+        ..GeneratorOptions::new(Size::Lines(lines()), format)
     };
     let mut log = Vec::new();
     let truth = generate(&options, &mut log, |_| Ok(())).unwrap();

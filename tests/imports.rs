@@ -43,15 +43,15 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "session",
         &[
-            "error", "text", "time", "system", "source", "parse", "select", "facts", "count",
-            "cube", "pipeline", "database", "query", "store", "publish", "report", "generate",
+            "error", "text", "time", "system", "source", "parse", "select", "facts", "cube",
+            "pipeline", "database", "query", "store", "publish", "generate",
         ],
     ),
     (
         "cli",
         &[
-            "error", "text", "time", "system", "source", "parse", "select", "facts", "cube",
-            "query", "store", "report", "generate", "session",
+            "error", "text", "time", "system", "source", "parse", "select", "query", "store",
+            "report", "generate", "session",
         ],
     ),
 ];

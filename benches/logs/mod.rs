@@ -17,7 +17,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use hitmap::generate::{Format, Options, Size, generate};
+use hitmap::generate::{Format, GeneratorOptions, Size, generate};
 
 /// A log with the totals that any right answer has.
 pub(crate) struct Log {
@@ -46,34 +46,37 @@ fn scaled(lines: u64) -> Size {
 
 /// 5 M combined lines of 7 days: 13 k pages, 200 k visitors.
 pub(crate) fn easy() -> Log {
-    log("easy", &Options::new(scaled(5_000_000), Format::Combined))
+    log("easy", &GeneratorOptions::new(scaled(5_000_000), Format::Combined))
 }
 
 /// As [`easy`], of 30 days: 21 M lines, 4.7 GB.
 pub(crate) fn month() -> Log {
-    let options = Options { days: 30, ..Options::new(scaled(21_428_571), Format::Combined) };
+    let options = GeneratorOptions {
+        days: 30,
+        ..GeneratorOptions::new(scaled(21_428_571), Format::Combined)
+    };
     log("month", &options)
 }
 
 /// 5 M combined lines of 7 days: 1 M pages in 20 sections, 5 M visitors, 20 k user agents.
 pub(crate) fn hard() -> Log {
-    let options = Options {
+    let options = GeneratorOptions {
         pages: 1_000_000,
         visitors: 5_000_000,
         sections: 20,
         user_agents: 20_000,
-        ..Options::new(scaled(5_000_000), Format::Combined)
+        ..GeneratorOptions::new(scaled(5_000_000), Format::Combined)
     };
     log("hard", &options)
 }
 
 /// 3 M beacons of 7 days.
 pub(crate) fn dig() -> Log {
-    log("dig", &Options::new(scaled(3_000_000), Format::Dig))
+    log("dig", &GeneratorOptions::new(scaled(3_000_000), Format::Dig))
 }
 
 /// Makes a log unless an earlier run left it with its totals beside it.
-fn log(name: &'static str, options: &Options) -> Log {
+fn log(name: &'static str, options: &GeneratorOptions) -> Log {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-logs");
     std::fs::create_dir_all(&folder).unwrap();
     let path = folder.join(format!("{name}-{}.log", scale()));

@@ -1,24 +1,22 @@
 //! `hitmap generate`: a log to try things with, and its exact answer.
 //!
-//! Owns: the arguments and the run of this subcommand. May import: clap, indicatif, `generate`, `error`, `report`,
-//! `output`, `size`. Must not know: what lines look like.
+//! Owns: its arguments and its progress bar. May import: `session`, `generate` (options), clap, indicatif. Must not
+//! know: what lines look like.
 
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::cube::CellFormat;
-use crate::error::{Error, Result};
-use crate::generate::{Answer, Format, Options, Size, generate};
-use crate::system::new_file::NewFile;
-use crate::time::Day;
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::console::Console;
 use super::output::{self, When};
+use super::progress;
 use super::size::parse_size;
-use super::{progress, signals};
+use crate::error::{Error, Result};
+use crate::generate::{Format, GeneratorOptions, Size};
+use crate::session::{LogFile, generate_log};
+use crate::time::Day;
 
 /// Make a web log of a movie site, and with --truth its exact answer
 ///
@@ -129,7 +127,7 @@ enum FormatName {
 const DEFAULT_LINES: u64 = 100_000;
 
 impl GenerateArgs {
-    fn options(&self) -> Result<Options> {
+    fn options(&self) -> Result<GeneratorOptions> {
         let last_day = i64::from(self.start.0) + i64::from(self.days) - 1;
         if Day::from_date(9999, 12, 31).is_some_and(|last| last_day > i64::from(last.0)) {
             return Err(Error::Usage(
@@ -145,7 +143,7 @@ impl GenerateArgs {
             FormatName::Common => Format::Common,
             FormatName::Dig => Format::Dig,
         };
-        Ok(Options {
+        Ok(GeneratorOptions {
             days: self.days,
             start: self.start,
             pages: self.pages,
@@ -157,7 +155,7 @@ impl GenerateArgs {
             shuffle: self.shuffle,
             seed: self.seed,
             collect_cells: self.truth.is_some(),
-            ..Options::new(size, format)
+            ..GeneratorOptions::new(size, format)
         })
     }
 
@@ -195,81 +193,28 @@ impl GenerateArgs {
 ///
 /// # Errors
 /// What could not be written, or [`Error::Interrupted`].
-pub(super) fn run(args: &GenerateArgs) -> Result<()> {
-    let options = args.options()?;
-    let interrupted = Arc::new(AtomicBool::new(false));
-    let flag = Arc::clone(&interrupted);
-    signals::watch(move || flag.store(true, Ordering::Relaxed))?;
-    // The truth is opened first, so that a long run does not end at a wrong name.
-    let truth = args.truth.as_deref().map(NewFile::create).transpose()?;
-    let bar = args.bar(options.size);
+pub(super) fn run(arguments: &GenerateArgs) -> Result<()> {
+    let options = arguments.options()?;
+    let console = Console::new();
+    console.watch_signals()?;
+    let bar = arguments.bar(options.size);
     progress::clear_at_end(&bar);
-    let answer = if args.writes_file() {
-        let mut file = NewFile::create(&args.output)?;
-        let written = write_log(&options, &mut file, &bar, &interrupted);
-        bar.finish_and_clear();
-        let Some(answer) = written.map_err(|error| write_error(&args.output, error))? else {
-            return Ok(());
-        };
-        file.finish()?;
-        answer
+    let mut stdout = io::stdout().lock();
+    let log = if arguments.writes_file() {
+        LogFile::File(arguments.output.clone())
     } else {
-        let written = write_log(&options, io::stdout().lock(), &bar, &interrupted);
-        bar.finish_and_clear();
-        let Some(answer) = written.map_err(output_error)? else { return Ok(()) };
-        answer
+        LogFile::Output(&mut stdout)
     };
-    if let (Some(path), Some(mut file)) = (&args.truth, truth) {
-        answer
-            .write_cells(CellFormat::of_path(path), &mut file)
-            .map_err(|error| write_error(path, error))?;
-        if interrupted.load(Ordering::Relaxed) {
-            return Err(Error::Interrupted);
-        }
-        file.finish()?;
-    }
-    Ok(())
-}
-
-/// Writes the log; `None` where its reader went away.
-fn write_log(
-    options: &Options,
-    output: impl Write,
-    bar: &ProgressBar,
-    interrupted: &AtomicBool,
-) -> io::Result<Option<Answer>> {
-    let result = generate(options, output, |bytes| {
-        bar.set_position(bytes);
-        if interrupted.load(Ordering::Relaxed) {
-            Err(io::ErrorKind::Interrupted.into())
-        } else {
-            Ok(())
-        }
-    });
-    match result {
-        Ok(answer) => Ok(Some(answer)),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-fn write_error(path: &Path, error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::Interrupted => Error::Interrupted,
-        _ => Error::Write { path: path.to_owned(), error },
-    }
-}
-
-fn output_error(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::Interrupted => Error::Interrupted,
-        _ => Error::Output(error),
-    }
+    let truth = arguments.truth.clone();
+    let on_bytes = |bytes| bar.set_position(bytes);
+    let generated = generate_log(&options, log, truth, &console.progress, on_bytes);
+    bar.finish_and_clear();
+    generated
 }
 
 /// A number from 1 on that a pool of pages, visitors or user agents can have.
 fn pool() -> clap::builder::RangedI64ValueParser<u32> {
-    clap::value_parser!(u32).range(1..=i64::from(Options::MAX_POOL))
+    clap::value_parser!(u32).range(1..=i64::from(GeneratorOptions::MAX_POOL))
 }
 
 /// `5000000`, `500k` or `5M`.

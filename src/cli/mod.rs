@@ -4,21 +4,23 @@
 //! Must not know: bytes of logs, how counts are kept.
 
 mod analyze;
-mod database;
+mod console;
 mod generate;
+mod ledger;
 mod output;
 mod paths;
 mod progress;
 mod publish;
 mod report;
-mod signals;
 mod size;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
+use crate::session::CellsTarget;
 use crate::system::allocator;
 
 /// Exact page views (PV) and unique visitors (UV) of web logs, per page, section and site, for every day, hour and
@@ -48,11 +50,11 @@ enum Command {
     /// Bring a store up to date with a database.
     Publish(publish::PublishArgs),
     /// List what a database has counted.
-    Sources(database::SourcesArgs),
+    Sources(ledger::SourcesArgs),
     /// Take a source out of a database again, exactly.
-    Forget(database::ForgetArgs),
+    Forget(ledger::ForgetArgs),
     /// Drop the parts of old days from a database, and what is stored of their visitors.
-    Prune(database::PruneArgs),
+    Prune(ledger::PruneArgs),
     /// Print completions for a shell.
     Completions {
         /// The shell to complete for.
@@ -77,9 +79,9 @@ pub fn run() -> ExitCode {
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),
-        Command::Sources(arguments) => database::sources(&arguments),
-        Command::Forget(arguments) => database::forget(&arguments),
-        Command::Prune(arguments) => database::prune(&arguments),
+        Command::Sources(arguments) => ledger::sources(&arguments),
+        Command::Forget(arguments) => ledger::forget(&arguments),
+        Command::Prune(arguments) => ledger::prune(&arguments),
         Command::Completions { shell } => completions(shell),
     };
     match result {
@@ -88,7 +90,7 @@ pub fn run() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            output::complain(&format!("hitmap: {error}"));
+            output::eprint_line(&format!("hitmap: {error}"));
             ExitCode::from(error.exit_code())
         }
     }
@@ -100,6 +102,18 @@ fn threads(given: usize) -> Result<usize> {
         0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
         threads @ 1..=1024 => Ok(threads),
         _ => Err(Error::Usage("--threads is at most 1024".to_owned())),
+    }
+}
+
+/// Where `--cells` sends all cells.
+fn cells_target(cells: Option<&Path>, json: bool) -> Result<Option<CellsTarget>> {
+    match cells {
+        None => Ok(None),
+        Some(path) if path != Path::new("-") => Ok(Some(CellsTarget::File(path.to_owned()))),
+        Some(_) if json => Err(Error::Usage(
+            "--json and --cells - both want standard output; give --cells a file name".to_owned(),
+        )),
+        Some(_) => Ok(Some(CellsTarget::Output)),
     }
 }
 

@@ -18,8 +18,8 @@ pub(super) enum When {
     Never,
 }
 
-/// Says something on standard error. Whether that works is of no interest to anyone.
-pub(super) fn complain(text: &str) {
+/// Prints a line on standard error. If that fails, nobody can be told.
+pub(super) fn eprint_line(text: &str) {
     let _ = writeln!(io::stderr(), "{}", escape_terminal(text));
 }
 

@@ -96,7 +96,7 @@ fn print_lines(mut view: View, stopped: &AtomicBool) {
         let state = view.state();
         if last.elapsed() >= NEW_LINE {
             last = Instant::now();
-            output::complain(&state.text(0, output::is_unicode()));
+            output::eprint_line(&state.text(0, output::is_unicode()));
         }
         std::thread::park_timeout(REDRAW);
     }

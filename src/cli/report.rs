@@ -1,30 +1,21 @@
 //! `hitmap report`: a report from a database.
 //!
-//! Owns: the subcommand's options, and how a range is written. May import: `question`, `store`, `report`.
-//! Must not know: how stages work.
+//! Owns: the subcommand's options, and how a range is written. May import: `session`, `query`, `time`.
+//! Must not know: how an answer is found.
 
-use std::io::{self, Write};
-use std::path::{Path, PathBuf};
-use std::time::Instant;
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::output::{self, When};
-use super::paths;
-use crate::cube;
-use crate::cube::{CellFormat, Cube};
-use crate::database::{Database, Site};
-use crate::error::{Error, Result};
-use crate::pipeline;
-use crate::query;
-use crate::query::summary::Timing;
+use super::console::Console;
+use super::output::When;
+use super::{cells_target, threads};
+use crate::error::Result;
 use crate::query::{By, Minute, Question};
-use crate::report;
-use crate::report::terminal;
-use crate::system::new_file::NewFile;
+use crate::session::{self, CellsTarget, ReportOptions, check_outputs};
 use crate::time::{Day, Granularity, MINUTES_A_DAY};
 
-/// What `hitmap report` was given.
+/// Arguments of `hitmap report`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -145,85 +136,26 @@ fn read_time(text: &str) -> Option<Range> {
 
 /// Runs the subcommand.
 pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
-    let start = Instant::now();
-    let cells_on_stdout = arguments.cells.as_deref().is_some_and(|path| path.as_os_str() == "-");
-    if cells_on_stdout && arguments.json {
-        return Err(Error::Usage(
-            "--json and --cells - both want standard output; give --cells a file name".to_owned(),
-        ));
+    let cells = cells_target(arguments.cells.as_deref(), arguments.json)?;
+    if let Some(CellsTarget::File(path)) = &cells {
+        check_outputs(&[path, &arguments.db], &[])?;
     }
-    let question = Question {
-        since: arguments.since.map(|range| range.start),
-        until: arguments.until.map(|range| range.end),
-        site: arguments.site.clone(),
-        section: arguments.section.clone(),
-        page: arguments.page.clone(),
-        by: arguments.by.map(By::from),
+    let options = ReportOptions {
+        database: arguments.db.clone(),
+        question: Question {
+            since: arguments.since.map(|range| range.start),
+            until: arguments.until.map(|range| range.end),
+            site: arguments.site.clone(),
+            section: arguments.section.clone(),
+            page: arguments.page.clone(),
+            by: arguments.by.map(By::from),
+        },
+        top: arguments.top,
+        cells,
+        threads: threads(arguments.threads)?,
     };
-    if question.since.zip(question.until).is_some_and(|(since, until)| since >= until) {
-        return Err(Error::Usage("--until lies before --since".to_owned()));
-    }
-    let threads = super::threads(arguments.threads)?;
-    if let Some(cells) = arguments.cells.as_deref().filter(|_| !cells_on_stdout) {
-        paths::check_outputs(&[cells, &arguments.db], &[])?;
-    }
-    let pool = pipeline::thread_pool(threads)?;
-    let mut database = Database::open_to_read(&arguments.db)?;
-    complain_of_pruned(&database.sites()?, &question);
-    let mut summary = match &arguments.cells {
-        None => pool.install(|| query::summary(&mut database, &question, arguments.top))?,
-        Some(path) => {
-            let answer = pool.install(|| query::answer(&mut database, &question))?;
-            let cube = pool.install(|| answer.cube());
-            if cells_on_stdout {
-                database.finish_reading()?;
-                return pool
-                    .install(|| cube::rows::write(&cube, CellFormat::Ndjson, &mut io::stdout()));
-            }
-            pool.install(|| write_cells(path, &cube))?;
-            pool.install(|| answer.summary(&cube, arguments.top))?
-        }
-    };
-    database.finish_reading()?;
-    summary.timing = Timing { seconds: start.elapsed().as_secs_f64(), threads };
-    let mut stdout = io::BufWriter::new(io::stdout().lock());
-    let written = if arguments.json {
-        report::json::write(&summary, &mut stdout)
-    } else {
-        let style = terminal::Style {
-            width: output::columns(),
-            color: output::wants_color(arguments.color),
-            unicode: output::is_unicode(),
-        };
-        terminal::write(&summary, &style, &mut stdout)
-    };
-    written.and_then(|()| stdout.flush()).map_err(Error::Output)
-}
-
-fn write_cells(path: &Path, cube: &Cube<'_>) -> Result<()> {
-    let mut file = NewFile::create(path)?;
-    cube::rows::write(cube, CellFormat::of_path(path), &mut file).map_err(|error| match error {
-        Error::Output(error) => Error::Write { path: path.to_owned(), error },
-        error => error,
-    })?;
-    file.finish()
-}
-
-/// Says which days of the range have lost their parts.
-fn complain_of_pruned(sites: &[Site], question: &Question) {
-    let first = question.since.map(|since| since.div_euclid(MINUTES_A_DAY.into()));
-    for site in sites {
-        let is_asked = question.site.as_ref().is_none_or(|name| *name == site.name);
-        let pruned =
-            site.pruned_before.filter(|&day| first.is_none_or(|first| first < day.0.into()));
-        if let Some(pruned) = pruned.filter(|_| is_asked) {
-            output::complain(&format!(
-                "hitmap: the parts of site {:?} from before {pruned} were pruned, so those days are not in this report; \
-                 their cells are still in the view traffic",
-                site.name
-            ));
-        }
-    }
+    let mut console = Console { is_json: arguments.json, color: arguments.color, ..Console::new() };
+    session::report(&options, &mut console)
 }
 
 #[cfg(test)]

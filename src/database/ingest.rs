@@ -19,39 +19,31 @@ use crate::facts::tally::Tally;
 use crate::facts::{DayKey, LocalDay};
 use crate::parse::LogFormat;
 use crate::pipeline;
-use crate::pipeline::{Analysis, Counted, InputReport, Options, Stages, Tracking};
+use crate::pipeline::{Analysis, Counted, CountingOptions, InputReport, Stages, Tracking};
 use crate::select::StoredRules;
 use crate::source::{Check, Input, Opened, Opening, Relation, Spooled};
 use crate::system::progress::Progress;
 use crate::text::{counted, grouped};
 use crate::time::{CivilTime, Day};
 
-/// What is asked of a run into a database, besides [`Options`].
+/// How a run into a database treats what the database has.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Request {
+pub struct IngestOptions {
     /// Drop all that is stored of the site first.
     pub replace: bool,
     /// A file that is shorter than when it was counted is another source.
     pub as_new: bool,
-    /// Store the cells of pages a minute.
+    /// Store the cells of pages by the minute.
     pub minute_pages: bool,
 }
 
 /// What a run into a database found.
 #[derive(Debug)]
-pub struct Update {
+pub struct Ingested {
     /// All that the inputs hold, whenever it was counted.
-    pub facts: Facts,
-    /// The inputs, as [`pipeline::analyze`] has them; with what was counted of them before.
-    pub inputs: Vec<InputReport>,
+    pub analysis: Analysis,
     /// Sums over the lines of all inputs; copies are in it once. Without samples.
     pub tally: Tally,
-    /// What could not be read, or not be counted, in words.
-    pub unreadable: Vec<String>,
-    /// What the user may want to know, in words.
-    pub notes: Vec<String>,
-    /// How the time was spent.
-    pub stages: Stages,
 }
 
 /// The known source that an input has grown from.
@@ -67,16 +59,17 @@ struct Grown {
 /// A run that is under way.
 struct Run<'r> {
     database: &'r mut Database,
-    options: &'r Options,
+    options: &'r CountingOptions,
     progress: &'r Progress,
-    request: Request,
+    ingest: IngestOptions,
     site: Site,
     known: Vec<Recorded>,
     /// Numbers of the inputs' sources.
     sources: BTreeSet<i64>,
     /// Facts of inputs that are not recorded.
     unrecorded: Vec<(DayKey, Vec<u8>)>,
-    update: Update,
+    analysis: Analysis,
+    tally: Tally,
 }
 
 /// Counts what is new in the inputs and puts it into the database, which then has to be committed. Uses the thread
@@ -86,17 +79,17 @@ struct Run<'r> {
 /// Those of [`pipeline::analyze`]; [`Error::Database`], [`Error::OtherRules`]: nothing must be committed then.
 pub fn ingest(
     database: &mut Database,
-    options: &Options,
-    request: Request,
+    options: &CountingOptions,
+    ingest: IngestOptions,
     progress: &Progress,
-) -> Result<Update> {
+) -> Result<Ingested> {
     let rules = StoredRules::from(&options.rules);
     let removed =
-        if request.replace { database.remove_site(&options.rules.site)? } else { Vec::new() };
+        if ingest.replace { database.remove_site(&options.rules.site)? } else { Vec::new() };
     let site = database.site(&options.rules.site, &rules)?;
     // A target that has them learns that they are gone.
     removed.into_iter().for_each(|day| database.touch(site.number, day));
-    if request.minute_pages {
+    if ingest.minute_pages {
         database.keep_minute_pages()?;
     }
     let known = database.sources()?;
@@ -104,19 +97,19 @@ pub fn ingest(
         database,
         options,
         progress,
-        request,
+        ingest,
         site,
         known,
         sources: BTreeSet::new(),
         unrecorded: Vec::new(),
-        update: Update {
+        analysis: Analysis {
             facts: FactsBuilder::default().finish(),
             inputs: Vec::new(),
-            tally: Tally::default(),
             unreadable: Vec::new(),
             notes: Vec::new(),
             stages: Stages::default(),
         },
+        tally: Tally::default(),
     };
     for input in &options.inputs {
         run.take(input)?;
@@ -128,12 +121,12 @@ impl Run<'_> {
     /// Counts what is new of an input.
     fn take(&mut self, input: &Input) -> Result<()> {
         let name = input.display();
-        if input.comes_once() {
+        if input.is_one_shot() {
             // What comes once can only be compared with what is known after it came: so it is put somewhere first.
             let spooled = match Spooled::new(input, &|| self.progress.is_interrupted()) {
                 Ok(spooled) => spooled,
                 Err(error) => {
-                    self.update.unreadable.push(format!("{name:?}: {error}"));
+                    self.analysis.unreadable.push(format!("{name:?}: {error}"));
                     return Ok(());
                 }
             };
@@ -170,7 +163,7 @@ impl Run<'_> {
             }
         }
         match (grown, truncated) {
-            (None, Some(index)) if !self.request.as_new => {
+            (None, Some(index)) if !self.ingest.as_new => {
                 if let Some(index) = self.earlier_state(input, opening)? {
                     self.counted_before(index, name);
                     return Ok(());
@@ -184,7 +177,7 @@ impl Run<'_> {
                      It is left out; --as-new counts it as another source",
                     known.short_id, known.identity.bytes
                 );
-                self.update.unreadable.push(sentence);
+                self.analysis.unreadable.push(sentence);
                 Ok(())
             }
             (Some(grown), _) if self.is_elsewhere(grown.index, name) => Ok(()),
@@ -226,7 +219,7 @@ impl Run<'_> {
         if known.site == self.site.number {
             return false;
         }
-        self.update.unreadable.push(format!(
+        self.analysis.unreadable.push(format!(
             "{name:?} is left out: it is counted for another site than {:?} already, as {}. hitmap forget takes it \
              out there; a database of its own can count it again",
             self.site.name, known.short_id
@@ -249,7 +242,8 @@ impl Run<'_> {
             (0, Counted { identity: before.identity.clone(), lines })
         });
         let tracking = Tracking { identify: true, whole_lines, counted: start.collect() };
-        let options = Options { inputs: vec![input.clone()], tracking, ..self.options.clone() };
+        let options =
+            CountingOptions { inputs: vec![input.clone()], tracking, ..self.options.clone() };
         // The bar shows one input after the other.
         self.progress.bytes.store(0, Ordering::Relaxed);
         let analysis = pipeline::analyze(&options, self.progress)?;
@@ -262,18 +256,18 @@ impl Run<'_> {
             let grown = Grown { is_counted_anew: true, ..grown };
             return self.count(input, name, whole_lines, Some(grown));
         }
-        self.update.stages.scan += stages.scan;
-        self.update.stages.fold += stages.fold;
-        self.update.stages.windows += stages.windows;
+        self.analysis.stages.scan += stages.scan;
+        self.analysis.stages.fold += stages.fold;
+        self.analysis.stages.windows += stages.windows;
         let is_whole = unreadable.is_empty();
-        self.update.unreadable.extend(unreadable);
-        self.update.notes.extend(notes);
+        self.analysis.unreadable.extend(unreadable);
+        self.analysis.notes.extend(notes);
         let Some(mut report) = inputs.into_iter().next() else { return Ok(()) };
         name.clone_into(&mut report.name);
         let identity = report.identity.clone().filter(|identity| is_whole && identity.bytes > 0);
         let Some(identity) = identity else {
             if report.tally.lines > 0 {
-                self.update.notes.push(format!(
+                self.analysis.notes.push(format!(
                     "{name:?} is not stored, because it could not be read to its end; give it again when it is whole"
                 ));
             }
@@ -287,13 +281,13 @@ impl Run<'_> {
         let tally = &report.tally;
         if before.is_none() && tally.hits + tally.other_lines == 0 {
             if tally.malformed_lines > 0 {
-                self.update
+                self.analysis
                     .notes
                     .push(format!("{name:?} is not stored, because no line of it could be parsed"));
                 return self.report_unrecorded(report, None, &facts);
             }
             if tally.empty_lines == 0 {
-                self.update.inputs.push(report);
+                self.analysis.inputs.push(report);
                 return Ok(());
             }
         }
@@ -308,7 +302,7 @@ impl Run<'_> {
                 let lines = all.lines.saturating_sub(before.tally.lines);
                 let lines = counted(lines, "line", "lines");
                 let grown_by = identity.bytes - before.identity.bytes;
-                self.update.notes.push(format!(
+                self.analysis.notes.push(format!(
                     "{name:?} is {}, grown by {lines} ({grown_by} bytes)",
                     before.short_id
                 ));
@@ -329,7 +323,7 @@ impl Run<'_> {
         }
         report.tally = all;
         report.bytes = identity.bytes;
-        self.update.inputs.push(report);
+        self.analysis.inputs.push(report);
         Ok(())
     }
 
@@ -384,12 +378,12 @@ impl Run<'_> {
         if let (Some(first), Some(pruned)) = (first_day, self.site.pruned_before)
             && first < pruned
         {
-            self.update.notes.push(format!(
+            self.analysis.notes.push(format!(
                 "{name:?}: its days before {pruned} were pruned, and are not in this report"
             ));
         }
         let day = CivilTime::from_seconds(known.changed.div_euclid(1000)).day();
-        self.update.notes.push(format!(
+        self.analysis.notes.push(format!(
             "{name:?} is already counted as {}, {} on {day}",
             known.short_id,
             megabytes(known.identity.bytes)
@@ -398,7 +392,7 @@ impl Run<'_> {
         let format = LogFormat::ALL
             .into_iter()
             .find(|format| known.format.as_deref() == Some(format.name()));
-        self.update.inputs.push(InputReport {
+        self.analysis.inputs.push(InputReport {
             name: name.to_owned(),
             bytes: known.identity.bytes,
             format,
@@ -417,7 +411,7 @@ impl Run<'_> {
     }
 
     fn note_pending_bytes(&mut self, name: &str, pending: u64) {
-        self.update.notes.push(format!(
+        self.analysis.notes.push(format!(
             "{name:?}: {} pending, a last line without its end, which counts when it is whole",
             counted(pending, "byte", "bytes")
         ));
@@ -430,7 +424,7 @@ impl Run<'_> {
         before: Option<&Recorded>,
         facts: &Facts,
     ) -> Result<()> {
-        self.update.tally.merge(Tally { samples: Vec::new(), ..report.tally.clone() });
+        self.tally.merge(Tally { samples: Vec::new(), ..report.tally.clone() });
         if let Some(before) = before {
             self.sources.insert(before.number);
             let new = std::mem::replace(&mut report.tally, before.tally.clone());
@@ -442,12 +436,12 @@ impl Run<'_> {
             let bytes = block::encode(&facts.local_day(key), &mut encoder);
             self.unrecorded.push((key, bytes));
         }
-        self.update.inputs.push(report);
+        self.analysis.inputs.push(report);
         Ok(())
     }
 
     /// Makes the cells, and puts together what the inputs hold.
-    fn finish(mut self) -> Result<Update> {
+    fn finish(mut self) -> Result<Ingested> {
         if self.progress.is_interrupted() {
             return Err(Error::Interrupted);
         }
@@ -455,15 +449,15 @@ impl Run<'_> {
         let mut blocks = Vec::new();
         for &source in &self.sources {
             if let Some(known) = self.known.iter().find(|known| known.number == source) {
-                self.update.tally.merge(known.tally.clone());
+                self.tally.merge(known.tally.clone());
             }
             blocks.extend(self.database.blocks_of(source)?);
         }
         blocks.sort_by_key(|block| block.day);
         let numbers = BTreeMap::from([(self.site.number, 0)]);
-        self.update.facts =
+        self.analysis.facts =
             self.database.load(&blocks, &self.unrecorded, &numbers, |_, day| day)?;
-        Ok(self.update)
+        Ok(Ingested { analysis: self.analysis, tally: self.tally })
     }
 }
 

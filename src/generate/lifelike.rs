@@ -8,7 +8,7 @@ use super::pages::{LISTS, Pages};
 use super::random::{Random, part};
 use super::text::{TimeText, push_number};
 use super::visitors::Visitors;
-use super::{Format, Options};
+use super::{Format, GeneratorOptions};
 use crate::time::CivilTime;
 
 /// The site's address as referrers show it, plain and URL-encoded.
@@ -109,7 +109,7 @@ pub(super) struct Moment {
 }
 
 impl World {
-    pub(super) fn new(options: &Options, random: &mut Random) -> Self {
+    pub(super) fn new(options: &GeneratorOptions, random: &mut Random) -> Self {
         Self {
             format: options.format,
             pages: Pages::new(options.pages, options.sections, random),

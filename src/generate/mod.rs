@@ -1,6 +1,6 @@
 //! A log of a made-up site, and its exact answer.
 //!
-//! Owns: [`Options`], [`generate`]. May import: `calendar`, and `report` for the answer's cells.
+//! Owns: [`GeneratorOptions`], [`generate`]. May import: `calendar`, and `report` for the answer's cells.
 //! Must not know: parsing, counting, files, the command line. The answer comes from what was drawn, never from the
 //! text of a line, so that it can judge whoever reads the text.
 
@@ -45,7 +45,7 @@ pub enum Size {
 
 /// What to write. The same options give the same bytes on every machine.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct GeneratorOptions {
     /// How much.
     pub size: Size,
     /// The format of the lines.
@@ -54,13 +54,13 @@ pub struct Options {
     pub days: u32,
     /// The first day.
     pub start: Day,
-    /// Pages of single movies, besides the home page and 21 lists; 1 to [`Options::MAX_POOL`].
+    /// Pages of single movies, besides the home page and 21 lists; 1 to [`GeneratorOptions::MAX_POOL`].
     pub pages: u32,
     /// Sections that the movies are spread over, from 1 on.
     pub sections: u32,
-    /// Size of the pool that visitors are drawn from; 1 to [`Options::MAX_POOL`].
+    /// Size of the pool that visitors are drawn from; 1 to [`GeneratorOptions::MAX_POOL`].
     pub visitors: u32,
-    /// Distinct user agents; 1 to [`Options::MAX_POOL`].
+    /// Distinct user agents; 1 to [`GeneratorOptions::MAX_POOL`].
     pub user_agents: u32,
     /// How many of 1000 pages are asked for with a query.
     pub query_permille: u32,
@@ -74,7 +74,7 @@ pub struct Options {
     pub collect_cells: bool,
 }
 
-impl Options {
+impl GeneratorOptions {
     /// Largest number of pages, visitors or user agents.
     pub const MAX_POOL: u32 = 500_000_000;
 
@@ -124,7 +124,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// # Errors
 /// Whatever the output or `progress` says; [`io::ErrorKind::InvalidInput`] where an option is out of its range.
 pub fn generate(
-    options: &Options,
+    options: &GeneratorOptions,
     mut output: impl Write,
     mut progress: impl FnMut(u64) -> io::Result<()>,
 ) -> io::Result<Answer> {

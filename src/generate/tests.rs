@@ -1,14 +1,14 @@
-use super::{Answer, Format, Options, Size, generate};
+use super::{Answer, Format, GeneratorOptions, Size, generate};
 use crate::cube::CellFormat;
 use crate::time::Day;
 
 const FORMATS: [Format; 3] = [Format::Combined, Format::Common, Format::Dig];
 
-fn small(size: Size, format: Format) -> Options {
-    Options { visitors: 5_000, pages: 500, ..Options::new(size, format) }
+fn small(size: Size, format: Format) -> GeneratorOptions {
+    GeneratorOptions { visitors: 5_000, pages: 500, ..GeneratorOptions::new(size, format) }
 }
 
-fn run(options: &Options) -> (Vec<u8>, Answer) {
+fn run(options: &GeneratorOptions) -> (Vec<u8>, Answer) {
     let mut log = Vec::new();
     let answer = generate(options, &mut log, |_| Ok(())).unwrap();
     assert_eq!(answer.bytes, log.len() as u64);
@@ -17,7 +17,7 @@ fn run(options: &Options) -> (Vec<u8>, Answer) {
 
 #[test]
 fn the_defaults_are_the_first_site() {
-    let options = Options::new(Size::Lines(1), Format::Combined);
+    let options = GeneratorOptions::new(Size::Lines(1), Format::Combined);
     assert_eq!(Some(options.start), Day::from_date(2018, 3, 5));
     assert_eq!(1 + super::pages::LISTS + options.pages, 12_946);
 }
@@ -25,12 +25,12 @@ fn the_defaults_are_the_first_site() {
 #[test]
 fn the_same_options_give_the_same_bytes() {
     for format in FORMATS {
-        let options = Options { bad_permille: 100, ..small(Size::Lines(3_000), format) };
+        let options = GeneratorOptions { bad_permille: 100, ..small(Size::Lines(3_000), format) };
         let (log, _) = run(&options);
         assert_eq!(log, run(&options).0);
         // Collecting the answer draws nothing.
-        assert_eq!(log, run(&Options { collect_cells: true, ..options.clone() }).0);
-        assert_ne!(log, run(&Options { seed: 2, ..options.clone() }).0);
+        assert_eq!(log, run(&GeneratorOptions { collect_cells: true, ..options.clone() }).0);
+        assert_ne!(log, run(&GeneratorOptions { seed: 2, ..options.clone() }).0);
     }
 }
 
@@ -38,7 +38,8 @@ fn the_same_options_give_the_same_bytes() {
 #[test]
 fn the_bytes_are_those_of_every_machine() {
     let hashes = FORMATS.map(|format| {
-        let (log, _) = run(&Options { bad_permille: 100, ..small(Size::Lines(5_000), format) });
+        let (log, _) =
+            run(&GeneratorOptions { bad_permille: 100, ..small(Size::Lines(5_000), format) });
         xxhash_rust::xxh3::xxh3_64(&log)
     });
     assert_eq!(hashes, [0xfdc4_ad37_a9da_dbca, 0x7d90_da38_65ae_1ab8, 0x4856_f3a5_14eb_93a7]);
@@ -50,7 +51,7 @@ fn as_much_is_written_as_was_asked_for() {
         for lines in [0, 1, 2, 999, 20_000] {
             for (bad_permille, shuffle) in [(0, false), (50, true)] {
                 let options =
-                    Options { bad_permille, shuffle, ..small(Size::Lines(lines), format) };
+                    GeneratorOptions { bad_permille, shuffle, ..small(Size::Lines(lines), format) };
                 let (log, answer) = run(&options);
                 assert_eq!(answer.lines, lines);
                 assert_eq!(log.iter().filter(|&&byte| byte == b'\n').count() as u64, lines);
@@ -74,7 +75,7 @@ fn as_much_is_written_as_was_asked_for() {
 fn every_kind_of_odd_line_occurs() {
     for format in FORMATS {
         let (_, answer) =
-            run(&Options { bad_permille: 1000, ..small(Size::Lines(10_000), format) });
+            run(&GeneratorOptions { bad_permille: 1000, ..small(Size::Lines(10_000), format) });
         for (name, lines) in &answer.odd_lines {
             assert!(*lines > 50, "{name}: {lines}");
         }
@@ -85,12 +86,12 @@ fn every_kind_of_odd_line_occurs() {
 
 #[test]
 fn shares_are_lifelike() {
-    let (log, answer) = run(&Options::new(Size::Lines(100_000), Format::Combined));
+    let (log, answer) = run(&GeneratorOptions::new(Size::Lines(100_000), Format::Combined));
     let line_bytes = log.len() / 100_000;
     assert!((215..235).contains(&line_bytes), "{line_bytes}");
     assert!((63_000..66_000).contains(&answer.page_views), "{}", answer.page_views);
     assert!((2_000..3_500).contains(&answer.not_found), "{}", answer.not_found);
-    let (_, answer) = run(&Options::new(Size::Lines(100_000), Format::Dig));
+    let (_, answer) = run(&GeneratorOptions::new(Size::Lines(100_000), Format::Dig));
     assert!((400..600).contains(&answer.other), "{}", answer.other);
     assert_eq!(answer.page_views + answer.other, 100_000);
 }
@@ -99,8 +100,12 @@ fn shares_are_lifelike() {
 fn cells_add_up_to_the_totals() {
     for format in FORMATS {
         let size = Size::Lines(5_000);
-        let options =
-            Options { bad_permille: 200, collect_cells: true, sections: 3, ..small(size, format) };
+        let options = GeneratorOptions {
+            bad_permille: 200,
+            collect_cells: true,
+            sections: 3,
+            ..small(size, format)
+        };
         let (_, answer) = run(&options);
         let mut cells = Vec::new();
         answer.write_cells(CellFormat::Ndjson, &mut cells).unwrap();
@@ -113,27 +118,31 @@ fn cells_add_up_to_the_totals() {
             assert!(row["uv"].as_u64() <= row["pv"].as_u64());
         }
         assert_eq!(sums, [answer.page_views * 3; 3]);
-        let (_, answer) = run(&Options { collect_cells: false, ..options });
+        let (_, answer) = run(&GeneratorOptions { collect_cells: false, ..options });
         assert!(answer.write_cells(CellFormat::Ndjson, Vec::new()).is_err());
     }
 }
 
 #[test]
 fn options_out_of_range_are_refused() {
-    let good = Options::new(Size::Lines(1), Format::Combined);
+    let good = GeneratorOptions::new(Size::Lines(1), Format::Combined);
     let last_day = Day::from_date(9999, 12, 31).unwrap();
     for options in [
-        Options { visitors: 0, ..good.clone() },
-        Options { pages: u32::MAX, ..good.clone() },
-        Options { days: 0, ..good.clone() },
-        Options { bad_permille: 1001, ..good.clone() },
-        Options { start: last_day, days: 2, ..good.clone() },
+        GeneratorOptions { visitors: 0, ..good.clone() },
+        GeneratorOptions { pages: u32::MAX, ..good.clone() },
+        GeneratorOptions { days: 0, ..good.clone() },
+        GeneratorOptions { bad_permille: 1001, ..good.clone() },
+        GeneratorOptions { start: last_day, days: 2, ..good.clone() },
     ] {
         assert!(generate(&options, Vec::new(), |_| Ok(())).is_err());
     }
     assert!(
-        generate(&Options { start: last_day, days: 1, ..good.clone() }, Vec::new(), |_| Ok(()))
-            .is_ok()
+        generate(
+            &GeneratorOptions { start: last_day, days: 1, ..good.clone() },
+            Vec::new(),
+            |_| Ok(())
+        )
+        .is_ok()
     );
     assert!(generate(&good, Vec::new(), |_| Err(std::io::ErrorKind::Interrupted.into())).is_err());
 }

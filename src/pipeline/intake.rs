@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use super::feed::{Event, Feed, Feeds};
 use super::invalid::InvalidLines;
-use super::{InputReport, Options};
+use super::{CountingOptions, InputReport};
 use crate::error::Result;
 use crate::facts::tally::Tally;
 use crate::parse::LogFormat;
@@ -70,7 +70,7 @@ pub(super) struct Outcome {
 
 /// Shared by all workers.
 pub(super) struct Intake<'o> {
-    options: &'o Options,
+    options: &'o CountingOptions,
     block_bytes: u64,
     window_bytes: u64,
     progress: &'o Progress,
@@ -141,7 +141,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl<'o> Intake<'o> {
     pub(super) fn new(
-        options: &'o Options,
+        options: &'o CountingOptions,
         block_bytes: u64,
         window_bytes: u64,
         progress: &'o Progress,

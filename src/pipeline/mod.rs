@@ -1,6 +1,6 @@
 //! The wiring of a run: inputs through parsing and selection into the counter, window by window.
 //!
-//! Owns: [`analyze`], its [`Options`] and what it returns. May import: every stage's `mod.rs`, rayon.
+//! Owns: [`analyze`], its [`CountingOptions`] and what it returns. May import: every stage's `mod.rs`, rayon.
 //! Must not know: clap, indicatif, reports, stores.
 
 mod feed;
@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
+pub use crate::count::DEFAULT_PAGE_LIMIT;
 use crate::count::{Counter, Facts};
 use crate::error::{Error, Result};
 use crate::facts::tally::Tally;
@@ -29,7 +30,7 @@ use scan::Scanner;
 
 /// What to analyze and how, checked and ready.
 #[derive(Clone, Debug)]
-pub struct Options {
+pub struct CountingOptions {
     /// The inputs; each distinct file once.
     pub inputs: Vec<Input>,
     /// The format of all inputs; `None` to detect each one's.
@@ -58,7 +59,7 @@ pub struct Tracking {
     /// Whether a plain file is counted up to its last line end only: what follows may be a line that is still being
     /// written, and is [`InputReport::pending_bytes`]. Compressed files and pipes count to their end.
     pub whole_lines: bool,
-    /// What was counted of inputs before, by their number among [`Options::inputs`]: only the rest counts now.
+    /// What was counted of inputs before, by their number among [`CountingOptions::inputs`]: only the rest counts now.
     pub counted: BTreeMap<usize, Counted>,
 }
 
@@ -74,7 +75,7 @@ pub struct Counted {
 }
 
 /// No inputs, and everything else as the command line has it by default.
-impl Default for Options {
+impl Default for CountingOptions {
     fn default() -> Self {
         Self {
             inputs: Vec::new(),
@@ -83,7 +84,7 @@ impl Default for Options {
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             map: true,
             window_bytes: 1 << 30,
-            page_limit: crate::count::DEFAULT_PAGE_LIMIT,
+            page_limit: DEFAULT_PAGE_LIMIT,
             invalid_lines: None,
             tracking: Tracking::default(),
         }
@@ -145,12 +146,16 @@ pub struct Stages {
 ///
 /// # Errors
 /// [`Error::Interrupted`], [`Error::Limit`], [`Error::Write`] for the file of malformed lines.
-pub fn analyze(options: &Options, progress: &Progress) -> Result<Analysis> {
+pub fn analyze(options: &CountingOptions, progress: &Progress) -> Result<Analysis> {
     analyze_by(options, progress, BLOCK_BYTES)
 }
 
 /// [`analyze`] with files split, and sources hashed, by blocks of `block_bytes`.
-fn analyze_by(options: &Options, progress: &Progress, block_bytes: u64) -> Result<Analysis> {
+fn analyze_by(
+    options: &CountingOptions,
+    progress: &Progress,
+    block_bytes: u64,
+) -> Result<Analysis> {
     let total = |bytes: fn(&Input) -> Option<u64>| {
         let mut sizes = options.inputs.iter().map(bytes);
         sizes.try_fold(0, |sum: u64, size| Some(sum.saturating_add(size?)))

@@ -8,13 +8,13 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Analysis, Counted, Options, Tracking, analyze_by, thread_pool};
+use super::{Analysis, Counted, CountingOptions, Tracking, analyze_by, thread_pool};
 use crate::select::{Count, Rules, VisitorDefinition};
 use crate::source::{Input, SourceIdentity};
 use crate::system::progress::Progress;
 
-fn options(inputs: Vec<PathBuf>, threads: usize) -> Options {
-    Options {
+fn options(inputs: Vec<PathBuf>, threads: usize) -> CountingOptions {
+    CountingOptions {
         inputs: inputs.into_iter().map(Input::Path).collect(),
         format: None,
         rules: Rules {
@@ -35,7 +35,7 @@ fn options(inputs: Vec<PathBuf>, threads: usize) -> Options {
     }
 }
 
-fn run(options: &Options, block_bytes: u64) -> (Analysis, Progress) {
+fn run(options: &CountingOptions, block_bytes: u64) -> (Analysis, Progress) {
     let progress = Progress::default();
     let pool = thread_pool(options.threads).unwrap();
     let analysis = pool.install(|| analyze_by(options, &progress, block_bytes)).unwrap();

@@ -136,7 +136,7 @@ impl Input {
 
     /// Whether its bytes can be had only once, as from a pipe. Not of what cannot be read at all.
     #[must_use]
-    pub fn comes_once(&self) -> bool {
+    pub fn is_one_shot(&self) -> bool {
         match self {
             Self::Stdin => true,
             Self::Path(path) => {

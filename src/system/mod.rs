@@ -6,3 +6,4 @@
 pub(crate) mod allocator;
 pub(crate) mod new_file;
 pub mod progress;
+pub(crate) mod signals;

@@ -14,7 +14,7 @@ use hitmap::cube::{CellFormat, Cube, rows};
 use hitmap::facts::tally::Tally;
 use hitmap::parse::LogFormat;
 use hitmap::pipeline;
-use hitmap::pipeline::{Analysis, Options};
+use hitmap::pipeline::{Analysis, CountingOptions};
 use hitmap::query::summarize;
 use hitmap::query::summary::InputSummary;
 use hitmap::report::json;
@@ -53,7 +53,7 @@ fuzz_target!(|bytes: &[u8]| {
         ][choose(4)],
     };
     let files: Vec<&[u8]> = bytes.chunks(bytes.len().div_ceil(number_of_files)).collect();
-    let options = Options {
+    let options = CountingOptions {
         inputs: inputs(&files),
         format: rules.format.map(|format| match format {
             oracle::Format::Combined => LogFormat::Combined,
@@ -69,7 +69,7 @@ fuzz_target!(|bytes: &[u8]| {
         threads,
         map,
         window_bytes,
-        ..Options::default()
+        ..CountingOptions::default()
     };
     // What begins like a compressed file is decoded or refused, which the oracle does not.
     let is_compressed = |input: &Input| input.bytes() > Some(0) && input.log_bytes().is_none();
@@ -93,7 +93,7 @@ fn inputs(files: &[&[u8]]) -> Vec<Input> {
 }
 
 /// What `hitmap analyze` would write with `--cells` and with `--json --top 1000000`.
-fn run(options: &Options) -> (Vec<u8>, Vec<u8>) {
+fn run(options: &CountingOptions) -> (Vec<u8>, Vec<u8>) {
     let Analysis { facts, inputs, unreadable, .. } =
         pipeline::analyze(options, &Progress::default()).unwrap();
     assert_eq!(unreadable, [""; 0]);

@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 
-use hitmap::generate::{Format, Options, Size, generate};
+use hitmap::generate::{Format, GeneratorOptions, Size, generate};
 
 use crate::contract::check_cells;
 use crate::oracle::{self, Answer, Rules, Visitor};
@@ -19,19 +19,19 @@ use crate::program::{Outcome, hitmap};
 
 /// Twelve days of traffic, some lines odd.
 pub(crate) fn log(lines: u64, seed: u64) -> Vec<u8> {
-    log_of(Options { bad_permille: 5, seed, ..options(lines) })
+    log_of(GeneratorOptions { bad_permille: 5, seed, ..options(lines) })
 }
 
-pub(crate) fn options(lines: u64) -> Options {
-    Options {
+pub(crate) fn options(lines: u64) -> GeneratorOptions {
+    GeneratorOptions {
         visitors: 300,
         pages: 40,
         days: 12,
-        ..Options::new(Size::Lines(lines), Format::Combined)
+        ..GeneratorOptions::new(Size::Lines(lines), Format::Combined)
     }
 }
 
-pub(crate) fn log_of(options: Options) -> Vec<u8> {
+pub(crate) fn log_of(options: GeneratorOptions) -> Vec<u8> {
     let mut log = Vec::new();
     generate(&options, &mut log, |_| Ok(())).unwrap();
     log

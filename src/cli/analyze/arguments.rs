@@ -1,6 +1,6 @@
-//! What `hitmap analyze` can be told.
+//! Arguments of `hitmap analyze`.
 //!
-//! Owns: the options and what their values mean. May import: `pipeline`, `select`, `parse` (format names), clap.
+//! Owns: the options and what their values mean. May import: `session` and the options it takes, clap.
 //! Must not know: what is done with them.
 
 use std::path::{Path, PathBuf};
@@ -9,16 +9,17 @@ use clap::Args;
 
 use super::super::output::When;
 use super::super::size::parse_size;
-use super::super::{paths, publish, threads};
-use crate::count::DEFAULT_PAGE_LIMIT;
+use super::super::{cells_target, paths, publish, threads};
 use crate::error::{Error, Result};
-use crate::facts::tally::Tally;
 use crate::parse::LogFormat;
-use crate::pipeline::{Options, Tracking};
-use crate::select::{Count, Group, Rules, VisitorDefinition, VisitorKey};
+use crate::select::{Count, Group, Rules, VisitorDefinition};
+use crate::session::{
+    AnalyzeOptions, CountingOptions, DEFAULT_PAGE_LIMIT, InvalidLimit, StoreInDatabase,
+    check_outputs, read_visitor_key,
+};
 use crate::time::Zone;
 
-/// What `hitmap analyze` was given.
+/// Arguments of `hitmap analyze`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -165,91 +166,54 @@ pub(super) enum CountChoice {
     Hits,
 }
 
-/// How many malformed lines are too many.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum InvalidLimit {
-    Lines(u64),
-    Percent(f64),
-}
-
-impl std::str::FromStr for InvalidLimit {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let wrong = || "expected a number of lines, or a percentage such as 0.5%".to_owned();
-        match text.strip_suffix('%') {
-            None => text.parse().map(Self::Lines).map_err(|_| wrong()),
-            Some(percent) => match percent.trim().parse() {
-                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
-                _ => Err(wrong()),
-            },
-        }
+/// The options of the run, checked.
+pub(super) fn options(arguments: &AnalyzeArgs) -> Result<AnalyzeOptions> {
+    let cells = cells_target(arguments.cells.as_deref(), arguments.json)?;
+    if arguments.replace && arguments.db.is_none() && arguments.to.is_empty() {
+        return Err(Error::Usage("--replace goes with --db or --to".to_owned()));
     }
-}
-
-impl InvalidLimit {
-    pub(super) fn check(self, tally: &Tally) -> Result<()> {
-        let malformed = tally.malformed_lines;
-        let passed = match self {
-            Self::Lines(most) => malformed > most,
-            #[expect(clippy::cast_precision_loss, reason = "a percentage of lines")]
-            Self::Percent(most) => malformed as f64 * 100.0 > most * tally.lines as f64,
-        };
-        if !passed {
-            return Ok(());
-        }
-        Err(Error::TooManyInvalid(format!(
-            "{malformed} of {} lines are malformed, more than --max-invalid allows; nothing was stored. \
-             --invalid-lines FILE writes them to a file",
-            tally.lines
-        )))
-    }
-}
-
-/// What was typed, checked and ready.
-pub(super) fn options(arguments: &AnalyzeArgs) -> Result<Options> {
     let threads = threads(arguments.threads)?;
     if arguments.window == 0 {
         return Err(Error::Usage("--window must be at least one byte".to_owned()));
     }
-    let visitor_key = match &arguments.visitor_key {
-        None => None,
-        Some(path) => {
-            let bytes = std::fs::read(path).map_err(|error| {
-                Error::Usage(format!("cannot read the visitor key {path:?}: {error}"))
-            })?;
-            if bytes.len() < 16 {
-                return Err(Error::Usage(format!(
-                    "the visitor key {path:?} has fewer than 16 bytes"
-                )));
-            }
-            Some(VisitorKey::new(&bytes))
-        }
-    };
+    let visitor_key = arguments.visitor_key.as_deref().map(read_visitor_key).transpose()?;
     let inputs = paths::inputs(&arguments.paths, arguments.quiet)?;
     let outputs = [&arguments.cells, &arguments.invalid_lines, &arguments.db];
     let outputs: Vec<&Path> = outputs.into_iter().filter_map(Option::as_deref).collect();
-    paths::check_outputs(&outputs, &inputs)?;
-    Ok(Options {
-        inputs,
-        format: arguments.log_format.0,
-        rules: Rules {
-            count: match arguments.count {
-                CountChoice::PageViews => Count::PageViews,
-                CountChoice::Hits => Count::Hits,
-            },
-            visitor: arguments.visitor.clone(),
-            visitor_key,
-            keep_query: arguments.keep_query,
-            groups: arguments.group.clone(),
-            zone: arguments.tz.clone(),
-            site: arguments.site.clone(),
+    check_outputs(&outputs, &inputs)?;
+    let rules = Rules {
+        count: match arguments.count {
+            CountChoice::PageViews => Count::PageViews,
+            CountChoice::Hits => Count::Hits,
         },
-        threads,
-        map: !arguments.no_mmap,
-        window_bytes: arguments.window,
-        page_limit: arguments.max_pages,
-        invalid_lines: arguments.invalid_lines.clone(),
-        tracking: Tracking::default(),
+        visitor: arguments.visitor.clone(),
+        visitor_key,
+        keep_query: arguments.keep_query,
+        groups: arguments.group.clone(),
+        zone: arguments.tz.clone(),
+        site: arguments.site.clone(),
+    };
+    Ok(AnalyzeOptions {
+        counting: CountingOptions {
+            inputs,
+            format: arguments.log_format.0,
+            rules,
+            threads,
+            map: !arguments.no_mmap,
+            window_bytes: arguments.window,
+            page_limit: arguments.max_pages,
+            invalid_lines: arguments.invalid_lines.clone(),
+            ..CountingOptions::default()
+        },
+        database: arguments.db.clone().map(|path| StoreInDatabase {
+            path,
+            as_new: arguments.as_new,
+            minute_pages: arguments.db_minute_pages,
+        }),
+        publish_to: publish::stores(&arguments.to)?,
+        replace: arguments.replace,
+        cells,
+        max_invalid: arguments.max_invalid,
+        top: arguments.top,
     })
 }

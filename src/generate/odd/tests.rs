@@ -1,7 +1,7 @@
 use std::fmt::Write as _;
 
 use super::super::text::written;
-use super::super::{Format, Options, Size};
+use super::super::{Format, GeneratorOptions, Size};
 use super::{Answer, KINDS, Moment, OddLines, Outcome, Random, World};
 
 /// Two lines of every kind in every format below what they are, as `testdata/generate/odd-lines.txt` has them.
@@ -30,7 +30,11 @@ fn every_kind_is_what_it_says() {
 }
 
 fn lines_of(format: Format, kind: usize) -> Vec<String> {
-    let options = Options { visitors: 50, pages: 50, ..Options::new(Size::Lines(0), format) };
+    let options = GeneratorOptions {
+        visitors: 50,
+        pages: 50,
+        ..GeneratorOptions::new(Size::Lines(0), format)
+    };
     let mut random = Random::new(kind as u64);
     let world = World::new(&options, &mut random);
     let mut odd =

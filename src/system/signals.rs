@@ -1,30 +1,32 @@
-//! Ctrl-C and its kin: the run ends within a second, and leaves nothing half written.
+//! Signals that end a run: it stops within a second and leaves nothing half written.
 //!
-//! Owns: what SIGINT, SIGTERM and SIGHUP do. May import: signal-hook, `new_file`, `progress`, `output`.
-//! Must not know: what is being run.
+//! Owns: what SIGINT, SIGTERM and SIGHUP do. May import: signal-hook, `error`, its siblings. Must not know: what is being
+//! run, where messages go.
 
-use std::sync::mpsc;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use signal_hook::low_level;
 
-use super::{output, progress};
+use super::new_file;
+use super::progress::Progress;
 use crate::error::{Error, Result};
-use crate::system::new_file;
 
 /// How long a run may take to end by itself. It may be waiting for a pipe or a terminal, or be deep in a long sum.
 const PATIENCE: Duration = Duration::from_millis(700);
 /// How long a terminal may take to be tidied up: it may be stopped, or a pipe that nobody reads.
 const FAREWELL: Duration = Duration::from_millis(150);
 
-/// Calls `interrupt` at the first signal. If the process is still there a little later, or at a second signal, it is
-/// ended. A signal that was ignored when the process began stays ignored (`nohup`, background jobs of scripts).
+/// Interrupts the run of `progress` at the first signal. If the process is still there a little later, it is ended after
+/// `farewell`, which may tidy up the terminal; at a second signal it is ended at once. A signal that was ignored when the
+/// process began stays ignored (`nohup`, background jobs of scripts).
 ///
 /// # Errors
 /// [`Error::Threads`] if the system has no thread to wait for signals.
-pub(super) fn watch(interrupt: impl Fn() + Send + 'static) -> Result<()> {
+pub(crate) fn watch(progress: Arc<Progress>, farewell: fn()) -> Result<()> {
     let fail = |error: std::io::Error| Error::Threads(error.to_string());
     let ignored = ignored_signals();
     let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| {
@@ -37,11 +39,11 @@ pub(super) fn watch(interrupt: impl Fn() + Send + 'static) -> Result<()> {
         if signals.next().is_none() {
             return;
         }
-        interrupt();
-        let late = std::thread::Builder::new().name("patience".to_owned()).spawn(|| {
+        progress.interrupted.store(true, Ordering::Relaxed);
+        let late = std::thread::Builder::new().name("patience".to_owned()).spawn(move || {
             std::thread::sleep(PATIENCE);
             new_file::abandon_all();
-            say_farewell();
+            say(farewell);
             end();
         });
         // A second signal, or nobody there to be patient.
@@ -54,15 +56,14 @@ pub(super) fn watch(interrupt: impl Fn() + Send + 'static) -> Result<()> {
     Ok(())
 }
 
-/// Says what the run would have said, unless that takes too long.
-fn say_farewell() {
+/// Calls `farewell`, but does not wait for it longer than [`FAREWELL`].
+fn say(farewell: fn()) {
     let (done, is_done) = mpsc::channel::<()>();
-    let farewell = std::thread::Builder::new().name("farewell".to_owned()).spawn(move || {
-        progress::clear();
-        output::complain(&format!("hitmap: {}", Error::Interrupted));
+    let thread = std::thread::Builder::new().name("farewell".to_owned()).spawn(move || {
+        farewell();
         drop(done);
     });
-    if farewell.is_ok() {
+    if thread.is_ok() {
         let _ = is_done.recv_timeout(FAREWELL);
     }
 }

@@ -1,0 +1,127 @@
+//! `hitmap sources`, `forget` and `prune`: what a database counted.
+//!
+//! Owns: their arguments and words. May import: `session`, `database` (sources), clap. Must not know: SQL.
+
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::console::Console;
+use super::output::eprint_line;
+use crate::error::{Error, Result};
+use crate::session::{self, Pruned, Recorded};
+use crate::text::escape_terminal;
+use crate::time::CivilTime;
+
+/// Arguments of `hitmap sources`.
+#[derive(Debug, Args)]
+pub(super) struct SourcesArgs {
+    /// The database
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+
+    /// Print JSON, one object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Arguments of `hitmap forget`.
+#[derive(Debug, Args)]
+pub(super) struct ForgetArgs {
+    /// The database
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+
+    /// The source, by the first column of `hitmap sources`
+    #[arg(value_name = "SOURCE")]
+    source: String,
+}
+
+/// Arguments of `hitmap prune`.
+#[derive(Debug, Args)]
+pub(super) struct PruneArgs {
+    /// The database
+    #[arg(long, value_name = "FILE")]
+    db: PathBuf,
+
+    /// Keep the parts of so many days up to today, as in 400d
+    #[arg(long, value_name = "DAYS", value_parser = parse_days)]
+    keep: u32,
+}
+
+fn parse_days(text: &str) -> std::result::Result<u32, String> {
+    let days = text.strip_suffix('d').and_then(|days| days.parse().ok());
+    days.filter(|&days| days > 0).ok_or_else(|| "expected a number of days, as in 400d".to_owned())
+}
+
+/// A time of the ledger, in UTC.
+fn time_text(unix_millis: i64) -> String {
+    CivilTime::from_seconds(unix_millis.div_euclid(1000)).to_string()
+}
+
+/// Runs `hitmap sources`.
+pub(super) fn sources(arguments: &SourcesArgs) -> Result<()> {
+    let sources = session::sources(&arguments.db)?;
+    let mut stdout = std::io::stdout().lock();
+    let rows: Vec<String> = if arguments.json {
+        sources.iter().map(source_json).collect()
+    } else {
+        let width = sources.iter().map(|source| source.short_id.len()).max().unwrap_or(0);
+        sources
+            .iter()
+            .map(|source| {
+                format!(
+                    "{:width$}  {}  {:>15} bytes  {:>12} lines  {}",
+                    source.short_id,
+                    time_text(source.changed),
+                    source.identity.bytes,
+                    source.tally.lines,
+                    escape_terminal(&source.name)
+                )
+            })
+            .collect()
+    };
+    rows.iter().try_for_each(|row| writeln!(stdout, "{row}")).map_err(Error::Output)
+}
+
+fn source_json(source: &Recorded) -> String {
+    serde_json::json!({
+        "source": source.short_id,
+        "id": source.identity.full_id(),
+        "path": source.name,
+        "format": source.format,
+        "bytes": source.identity.bytes,
+        "lines": source.tally.lines,
+        "page_views": source.tally.page_views,
+        "added": time_text(source.added),
+        "changed": time_text(source.changed),
+    })
+    .to_string()
+}
+
+/// Runs `hitmap forget`.
+pub(super) fn forget(arguments: &ForgetArgs) -> Result<()> {
+    let source = session::forget(&arguments.db, &arguments.source, &mut Console::new())?;
+    eprint_line(&format!(
+        "hitmap: forgot {} ({:?}, {} lines)",
+        source.short_id, source.name, source.tally.lines
+    ));
+    Ok(())
+}
+
+/// Runs `hitmap prune`.
+pub(super) fn prune(arguments: &PruneArgs) -> Result<()> {
+    let Pruned { first, days } =
+        session::prune(&arguments.db, arguments.keep, &mut Console::new())?;
+    eprint_line(&if days == 0 {
+        format!("hitmap: nothing to prune: no part is older than {first}")
+    } else {
+        format!(
+            "hitmap: dropped the parts of {days} days before {first}, with all that was stored of their visitors. \
+             Their cells of days, hours and minutes stay. What needed the parts can no longer be answered of them: \
+             other ranges, pages a minute, new visitors, and forgetting a source"
+        )
+    });
+    Ok(())
+}

@@ -1,0 +1,359 @@
+//! A run over logs: count, store, publish, report.
+//!
+//! Owns: the steps of [`analyze`]. May import: `pipeline`, `database` (ingest), `cube`, `query` (summary), `publish`.
+//! Must not know: how stages work.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use super::lock::open_to_write;
+use super::publish::{Rereadable, publish_database, publish_inputs};
+use super::{Output, Statistics, begin_cells, write_cells};
+use crate::cube::{CellFormat, Cube, rows};
+use crate::database::Database;
+use crate::database::ingest::{self, IngestOptions, Ingested};
+use crate::error::{Error, Result};
+use crate::facts::tally::{MALFORMED_SAMPLES, Tally};
+use crate::parse::LogFormat;
+use crate::pipeline::{self, Analysis, CountingOptions, thread_pool};
+use crate::query::summarize::summarize;
+use crate::query::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
+use crate::store::{self, StoreUrl};
+use crate::system::new_file::NewFile;
+use crate::system::progress::{Phase, Progress};
+use crate::text;
+use crate::time::Zone;
+
+/// CountingOptions of [`analyze`].
+#[derive(Clone, Debug)]
+pub struct AnalyzeOptions {
+    /// The inputs and how they are counted.
+    pub counting: CountingOptions,
+    /// The database that keeps the counts, if any.
+    pub database: Option<StoreInDatabase>,
+    /// The stores to bring up to date.
+    pub publish_to: Vec<StoreUrl>,
+    /// Whether all that the database holds of the site is dropped first, and days are published whatever a store has.
+    pub replace: bool,
+    /// Where all cells go, if they are wanted.
+    pub cells: Option<CellsTarget>,
+    /// How many malformed lines end the run before anything is stored.
+    pub max_invalid: Option<InvalidLimit>,
+    /// Sections and pages to list.
+    pub top: usize,
+}
+
+/// How a run stores its counts in a database.
+#[derive(Clone, Debug)]
+pub struct StoreInDatabase {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether a file that is shorter than when it was counted is another source.
+    pub as_new: bool,
+    /// Whether the cells of pages by the minute are stored.
+    pub minute_pages: bool,
+}
+
+/// Where all cells of a run go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CellsTarget {
+    /// To [`Output::cells`], in place of the report.
+    Output,
+    /// To a file, in the format that its name asks for.
+    File(PathBuf),
+}
+
+/// How many malformed lines are too many.
+#[derive(Clone, Copy, Debug)]
+pub enum InvalidLimit {
+    /// More than this number.
+    Lines(u64),
+    /// More than this percentage of all lines.
+    Percent(f64),
+}
+
+impl std::str::FromStr for InvalidLimit {
+    type Err = String;
+
+    fn from_str(text: &str) -> std::result::Result<Self, String> {
+        let wrong = || "expected a number of lines, or a percentage such as 0.5%".to_owned();
+        match text.strip_suffix('%') {
+            None => text.parse().map(Self::Lines).map_err(|_| wrong()),
+            Some(percent) => match percent.trim().parse() {
+                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
+                _ => Err(wrong()),
+            },
+        }
+    }
+}
+
+impl InvalidLimit {
+    fn check(self, tally: &Tally) -> Result<()> {
+        let malformed = tally.malformed_lines;
+        let passed = match self {
+            Self::Lines(most) => malformed > most,
+            #[expect(clippy::cast_precision_loss, reason = "a percentage of lines")]
+            Self::Percent(most) => malformed as f64 * 100.0 > most * tally.lines as f64,
+        };
+        if !passed {
+            return Ok(());
+        }
+        Err(Error::TooManyInvalid(format!(
+            "{malformed} of {} lines are malformed, more than --max-invalid allows; nothing was stored. \
+             --invalid-lines FILE writes them to a file",
+            tally.lines
+        )))
+    }
+}
+
+/// Counts logs, keeps the counts where the options say, and reports them.
+///
+/// # Errors
+/// [`Error::Usage`], [`Error::Interrupted`], [`Error::Limit`]; [`Error::Write`], [`Error::Output`],
+/// [`Error::Database`], [`Error::Store`] for what could not be written; [`Error::TooManyInvalid`],
+/// [`Error::NothingParsed`], [`Error::Unreadable`] for what was wrong with the inputs, after the report of the rest.
+pub fn analyze(
+    options: &AnalyzeOptions,
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<()> {
+    let start = Instant::now();
+    let AnalyzeOptions { database, publish_to, replace, cells, .. } = options;
+    let mut counting = options.counting.clone();
+    let pool = thread_pool(counting.threads)?;
+    // Taken before the work, so that a folder that cannot be written is known at once.
+    let cells_file = match cells {
+        Some(CellsTarget::File(path)) => Some(begin_cells(path)?),
+        _ => None,
+    };
+    let is_direct = !publish_to.is_empty() && database.is_none();
+    let mut rereadable = None;
+    if is_direct {
+        // The same for stores: a wrong password should not cost an hour of counting.
+        for url in publish_to {
+            let opened = store::open(url).and_then(|mut store| store.close());
+            progress.check()?;
+            opened?;
+        }
+        counting.tracking.identify = true;
+        rereadable = Some(Rereadable::new(&mut counting.inputs, progress)?);
+    }
+    output.begin(counting.inputs.len() as u64);
+    let Counted { mut analysis, tally, transaction } = match database {
+        None => {
+            let analysis = pool.install(|| pipeline::analyze(&counting, progress))?;
+            Counted { tally: total_tally(&analysis), analysis, transaction: None }
+        }
+        Some(database) => {
+            pool.install(|| ingest(database, *replace, &counting, progress, output))?
+        }
+    };
+    if let Some(rereadable) = &rereadable {
+        rereadable.restore_names(&mut analysis);
+    }
+    let limit = options.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
+    if limit.is_err() || analysis.inputs.is_empty() {
+        output.end();
+        tell_about_inputs(&analysis, output);
+        return limit.and_then(|()| Err(unreadable(&analysis)));
+    }
+    let is_nothing_parsed =
+        tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines;
+    // What would be stored then is at most that --replace dropped everything.
+    if let Some(transaction) = transaction.filter(|_| !is_nothing_parsed) {
+        progress.check()?;
+        pool.install(|| transaction.commit())?;
+    }
+    let counted = Instant::now();
+    progress.enter(Phase::Reporting);
+    let rules = &counting.rules;
+    let cube = pool.install(|| Cube::new(&analysis.facts, vec![rules.site.clone()], &rules.groups));
+    // Part of a day must not look like a day.
+    let is_complete = analysis.unreadable.is_empty() && !is_nothing_parsed;
+    let mut published = Ok(Vec::new());
+    if !publish_to.is_empty() && (is_complete || !is_direct) {
+        progress.enter(Phase::Publishing);
+        published = pool.install(|| match database {
+            None => publish_inputs(
+                publish_to,
+                &counting.inputs,
+                &analysis,
+                &cube,
+                *replace,
+                progress,
+                output,
+            ),
+            Some(StoreInDatabase { path, .. }) => {
+                let mut database = Database::open_to_read(path)?;
+                let sites = database.sites()?;
+                publish_database(publish_to, &mut database, &sites, false, progress, output)
+            }
+        });
+    }
+    if let Err(Error::Interrupted) = published {
+        return Err(Error::Interrupted);
+    }
+    if *cells == Some(CellsTarget::Output) {
+        progress.enter(Phase::WritingCells);
+        output
+            .cells(&mut |writer| pool.install(|| rows::write(&cube, CellFormat::Ndjson, writer)))?;
+        output.end();
+        tell_about_inputs(&analysis, output);
+    } else {
+        let mut unfinished = None;
+        if let Some(mut file) = cells_file {
+            progress.enter(Phase::WritingCells);
+            pool.install(|| write_cells(&cube, &mut file))?;
+            unfinished = Some(file.0);
+        }
+        progress.enter(Phase::Reporting);
+        let mut summary = pool.install(|| summarize(&cube, &tally, options.top))?;
+        complete(&mut summary, &analysis, &counting, start.elapsed());
+        output.end();
+        progress.check()?;
+        unfinished.map_or(Ok(()), NewFile::finish)?;
+        tell_about_inputs(&analysis, output);
+        output.report(&summary)?;
+    }
+    output.statistics(&statistics(&analysis, &tally, start.elapsed(), counted.elapsed()));
+    if is_nothing_parsed {
+        return Err(Error::NothingParsed(nothing_parsed(&analysis)));
+    }
+    if !analysis.unreadable.is_empty() {
+        if is_direct {
+            output.warn(
+                "hitmap: nothing was published, because an input could not be read to its end",
+            );
+        }
+        return Err(unreadable(&analysis));
+    }
+    published?.iter().for_each(|note| output.note(note));
+    Ok(())
+}
+
+/// What was counted.
+struct Counted {
+    /// All that the inputs hold, whenever it was counted.
+    analysis: Analysis,
+    tally: Tally,
+    /// A database that has what is new and is still to be committed.
+    transaction: Option<Database>,
+}
+
+/// Counts what is new into a database.
+fn ingest(
+    database: &StoreInDatabase,
+    replace: bool,
+    counting: &CountingOptions,
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<Counted> {
+    let mut transaction = open_to_write(&database.path, progress, output)?;
+    let options =
+        IngestOptions { replace, as_new: database.as_new, minute_pages: database.minute_pages };
+    let Ingested { analysis, tally } =
+        ingest::ingest(&mut transaction, counting, options, progress)?;
+    Ok(Counted { analysis, tally, transaction: Some(transaction) })
+}
+
+/// Names the inputs that could not be read, or not to their end, and tells what is worth telling of the others.
+fn tell_about_inputs(analysis: &Analysis, output: &mut dyn Output) {
+    for sentence in &analysis.unreadable {
+        output.warn(&format!("hitmap: {sentence}"));
+    }
+    for sentence in &analysis.notes {
+        output.note(&format!("hitmap: {sentence}"));
+    }
+}
+
+/// Sums over the lines of all inputs, without samples of malformed lines.
+fn total_tally(analysis: &Analysis) -> Tally {
+    let mut total = Tally::default();
+    for input in &analysis.inputs {
+        let mut tally = input.tally.clone();
+        tally.samples.clear();
+        total.merge(tally);
+    }
+    total
+}
+
+fn unreadable(analysis: &Analysis) -> Error {
+    let count = analysis.unreadable.len();
+    let rest =
+        if analysis.inputs.is_empty() { "nothing was counted" } else { "the rest was counted" };
+    Error::Unreadable(format!(
+        "{count} input{} left out or not read to the end; {rest}",
+        if count == 1 { " was" } else { "s were" }
+    ))
+}
+
+fn nothing_parsed(analysis: &Analysis) -> String {
+    let sample =
+        analysis.inputs.iter().find_map(|input| Some((input, input.tally.samples.first()?)));
+    let mut text = "no line could be parsed; name the format with --log-format".to_owned();
+    if let Some((input, sample)) = sample {
+        let (line, reason) = (sample.line_index + 1, sample.reason.text());
+        text = format!("{text}. {:?}, line {line}: {reason}", input.name);
+    }
+    text
+}
+
+/// Adds to a summary of the cube what the lines and options say.
+fn complete(
+    summary: &mut Summary,
+    analysis: &Analysis,
+    counting: &CountingOptions,
+    elapsed: Duration,
+) {
+    let inputs = analysis.inputs.iter().map(|input| InputSummary {
+        path: input.name.clone(),
+        bytes: input.bytes,
+        lines: input.tally.lines,
+        format: input.format.map_or("unknown", LogFormat::name),
+    });
+    summary.inputs = inputs.collect();
+    let rules = &counting.rules;
+    let groups: Vec<String> =
+        rules.groups.iter().map(|group| format!("{}={}", group.name, group.pattern)).collect();
+    summary.definition = Definition {
+        count: rules.count.name().to_owned(),
+        visitor: rules.visitor.text().to_owned(),
+        tz: rules.zone.as_ref().map_or(Zone::AS_WRITTEN, Zone::name).to_owned(),
+        page: if rules.keep_query { "path with query" } else { "path without query" }.to_owned(),
+        section: if groups.is_empty() {
+            "first path segment".to_owned()
+        } else {
+            groups.join(", ")
+        },
+    };
+    let samples = analysis.inputs.iter().flat_map(|input| {
+        input.tally.samples.iter().map(|sample| MalformedSample {
+            path: input.name.clone(),
+            line: sample.line_index + 1,
+            offset: sample.offset,
+            reason: sample.reason.text().to_owned(),
+            text: text::from_bytes(&sample.bytes).into_owned(),
+        })
+    });
+    summary.malformed_samples = samples.take(MALFORMED_SAMPLES).collect();
+    summary.timing = Timing { seconds: elapsed.as_secs_f64(), threads: counting.threads };
+}
+
+fn statistics(
+    analysis: &Analysis,
+    tally: &Tally,
+    elapsed: Duration,
+    reporting: Duration,
+) -> Statistics {
+    let facts = &analysis.facts;
+    Statistics {
+        stages: analysis.stages,
+        report_seconds: reporting.as_secs_f64(),
+        seconds: elapsed.as_secs_f64(),
+        lines: tally.lines,
+        page_views: tally.page_views,
+        facts: facts.days().map(|key| facts.day_len(key)).sum(),
+        pages: facts.names().len(),
+        visitors: facts.visitors().len(),
+    }
+}

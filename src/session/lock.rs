@@ -1,0 +1,44 @@
+//! Waiting for the write lock of a database.
+//!
+//! Owns: how long a run waits, and what it says meanwhile. May import: `database`, `system` (progress). Must not know:
+//! what is written.
+
+use std::path::Path;
+use std::time::Duration;
+
+use super::Output;
+use crate::database::Database;
+use crate::error::{Error, Result};
+use crate::system::progress::Progress;
+
+/// How long a run waits before it says so.
+const SILENT_WAIT: Duration = Duration::from_secs(1);
+/// How long a run waits before it gives up: no run holds the lock for so long.
+const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+
+/// Opens a database to change it, and says so where it has to wait.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Interrupted`].
+pub(super) fn open_to_write(
+    path: &Path,
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<Database> {
+    let mut was_said = false;
+    Database::open_to_write(path, &mut |waited| {
+        progress.check()?;
+        if waited > LONGEST_WAIT {
+            let reason =
+                "another program has been writing to it for an hour; nothing was stored".to_owned();
+            return Err(Error::Database { path: path.to_owned(), reason });
+        }
+        if waited > SILENT_WAIT && !was_said {
+            was_said = true;
+            output.note(&format!(
+                "hitmap: {path:?}: another run writes to it; waiting for it to end"
+            ));
+        }
+        Ok(())
+    })
+}

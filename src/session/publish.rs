@@ -1,0 +1,215 @@
+//! Bringing stores up to date, from a database or from the inputs of a run.
+//!
+//! Owns: the steps of [`publish`], one store after the other, and the sentences about it. May import: `publish`,
+//! `store`, `database`. Must not know: which stores there are.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use super::Output;
+use super::lock::open_to_write;
+use crate::cube::Cube;
+use crate::database::{Database, Site};
+use crate::error::{Error, Result};
+use crate::pipeline::{Analysis, thread_pool};
+use crate::publish::{self, Publication};
+use crate::source::{Input, Spooled};
+use crate::store::{self, StoreUrl};
+use crate::system::progress::{Phase, Progress};
+use crate::text::counted;
+
+/// Options of [`publish`].
+#[derive(Clone, Debug)]
+pub struct PublishOptions {
+    /// The database.
+    pub database: PathBuf,
+    /// The stores to bring up to date.
+    pub publish_to: Vec<StoreUrl>,
+    /// The only site; `None` for all.
+    pub site: Option<String>,
+    /// Whether everything is published again, whatever a store has.
+    pub replace: bool,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+}
+
+/// Brings stores up to date with a database.
+///
+/// # Errors
+/// [`Error::Usage`] for a site that is not there; [`Error::Database`], [`Error::Store`], [`Error::Interrupted`]; what was
+/// published before that is published.
+pub fn publish(
+    options: &PublishOptions,
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<()> {
+    let PublishOptions { database: path, publish_to, site, replace, threads } = options;
+    let pool = thread_pool(*threads)?;
+    progress.enter(Phase::Publishing);
+    output.begin(0);
+    if *replace {
+        let mut database = open_to_write(path, progress, output)?;
+        database.renew_days(site.as_deref())?;
+        pool.install(|| database.commit())?;
+    }
+    let mut database = Database::open_to_read(path)?;
+    let mut sites = database.sites()?;
+    if let Some(name) = site {
+        sites.retain(|site| site.name == *name);
+        if sites.is_empty() {
+            return Err(Error::Usage(format!("the database has no site {name:?}")));
+        }
+    }
+    let published = pool.install(|| {
+        publish_database(publish_to, &mut database, &sites, *replace, progress, output)
+    });
+    output.end();
+    let notes = published?;
+    database.finish_reading()?;
+    notes.iter().for_each(|note| output.note(note));
+    Ok(())
+}
+
+/// Brings each store up to date with sites of a database; returns a sentence for each.
+pub(super) fn publish_database(
+    publish_to: &[StoreUrl],
+    database: &mut Database,
+    sites: &[Site],
+    replace: bool,
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<Vec<String>> {
+    each(publish_to, progress, output, |url, store, output| {
+        let name = url.name();
+        let opened = (name.as_str(), store);
+        let done = publish::database::publish(database, sites, opened, replace, progress)?;
+        if let Err(error) = note_published(database, &name, &done, progress, output) {
+            // Without the note nothing is lost; a forgotten source may have to be taken away by --replace.
+            output.warn(&format!("hitmap: what was published could not be noted: {error}"));
+        }
+        Ok(done)
+    })
+}
+
+/// Notes in the database what readers of a store see now.
+fn note_published(
+    database: &Database,
+    target: &str,
+    done: &Publication,
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<()> {
+    let mut new = done.seen.clone();
+    let mut noted = BTreeMap::new();
+    for (span, _) in &done.seen {
+        if !noted.contains_key(&span.site) {
+            noted.insert(span.site.clone(), database.published(target, &span.site)?);
+        }
+    }
+    new.retain(|(span, version)| noted[&span.site].get(&span.period.to_string()) != Some(version));
+    if new.is_empty() {
+        return Ok(());
+    }
+    let mut database = open_to_write(database.path(), progress, output)?;
+    database.note_published(target, &new)?;
+    database.commit()
+}
+
+/// Brings each store up to date with the days of `cube`, counted from `inputs` alone; returns a sentence for each.
+pub(super) fn publish_inputs(
+    publish_to: &[StoreUrl],
+    inputs: &[Input],
+    analysis: &Analysis,
+    cube: &Cube<'_>,
+    replace: bool,
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<Vec<String>> {
+    let counted = publish::inputs::counted_inputs(inputs, analysis)?;
+    each(publish_to, progress, output, |_, store, _| {
+        publish::inputs::publish(cube, &counted, store, replace, progress)
+    })
+}
+
+/// Most refused days that are named.
+const NAMED_REFUSALS: usize = 10;
+
+/// Publishes to one store after the other. One that fails does not keep the others from being published to.
+fn each(
+    publish_to: &[StoreUrl],
+    progress: &Progress,
+    output: &mut dyn Output,
+    mut publish: impl FnMut(&StoreUrl, Box<dyn store::Store>, &mut dyn Output) -> Result<Publication>,
+) -> Result<Vec<String>> {
+    let (mut notes, mut failed) = (Vec::new(), None);
+    for url in publish_to {
+        match store::open(url).and_then(|store| publish(url, store, output)) {
+            Ok(done) => {
+                failed = failed.or(refusal(url, &done, output));
+                notes.push(sentence(url, &done));
+            }
+            // Also where the signal made the system break off what was being done.
+            Err(_) if progress.is_interrupted() => return Err(Error::Interrupted),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(notes), Err)
+}
+
+/// The error of days that a store did not take; each of the first is named.
+fn refusal(url: &StoreUrl, done: &Publication, output: &mut dyn Output) -> Option<Error> {
+    for reason in done.refused.iter().take(NAMED_REFUSALS) {
+        output.warn(&format!("hitmap: {url}: {reason}"));
+    }
+    let refused = counted(done.refused.len() as u64, "day", "days");
+    let reason = format!("{refused} not published, {} published", done.days);
+    (!done.refused.is_empty()).then(|| Error::Store { place: url.to_string(), reason })
+}
+
+fn sentence(url: &StoreUrl, done: &Publication) -> String {
+    let days = counted(done.days, "day", "days");
+    match done.days - done.unchanged_days {
+        0 if done.changed_keys == 0 => format!("hitmap: {url}: {days}, nothing changed"),
+        changed => format!(
+            "hitmap: {url}: {days}, {changed} changed ({} written or deleted in all, for {})",
+            counted(done.changed_keys, "key", "keys"),
+            counted(done.cells, "cell", "cells")
+        ),
+    }
+}
+
+/// Inputs that can all be read again: pipes among them were copied to temporary files.
+pub(super) struct Rereadable {
+    copies: Vec<(String, Spooled)>,
+}
+
+impl Rereadable {
+    /// Puts a copy in the place of each input that can be read only once.
+    pub(super) fn new(inputs: &mut [Input], progress: &Progress) -> Result<Self> {
+        let mut copies = Vec::new();
+        for input in inputs.iter_mut().filter(|input| input.is_one_shot()) {
+            let name = input.display();
+            let copy = Spooled::new(input, &|| progress.is_interrupted());
+            progress.check()?;
+            let copy = copy.map_err(|error| {
+                Error::Unreadable(format!("{name:?} cannot be put into a temporary file: {error}"))
+            })?;
+            *input = copy.input();
+            copies.push((name, copy));
+        }
+        Ok(Self { copies })
+    }
+
+    /// Gives what was counted the names that the user knows.
+    pub(super) fn restore_names(&self, analysis: &mut Analysis) {
+        for (name, copy) in &self.copies {
+            let stand_in = copy.input().display();
+            for input in analysis.inputs.iter_mut().filter(|input| input.name == stand_in) {
+                input.name.clone_from(name);
+            }
+            for reason in &mut analysis.unreadable {
+                *reason = reason.replace(&format!("{stand_in:?}"), &format!("{name:?}"));
+            }
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! A report from a database.
+//!
+//! Owns: the steps of [`report`]. May import: `database`, `query`, `cube`. Must not know: how an answer is found.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use super::{CellsTarget, Output, begin_cells, write_cells};
+use crate::cube::{CellFormat, rows};
+use crate::database::{Database, Site};
+use crate::error::{Error, Result};
+use crate::pipeline::thread_pool;
+use crate::query::summary::Timing;
+use crate::query::{self, Question};
+use crate::time::MINUTES_A_DAY;
+
+/// Options of [`report`].
+#[derive(Clone, Debug)]
+pub struct ReportOptions {
+    /// The database.
+    pub database: PathBuf,
+    /// What is asked.
+    pub question: Question,
+    /// Sections and pages to list.
+    pub top: usize,
+    /// Where all cells go, if they are wanted.
+    pub cells: Option<CellsTarget>,
+    /// Worker threads, at least 1.
+    pub threads: usize,
+}
+
+/// Answers a question from a database.
+///
+/// # Errors
+/// [`Error::Usage`] for a range that is empty or a site that is not there; [`Error::Database`], [`Error::Output`],
+/// [`Error::Write`].
+pub fn report(options: &ReportOptions, output: &mut dyn Output) -> Result<()> {
+    let start = Instant::now();
+    let ReportOptions { database, question, top, cells, threads } = options;
+    if question.since.zip(question.until).is_some_and(|(since, until)| since >= until) {
+        return Err(Error::Usage("--until lies before --since".to_owned()));
+    }
+    let pool = thread_pool(*threads)?;
+    let mut database = Database::open_to_read(database)?;
+    warn_of_pruned_days(&database.sites()?, question, output);
+    let mut summary = match cells {
+        None => pool.install(|| query::summary(&mut database, question, *top))?,
+        Some(target) => {
+            let answer = pool.install(|| query::answer(&mut database, question))?;
+            let cube = pool.install(|| answer.cube());
+            match target {
+                CellsTarget::Output => {
+                    database.finish_reading()?;
+                    return output.cells(&mut |writer| {
+                        pool.install(|| rows::write(&cube, CellFormat::Ndjson, writer))
+                    });
+                }
+                CellsTarget::File(path) => {
+                    let mut file = begin_cells(path)?;
+                    pool.install(|| write_cells(&cube, &mut file))?;
+                    file.0.finish()?;
+                }
+            }
+            pool.install(|| answer.summary(&cube, *top))?
+        }
+    };
+    database.finish_reading()?;
+    summary.timing = Timing { seconds: start.elapsed().as_secs_f64(), threads: *threads };
+    output.report(&summary)
+}
+
+/// Says which days of the range have lost their facts.
+fn warn_of_pruned_days(sites: &[Site], question: &Question, output: &mut dyn Output) {
+    let first = question.since.map(|since| since.div_euclid(MINUTES_A_DAY.into()));
+    for site in sites {
+        let is_asked = question.site.as_ref().is_none_or(|name| *name == site.name);
+        let pruned =
+            site.pruned_before.filter(|&day| first.is_none_or(|first| first < day.0.into()));
+        if let Some(pruned) = pruned.filter(|_| is_asked) {
+            output.warn(&format!(
+                "hitmap: the parts of site {:?} from before {pruned} were pruned, so those days are not in this report; \
+                 their cells are still in the view traffic",
+                site.name
+            ));
+        }
+    }
+}
