@@ -1,3 +1,6 @@
+// The README links to the guide by path; in these docs the first definition of a link wins, and leads to a module.
+#![doc = "[counting]: guide::counting\n[database]: guide::database\n[cron]: guide::cron"]
+#![doc = "[redis]: guide::redis\n[speed]: guide::speed\n[testing]: guide::testing\n"]
 #![doc = include_str!("../README.md")]
 
 // In the order of imports: a module uses only those above it (`tests/it` holds the table of allowed edges).
@@ -37,3 +40,5 @@ pub mod session;
 
 #[doc(hidden)]
 pub mod cli;
+
+pub mod guide;

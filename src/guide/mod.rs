@@ -1,0 +1,29 @@
+//! The user's guide: one page for each subject.
+//!
+//! Owns: the pages, which are the Markdown files of this folder. May import: nothing. Must not know: code.
+//!
+//! - [`counting`]: what counts as a line, a hit, a page view, a visitor, a page, a section and a day.
+//! - [`database`]: `--db`, reports of any range, SQL, backup and privacy.
+//! - [`cron`]: counting a log that grows and is rotated.
+//! - [`redis`]: publishing to Redis, its keys, and what a dashboard asks.
+//! - [`speed`]: measurements, and how to repeat them.
+//! - [`testing`]: how the numbers are checked.
+
+/// A page. The pages link to each other by file name, so that the links work where the files lie; the definitions
+/// here come first and win, so that the same links lead to modules in these docs.
+macro_rules! page {
+    ($name:ident) => {
+        #[doc = "[counting]: crate::guide::counting\n[database]: crate::guide::database"]
+        #[doc = "[cron]: crate::guide::cron\n[redis]: crate::guide::redis"]
+        #[doc = "[speed]: crate::guide::speed\n[testing]: crate::guide::testing\n"]
+        #[doc = include_str!(concat!(stringify!($name), ".md"))]
+        pub mod $name {}
+    };
+}
+
+page!(counting);
+page!(database);
+page!(cron);
+page!(redis);
+page!(speed);
+page!(testing);
