@@ -3,9 +3,9 @@
 
 #![no_main]
 
-#[path = "../../tests/contract/mod.rs"]
+#[path = "../../tests/it/contract/mod.rs"]
 mod contract;
-#[path = "../../tests/oracle/mod.rs"]
+#[path = "../../tests/it/oracle/mod.rs"]
 mod oracle;
 
 use std::sync::LazyLock;

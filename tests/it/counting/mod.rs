@@ -1,0 +1,5 @@
+//! Every number against the oracle, over random, generated and large logs.
+
+mod generated;
+mod large;
+mod properties;
