@@ -1,7 +1,5 @@
 //! The command line's contract: exit codes, what goes to which stream, options that change the output.
 
-use crate::program;
-
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -9,7 +7,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use crate::program::{Folder, Outcome, assert_harmless, command, hitmap, hitmap_reading, run};
+use crate::harness::{
+    Folder, Outcome, PROGRAM, as_nobody, assert_harmless, command, end_of, full_device, hitmap,
+    hitmap_reading, needs, run, start,
+};
 use serde_json::{Value, json};
 
 const LINE: &str =
@@ -109,15 +110,19 @@ fn an_unreadable_input_is_3_and_the_rest_is_counted() {
 #[test]
 fn a_forbidden_file_is_3() {
     use std::os::unix::fs::PermissionsExt;
+    let mode = |path: &Path, mode| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
     let folder = Folder::new();
+    mode(&folder.path(""), 0o755);
     let log = folder.write("a.log", LINE);
     let forbidden = folder.write("b.log", LINE);
-    fs::set_permissions(&forbidden, fs::Permissions::from_mode(0o000)).unwrap();
-    if fs::File::open(&forbidden).is_ok() {
-        eprintln!("SKIPPED: this user may read any file");
-        return;
-    }
-    check_totals(&[], &[&forbidden, &log], 3, json!({"lines": 1}));
+    mode(&forbidden, 0o000);
+    let [log, forbidden] = [&log, &forbidden].map(|path| path.to_str().unwrap());
+    let outcome = needs!(as_nobody(&folder, &["analyze", "--json", forbidden, log]));
+    let outcome = outcome.expect_exit(3);
+    assert_eq!(outcome.total("lines"), 1);
+    assert!(outcome.stderr_text().contains("b.log"), "{}", outcome.stderr_text());
 }
 
 #[test]
@@ -128,12 +133,10 @@ fn an_output_that_cannot_be_written_is_4() {
     let nowhere = nowhere.to_str().unwrap();
     check(&["--cells", nowhere], &[&log], 4);
     check(&["--invalid-lines", nowhere], &[&log], 4);
-    if let Ok(full) = fs::OpenOptions::new().write(true).open("/dev/full") {
-        let mut command = command(&[OsStr::new("analyze"), log.as_os_str()]);
-        let status =
-            command.stdin(Stdio::null()).stdout(full).stderr(Stdio::null()).status().unwrap();
-        assert_eq!(status.code(), Some(4));
-    }
+    let full = needs!(full_device());
+    let mut command = command(&[OsStr::new("analyze"), log.as_os_str()]);
+    let status = command.stdout(full).stderr(Stdio::null()).status().unwrap();
+    assert_eq!(status.code(), Some(4));
 }
 
 #[test]
@@ -195,11 +198,7 @@ fn standard_input_is_an_input() {
 #[test]
 fn a_named_pipe_is_an_input() {
     let folder = Folder::new();
-    let pipe = folder.path("pipe");
-    if !Command::new("mkfifo").arg(&pipe).status().is_ok_and(|status| status.success()) {
-        eprintln!("SKIPPED: no mkfifo here");
-        return;
-    }
+    let pipe = needs!(folder.fifo("pipe"));
     std::thread::scope(|scope| {
         scope.spawn(|| fs::write(&pipe, LINE.repeat(5)).unwrap());
         check_totals(&[], &[&pipe], 0, json!({"lines": 5, "page_views": 5}));
@@ -211,15 +210,11 @@ fn a_closed_pipe_ends_quietly() {
     let folder = Folder::new();
     let log: String = (0..20_000).map(|n| LINE.replace("/a/1", &format!("/{n}/x"))).collect();
     let log = folder.write("a.log", log);
-    let mut command = command(&["analyze", "--cells", "-", log.to_str().unwrap()]);
-    let mut child =
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = start(&mut command(&["analyze", "--cells", "-", log.to_str().unwrap()]));
     let mut first = String::new();
     BufReader::with_capacity(64, child.stdout.take().unwrap()).read_line(&mut first).unwrap();
-    let outcome = child.wait_with_output().unwrap();
     assert!(first.starts_with("{\"site\":\"default\",\"granularity\":\"day\""), "{first}");
-    assert_eq!(outcome.status.code(), Some(0));
-    assert_eq!(String::from_utf8(outcome.stderr).unwrap(), "");
+    assert_eq!(end_of(child).expect_exit(0).stderr_text(), "");
 }
 
 #[test]
@@ -239,20 +234,17 @@ fn a_terminal_gets_colour_unless_it_says_no() {
     let folder = Folder::new();
     let log = folder.write("a.log", [LINE, BAD].concat());
     let shown = |variable: &str, value: &str| {
-        let line =
-            format!("{} analyze --progress never {}", env!("CARGO_BIN_EXE_hitmap"), log.display());
+        let line = format!("{} analyze --progress never {}", PROGRAM, log.display());
         let mut script = Command::new("script");
         script
             .args(["-qec", &line, "/dev/null"])
             .env("TERM", "xterm-256color")
             .env_remove("NO_COLOR");
         script.env(variable, value).stdin(Stdio::null());
-        script.output().ok().map(|output| output.stdout)
+        let output = script.output().map_err(|error| format!("no script(1) here: {error}"))?;
+        Ok::<_, String>(output.stdout)
     };
-    let Some(colourful) = shown("LC_ALL", "C.UTF-8") else {
-        eprintln!("SKIPPED: no script(1) here");
-        return;
-    };
+    let colourful = needs!(shown("LC_ALL", "C.UTF-8"));
     assert!(colourful.contains(&0x1b), "{}", String::from_utf8_lossy(&colourful));
     for (variable, value) in [("NO_COLOR", "1"), ("TERM", "dumb")] {
         let plain = shown(variable, value).unwrap();
@@ -282,7 +274,7 @@ fn file_names_are_only_text() {
     }
     let mut dashed = command(&["analyze", "--json", "--", "-x.log"]);
     dashed.current_dir(folder.path(""));
-    let report = run(dashed, b"").expect_exit(0).json();
+    let report = run(&mut dashed).expect_exit(0).json();
     assert_eq!(report["inputs"][0]["path"], "-x.log");
 }
 
@@ -480,20 +472,19 @@ fn compressed_inputs_are_refused_by_name() {
             let arguments =
                 [&["analyze", "--json", packed.to_str().unwrap(), good.to_str().unwrap()], more]
                     .concat();
-            let outcome = program::hitmap(&arguments).expect_exit(3);
+            let outcome = hitmap(&arguments).expect_exit(3);
             assert!(outcome.stderr_text().contains(name), "{}", outcome.stderr_text());
             assert_eq!(
                 outcome.json()["totals"]["malformed_lines"].as_u64(),
                 clean_malformed(&good)
             );
         }
-        let outcome = program::hitmap_reading(&["analyze", "-"], magic).expect_exit(3);
+        let outcome = hitmap_reading(&["analyze", "-"], magic).expect_exit(3);
         assert!(outcome.stderr_text().contains(name), "{}", outcome.stderr_text());
     }
 }
 
 fn clean_malformed(path: &std::path::Path) -> Option<u64> {
-    let report =
-        program::hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(0).json();
+    let report = hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(0).json();
     report["totals"]["malformed_lines"].as_u64()
 }

@@ -6,53 +6,50 @@ use std::os::unix::process::ExitStatusExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::running::{
-    analyze, catches_signals, fifo, file, interrupt, line, lines, names, run, signal,
-    unless_ignored, wait_until,
+use crate::harness::{
+    Folder, Lines, PROGRAM, analyze_json, catches_signals, end_of, full_device,
+    has_pending_signals, ignores_signal, interrupt, needs, signal, start, unless_ignored,
+    wait_until,
 };
+use crate::logs::{line, lines};
 
 /// A second, and some for a busy machine.
 const SOON: Duration = Duration::from_millis(1_500);
 
-/// Sends the signals and waits; the exit code and how long it took.
-fn end(mut child: Child, signals: &[&str]) -> (Option<i32>, Duration, String) {
+/// Sends the signals, each when the one before has been received, and waits; the exit code, how long it took, and the
+/// messages.
+fn interrupt_by(mut child: Child, signals: &[&str]) -> (Option<i32>, Duration, String) {
     let start = Instant::now();
     for name in signals {
         signal(&child, name);
-        std::thread::sleep(Duration::from_millis(50));
+        wait_until("the signal is received", || !has_pending_signals(&child));
     }
     let code = child.wait().unwrap().code();
     let took = start.elapsed();
-    let mut errors = String::new();
-    child.stderr.take().unwrap().read_to_string(&mut errors).unwrap();
-    (code, took, errors)
-}
-
-fn spawn(command: &mut Command) -> Child {
-    command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    (code, took, end_of(child).stderr_text())
 }
 
 #[test]
 fn a_pipe_that_never_ends_can_be_interrupted() {
     for signals in [&[interrupt()][..], &["TERM"], &[unless_ignored("HUP", 1)], &["TERM", "TERM"]] {
-        let folder = tempfile::tempdir().unwrap();
-        let pipe = fifo(&folder, "pipe");
-        let child = spawn(
-            analyze()
+        let folder = Folder::new();
+        let pipe = needs!(folder.fifo("pipe"));
+        let child = start(
+            analyze_json()
                 .arg(&pipe)
                 .arg("--cells")
-                .arg(folder.path().join("cells.csv"))
+                .arg(folder.path("cells.csv"))
                 .arg("--invalid-lines")
-                .arg(folder.path().join("invalid.txt")),
+                .arg(folder.path("invalid.txt")),
         );
         let mut writer = OpenOptions::new().write(true).open(&pipe).unwrap();
         writer.write_all(line(1).as_bytes()).unwrap();
         writer.write_all(b"malformed\n").unwrap();
-        wait_until("the unfinished files are there", || names(folder.path()).len() == 3);
-        let (code, took, errors) = end(child, signals);
+        wait_until("the unfinished files are there", || folder.names().len() == 3);
+        let (code, took, errors) = interrupt_by(child, signals);
         assert_eq!(code, Some(130), "{signals:?}");
         assert!(took < SOON, "{signals:?} took {took:?}");
-        assert_eq!(names(folder.path()), ["pipe"], "{signals:?}");
+        assert_eq!(folder.names(), ["pipe"], "{signals:?}");
         if signals.len() == 1 {
             assert_eq!(errors, "hitmap: interrupted; no unfinished file is left\n");
         }
@@ -61,10 +58,10 @@ fn a_pipe_that_never_ends_can_be_interrupted() {
 
 #[test]
 fn a_pipe_without_a_writer_can_be_interrupted() {
-    let folder = tempfile::tempdir().unwrap();
-    let child = spawn(analyze().arg(fifo(&folder, "pipe")));
+    let folder = Folder::new();
+    let child = start(analyze_json().arg(needs!(folder.fifo("pipe"))));
     wait_until("signals are caught", || catches_signals(&child));
-    let (code, took, _) = end(child, &["TERM"]);
+    let (code, took, _) = interrupt_by(child, &["TERM"]);
     assert_eq!(code, Some(130));
     assert!(took < SOON, "{took:?}");
 }
@@ -72,75 +69,85 @@ fn a_pipe_without_a_writer_can_be_interrupted() {
 /// Reading, or writing cells: wherever it is, the run ends without a leftover.
 #[test]
 fn a_run_can_be_interrupted_at_any_moment() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder, "a.log", &lines(400_000));
-    let mut interrupted = 0;
-    for round in 0..12 {
-        let cells = folder.path().join("cells.ndjson");
-        let child = spawn(analyze().arg(&path).arg("--cells").arg(&cells));
+    const ROUNDS: u32 = 12;
+    const LINES: u64 = 100_000;
+    let folder = Folder::new();
+    let path = folder.write("a.log", lines(LINES));
+    let cells = folder.path("cells.ndjson");
+    let spawn = || {
+        let child = start(analyze_json().arg(&path).arg("--cells").arg(&cells));
         wait_until("signals are caught", || catches_signals(&child));
-        std::thread::sleep(Duration::from_millis(round * 60));
-        let (code, took, errors) = end(child, &[interrupt()]);
+        (child, Instant::now())
+    };
+    // Whole: a day, an hour and a minute of the site and of every page and its section.
+    let check_whole = || {
+        let text = std::fs::read_to_string(&cells).unwrap();
+        assert_eq!(text.lines().count() as u64, 3 * (2 + LINES));
+        assert_eq!(folder.names(), ["a.log", "cells.ndjson"]);
+        std::fs::remove_file(&cells).unwrap();
+    };
+    let (child, start) = spawn();
+    end_of(child).expect_exit(0);
+    let usual = start.elapsed();
+    check_whole();
+    let mut interrupted = 0;
+    for round in 0..ROUNDS {
+        let (child, _) = spawn();
+        // The moments are spread over a whole run.
+        std::thread::sleep(usual * round / ROUNDS);
+        let (code, took, errors) = interrupt_by(child, &[interrupt()]);
         assert!(took < SOON, "took {took:?}");
         match code {
             Some(130) => {
                 interrupted += 1;
-                assert_eq!(names(folder.path()), ["a.log"], "{errors}");
+                assert_eq!(folder.names(), ["a.log"], "{errors}");
             }
-            Some(0) => {
-                // Whole: a day, an hour and a minute of the site and of every page and its section.
-                let text = std::fs::read_to_string(&cells).unwrap();
-                assert_eq!(text.lines().count(), 3 * (2 + 400_000));
-                assert_eq!(names(folder.path()), ["a.log", "cells.ndjson"]);
-                std::fs::remove_file(&cells).unwrap();
-            }
+            Some(0) => check_whole(),
             code => panic!("{code:?}: {errors}"),
         }
     }
-    assert!(interrupted > 0);
+    assert!(interrupted >= ROUNDS / 3, "only {interrupted} of {ROUNDS} runs were interrupted");
 }
 
 #[test]
 fn an_ignored_signal_stays_ignored() {
-    let folder = tempfile::tempdir().unwrap();
-    let pipe = fifo(&folder, "pipe");
+    let folder = Folder::new();
+    let pipe = needs!(folder.fifo("pipe"));
     let script = "trap '' HUP; exec \"$0\" analyze --json \"$1\"";
-    let child =
-        spawn(Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_hitmap")]).arg(&pipe));
+    let child = start(Command::new("sh").args(["-c", script, PROGRAM]).arg(&pipe));
     let mut writer = OpenOptions::new().write(true).open(&pipe).unwrap();
+    wait_until("signals are caught", || catches_signals(&child));
+    assert!(ignores_signal(&child, 1), "the program takes a signal that was ignored");
+    // It is dropped at once.
     signal(&child, "HUP");
-    std::thread::sleep(Duration::from_millis(900));
     writer.write_all(line(1).as_bytes()).unwrap();
     drop(writer);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
+    end_of(child).expect_exit(0);
 }
 
 #[test]
 fn generate_can_be_interrupted() {
-    let folder = tempfile::tempdir().unwrap();
-    let child = spawn(
-        Command::new(env!("CARGO_BIN_EXE_hitmap"))
+    let folder = Folder::new();
+    let child = start(
+        Command::new(PROGRAM)
             .args(["generate", "--lines", "900M", "-o"])
-            .arg(folder.path().join("log"))
+            .arg(folder.path("log"))
             .arg("--truth")
-            .arg(folder.path().join("truth.csv")),
+            .arg(folder.path("truth.csv")),
     );
-    wait_until("the unfinished files are there", || names(folder.path()).len() == 2);
-    let (code, took, _) = end(child, &["TERM"]);
+    wait_until("the unfinished files are there", || folder.names().len() == 2);
+    let (code, took, _) = interrupt_by(child, &["TERM"]);
     assert_eq!(code, Some(130));
     assert!(took < SOON, "{took:?}");
-    assert_eq!(names(folder.path()), [""; 0]);
+    assert_eq!(folder.names(), [""; 0]);
 }
 
 #[test]
 fn a_closed_pipe_ends_quietly() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder, "a.log", &lines(50_000));
+    let folder = Folder::new();
+    let path = folder.write("a.log", &lines(50_000));
     for arguments in [&["--cells", "-"][..], &["--json"], &["--top", "50000"], &["--help"]] {
-        let mut child = spawn(
-            Command::new(env!("CARGO_BIN_EXE_hitmap")).arg("analyze").arg(&path).args(arguments),
-        );
+        let mut child = start(Command::new(PROGRAM).arg("analyze").arg(&path).args(arguments));
         let mut stdout = child.stdout.take().unwrap();
         if arguments[0] == "--cells" {
             stdout.read_exact(&mut [0; 10]).unwrap();
@@ -155,11 +162,11 @@ fn a_closed_pipe_ends_quietly() {
 
 #[test]
 fn a_full_disk_is_said_and_is_exit_code_4() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let mut text = lines(20_000);
     text.extend_from_slice(b"malformed\n");
-    let path = file(&folder, "a.log", &text);
-    let full = || OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let path = folder.write("a.log", &text);
+    needs!(full_device());
     for (arguments, what) in [
         (&["--json"][..], "standard output"),
         (&["--top", "3"], "standard output"),
@@ -167,36 +174,37 @@ fn a_full_disk_is_said_and_is_exit_code_4() {
         (&["--cells", "/dev/full"], "\"/dev/full\""),
         (&["--invalid-lines", "/dev/full"], "\"/dev/full\""),
     ] {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_hitmap"));
+        let mut command = Command::new(PROGRAM);
         command.arg("analyze").arg(&path).args(arguments);
         if what == "standard output" {
-            command.stdout(full());
+            command.stdout(full_device().unwrap());
         }
-        let said = run(&mut command);
-        assert_eq!(said.code, Some(4), "{arguments:?}: {}", said.errors);
+        // `run` would take standard output.
+        let said = end_of(command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap());
+        assert_eq!(said.exit_code, Some(4), "{arguments:?}: {}", said.stderr_text());
         let expected = if what == "standard output" { "write to " } else { "write " };
         assert!(
-            said.errors.starts_with(&format!("hitmap: cannot {expected}{what}: ")),
+            said.stderr_text().starts_with(&format!("hitmap: cannot {expected}{what}: ")),
             "{}",
-            said.errors
+            said.stderr_text()
         );
-        assert!(said.errors.contains("No space left"), "{}", said.errors);
-        assert_eq!(said.errors.lines().count(), 1);
+        assert!(said.stderr_text().contains("No space left"), "{}", said.stderr_text());
+        assert_eq!(said.stderr_text().lines().count(), 1);
     }
 }
 
 #[test]
 fn progress_on_a_pipe_is_lines_without_cursor_moves() {
-    let folder = tempfile::tempdir().unwrap();
-    let pipe = fifo(&folder, "pipe");
-    let child = spawn(analyze().arg(&pipe).args(["--progress", "always"]));
+    let folder = Folder::new();
+    let pipe = needs!(folder.fifo("pipe"));
+    let mut child = start(analyze_json().arg(&pipe).args(["--progress", "always"]));
     let mut writer = OpenOptions::new().write(true).open(&pipe).unwrap();
-    std::thread::sleep(Duration::from_millis(1_400));
+    let messages = Lines::of(child.stderr.take().unwrap());
+    assert_eq!(messages.next().as_deref(), Some("0 B  read  1 s"));
     writer.write_all(line(1).as_bytes()).unwrap();
     drop(writer);
-    let output = child.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(0));
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(errors.starts_with("0 B  read  1 s\n"), "{errors:?}");
-    assert!(!errors.contains(['\r', '\x1b']), "{errors:?}");
+    end_of(child).expect_exit(0);
+    for message in messages.rest() {
+        assert!(!message.contains(['\r', '\x1b']), "{message:?}");
+    }
 }

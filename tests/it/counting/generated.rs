@@ -3,13 +3,12 @@
 //! `HITMAP_TEST_LINES=500000 cargo test --release --test generated` is the long form of it.
 
 use crate::oracle;
-use crate::program;
 
 use std::fs;
 
 use crate::contract::{check_cells, check_report};
+use crate::harness::{Folder, hitmap};
 use crate::oracle::Rules;
-use crate::program::Folder;
 use hitmap::generate::{Format, Options, Size, generate};
 use hitmap::report::CellFormat;
 
@@ -42,7 +41,7 @@ fn check(format: Format, bad_permille: u32, shuffle: bool) {
         for window in ["--window=1MiB", "--window=1GiB"] {
             let arguments =
                 ["analyze", "--json", "--top=1000000", "--cells", cells, threads, window, path];
-            let report = program::hitmap(&arguments).expect_exit(0).json();
+            let report = hitmap(&arguments).expect_exit(0).json();
             assert!(
                 fs::read(cells).unwrap() == true_cells,
                 "{threads} {window}: other cells than the truth"

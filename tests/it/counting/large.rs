@@ -2,13 +2,13 @@
 //! that need many bits, and the same page view millions of times.
 
 use crate::oracle;
-use crate::program;
 
 use std::fs;
 
 use crate::contract::{check_cells, check_report};
+use crate::harness::{Folder, hitmap, hitmap_reading};
 use crate::oracle::{Answer, Rules};
-use crate::program::Folder;
+use crate::random::Random;
 use serde_json::json;
 
 /// The program's numbers are the oracle's, however the log is read.
@@ -21,24 +21,13 @@ fn check(log: &[u8]) -> Answer {
     let paths = ["--cells", cells.to_str().unwrap(), path.to_str().unwrap()];
     for options in [&["-j1"][..], &["-j7", "--window=1MiB", "--no-mmap"]] {
         let arguments = [&["analyze", "--json", "--top=1000000"], options, &paths].concat();
-        let report = program::hitmap(&arguments).expect_exit(0).json();
+        let report = hitmap(&arguments).expect_exit(0).json();
         check_report(&answer, &report);
     }
     check_cells(&answer, &fs::read(&cells).unwrap());
     let piped = ["analyze", "--window=64KiB", "--cells=-"]; // a window a megabyte, and the same days in all of them
-    check_cells(&answer, &program::hitmap_reading(&piped, log).expect_exit(0).stdout);
+    check_cells(&answer, &hitmap_reading(&piped, log).expect_exit(0).stdout);
     answer
-}
-
-/// Numbers that look random and are the same in every run (Knuth's MMIX).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % bound
-    }
 }
 
 /// A line with all its fields, and one in a thousand of them torn.
@@ -117,8 +106,7 @@ fn the_same_page_view_millions_of_times() {
     let lines = 2_200_000;
     let log = b"h - - [05/Mar/2018:14:05:09 +0800] \"GET / HTTP/1.1\" 200 1\n".repeat(lines);
     for options in [&["--json"][..], &["--json", "--window=32MiB", "-j3"]] {
-        let report =
-            program::hitmap_reading(&[&["analyze"], options].concat(), &log).expect_exit(0).json();
+        let report = hitmap_reading(&[&["analyze"], options].concat(), &log).expect_exit(0).json();
         assert_eq!(report["totals"]["page_views"], lines);
         assert_eq!(report["totals"]["bytes_sent"], lines);
         let sums = json!({"pv": lines, "uv": 1});

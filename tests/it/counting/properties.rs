@@ -1,15 +1,14 @@
 //! Whatever the lines, however they are read: the program's numbers are the oracle's.
 
-use crate::lines;
 use crate::oracle;
-use crate::program;
+use crate::random;
 
 use std::ffi::OsString;
 use std::fs;
 
 use crate::contract::{check_cells, check_report};
+use crate::harness::{Folder, Outcome, hitmap, hitmap_reading};
 use crate::oracle::{Format, Rules};
-use crate::program::{Folder, Outcome};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
@@ -61,7 +60,7 @@ fn check(files: &[&[u8]], rules: Rules, reading: &Reading) {
     for (number, file) in files.iter().enumerate() {
         arguments.push(folder.write(format!("{number}.log"), file).into());
     }
-    let outcome = program::hitmap(&arguments);
+    let outcome = hitmap(&arguments);
     check_outcome(files, rules, outcome, |_| fs::read(cells).unwrap());
 }
 
@@ -71,11 +70,11 @@ fn check_piped(file: &[u8], rules: Rules, reading: &Reading) {
     let arguments = arguments(rules, reading);
     let mut with_json = arguments.clone();
     with_json.push("--json".into());
-    let outcome = program::hitmap_reading(&with_json, file);
+    let outcome = hitmap_reading(&with_json, file);
     check_outcome(&[file], rules, outcome, |exit_code| {
         let mut with_cells = arguments;
         with_cells.extend(["--cells", "-", "-"].map(OsString::from));
-        program::hitmap_reading(&with_cells, file).expect_exit(exit_code).stdout
+        hitmap_reading(&with_cells, file).expect_exit(exit_code).stdout
     });
 }
 
@@ -103,7 +102,7 @@ proptest! {
     #![proptest_config(cases(400))]
 
     #[test]
-    fn any_file_counts_as_the_oracle_does(file in lines::file(), rules in rules(), reading in reading()) {
+    fn any_file_counts_as_the_oracle_does(file in random::file(), rules in rules(), reading in reading()) {
         check(&[&file], rules, &reading);
     }
 }
@@ -112,13 +111,13 @@ proptest! {
     #![proptest_config(cases(60))]
 
     #[test]
-    fn a_pipe_counts_like_a_file(file in lines::file(), rules in rules(), reading in reading()) {
+    fn a_pipe_counts_like_a_file(file in random::file(), rules in rules(), reading in reading()) {
         check_piped(&file, rules, &reading);
     }
 
     #[test]
     fn a_format_given_is_not_detected(
-        file in lines::file(),
+        file in random::file(),
         format in select(&[Format::Combined, Format::Common, Format::Dig][..]),
         rules in rules(),
         reading in reading(),
@@ -128,7 +127,7 @@ proptest! {
 
     #[test]
     fn several_files_count_together_in_any_order(
-        files in proptest::collection::vec(lines::file(), 2..5),
+        files in proptest::collection::vec(random::file(), 2..5),
         rules in rules(),
         reading in reading(),
     ) {
@@ -140,7 +139,7 @@ proptest! {
 
     #[test]
     fn the_order_of_lines_does_not_matter(
-        (file, shuffled) in lines::file().prop_flat_map(|file| {
+        (file, shuffled) in random::file().prop_flat_map(|file| {
             let lines: Vec<Vec<u8>> = oracle::lines_of(&file).iter().map(|line| line.to_vec()).collect();
             (Just(lines.clone()), Just(lines).prop_shuffle())
         }),
@@ -158,7 +157,7 @@ proptest! {
     /// Every file is a window of its own, so that days meet again and again when windows are merged.
     #[test]
     fn a_log_cut_into_many_files_counts_like_many_windows(
-        file in lines::file(),
+        file in random::file(),
         lines_a_file in 1..8_usize,
         format in select(&[Format::Combined, Format::Common, Format::Dig][..]),
         reading in reading(),
@@ -178,7 +177,7 @@ fn the_random_files_are_mixed_well() {
     let mut runner = TestRunner::deterministic();
     let mut share = [0.0; 6];
     for _ in 0..300 {
-        let file = lines::file().new_tree(&mut runner).unwrap().current();
+        let file = random::file().new_tree(&mut runner).unwrap().current();
         let answer = oracle::analyze(&[&file], Rules::default());
         let lines = answer.lines.max(1) as f64;
         let counts = [answer.hits, answer.page_views, answer.malformed, answer.other];

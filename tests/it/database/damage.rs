@@ -6,34 +6,17 @@ use crate::database::stored;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
 
-use crate::database::stored::{analyze, check, log, on, report, sources};
-use crate::program::{Folder, Outcome, command, run};
-use crate::running::{catches_signals, interrupt, signal, wait_until};
+use crate::random::Random;
 
-const NOBODY: &str = "65534";
-
-/// The program as somebody who may not write everywhere; `None` if that cannot be had here.
-fn as_nobody(folder: &Folder, arguments: &[&str]) -> Option<Outcome> {
-    let id = Command::new("id").arg("-u").output().unwrap();
-    let program = folder.path("hitmap");
-    if !program.exists() {
-        fs::copy(env!("CARGO_BIN_EXE_hitmap"), &program).unwrap();
-    }
-    let mut command = Command::new(&program);
-    if id.stdout.trim_ascii() == b"0" {
-        let mut other = Command::new("setpriv");
-        other.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]).arg(&program);
-        if !other.arg("--version").output().is_ok_and(|output| output.status.success()) {
-            return None;
-        }
-        command = Command::new("setpriv");
-        command.args(["--reuid", NOBODY, "--regid", NOBODY, "--clear-groups"]).arg(&program);
-    }
-    command.args(arguments);
-    Some(run(command, b""))
-}
+use crate::database::stored::{analyze, check, on, report, sources};
+use crate::harness::{
+    Folder, Lines, Outcome, as_nobody, catches_signals, command, end_of, interrupt, needs, signal,
+    start, wait_until,
+};
+use crate::logs::{self, log};
 
 #[test]
 fn who_may_only_read_can_report_and_changes_nothing() {
@@ -50,10 +33,7 @@ fn who_may_only_read_can_report_and_changes_nothing() {
     assert_eq!(fs::metadata(&database).unwrap().permissions().mode() & 0o777, 0o600, "private");
     let before = fs::read(&database).unwrap();
     let (name, two) = (database.to_str().unwrap(), two.to_str().unwrap());
-    let Some(_) = as_nobody(&folder, &["--version"]) else {
-        eprintln!("SKIPPED: no setpriv to become another user with");
-        return;
-    };
+    needs!(as_nobody(&folder, &["--version"]));
     let ask = |arguments: &[&str]| as_nobody(&folder, arguments).unwrap();
     for (folder_mode, file_mode, can_read) in
         [(0o755, 0o644, true), (0o555, 0o444, true), (0o777, 0o444, true), (0o755, 0o600, false)]
@@ -85,12 +65,16 @@ fn who_may_only_read_can_report_and_changes_nothing() {
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    fn mount(path: PathBuf, size: &str) -> Option<Self> {
+    fn mount(path: PathBuf, size: &str) -> Result<Self, String> {
         fs::create_dir(&path).unwrap();
         let options = format!("size={size}");
         let mut mount = Command::new("mount");
         mount.args(["-t", "tmpfs", "-o", &options, "tmpfs"]).arg(&path);
-        mount.output().is_ok_and(|output| output.status.success()).then_some(Self(path))
+        let is_mounted = mount.output().is_ok_and(|output| output.status.success());
+        is_mounted.then(|| Self(path)).ok_or_else(|| {
+            "no right to mount a small disk that can be filled (root has it, but in some containers)"
+                .to_owned()
+        })
     }
 }
 
@@ -103,12 +87,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_is_said_and_changes_nothing() {
     let folder = Folder::new();
-    let Some(disk) = SmallDisk::mount(folder.path("disk"), "600k") else {
-        eprintln!(
-            "SKIPPED: no right to mount a small disk; tests/crash.rs limits a file's size instead"
-        );
-        return;
-    };
+    let disk = needs!(SmallDisk::mount(folder.path("disk"), "600k"));
     let database = disk.0.join("stats.db");
     let first = log(200, 3);
     analyze(&database, &[&folder.write("1.log", &first)]).expect_exit(0);
@@ -139,8 +118,7 @@ fn a_full_disk_is_said_and_changes_nothing() {
 fn what_is_no_file_is_no_database() {
     let folder = Folder::new();
     let path = folder.write("a.log", log(100, 6));
-    let fifo = folder.path("fifo");
-    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    let fifo = needs!(folder.fifo("fifo"));
     for database in [folder.path(""), fifo, PathBuf::from("/dev/null")] {
         let outcomes =
             [analyze(&database, &[&path]), report(&database, &[]), on(&database, "sources", &[])];
@@ -190,26 +168,24 @@ fn anchors(database: &Path, bytes: &[u8]) -> Vec<usize> {
 fn a_flipped_byte_is_an_error_or_nothing() {
     let folder = Folder::new();
     let database = folder.path("stats.db");
-    let options = hitmap::generate::Options { days: 3, visitors: 40, ..stored::options(150) };
-    analyze(&database, &[&folder.write("a.log", stored::log_of(options))]).expect_exit(0);
+    let options = hitmap::generate::Options { days: 3, visitors: 40, ..logs::options(150) };
+    analyze(&database, &[&folder.write("a.log", logs::log_of(options))]).expect_exit(0);
     let bytes = fs::read(&database).unwrap();
     let cells = report(&database, &["--cells", "-"]).expect_exit(0).stdout;
     let expected = numbers(&report(&database, &["--json"]).expect_exit(0));
     let other = folder.write("b.log", log(20, 8));
-    let (mut state, mut refused) = (3_u64, 0);
+    let (mut random, mut refused) = (Random(3), 0);
     let flips: usize =
         std::env::var("HITMAP_TEST_FLIPS").map_or(60, |flips| flips.parse().unwrap());
     let anchors = anchors(&database, &bytes);
     for flip in 0..flips {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let mut at = usize::try_from(state >> 33).unwrap() % bytes.len();
+        let mut at = random.place(bytes.len());
         if flip % 2 == 0 {
             // Most of the file are cells: every other one where the report looks.
             at = anchors[at % anchors.len()] + at / 7 % 200;
         }
         let mut damaged = bytes.clone();
-        damaged[at] ^= 1 << (state >> 28 & 7);
+        damaged[at] ^= 1 << random.below(8);
         fs::write(&database, &damaged).unwrap();
         let outcome = report(&database, &["--cells", "-"]);
         match outcome.exit_code {
@@ -243,50 +219,67 @@ fn an_interrupted_run_stores_nothing() {
     analyze(&database, &[&folder.write("1.log", &first)]).expect_exit(0);
     let second = log(400, 10);
     let two = folder.write("2.log", &second);
-    let spawn = |input: &Path, slow: &str| {
-        let mut command = command(&["analyze", "--db", database.to_str().unwrap()]);
-        command.arg(input).env("HITMAP_TEST_SLOW_COMMIT", slow);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command.spawn().unwrap()
-    };
-    let end = |child: std::process::Child| {
-        let output = child.wait_with_output().unwrap();
-        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-    };
-    // While it waits for standard input.
-    let mut child = spawn(Path::new("-"), "0");
+    let arguments = ["analyze", "--db", database.to_str().unwrap()];
+    // While it waits for standard input, whose end would be the end of the run.
+    let mut child = start(command(&arguments).arg("-").stdin(Stdio::piped()));
     wait_until("it catches signals", || catches_signals(&child));
-    // Its end would be the end of the run.
     let stdin = child.stdin.take();
     signal(&child, interrupt());
-    let (code, words) = end(child);
+    end_of(child).expect_exit(130);
     drop(stdin);
-    assert_eq!(code, Some(130), "{words}");
-    // While cells are made.
-    let child = spawn(&two, "400");
-    wait_until("it writes", || {
-        fs::metadata(folder.path("stats.db-wal")).is_ok_and(|log| log.len() > 0)
-            || !Path::new(&format!("/proc/{}", child.id())).exists()
-    });
-    signal(&child, interrupt());
-    let (code, words) = end(child);
-    assert_eq!(code, Some(130), "{words}");
     check(&database, &[&first]);
     // While another run writes.
     let writer = rusqlite::Connection::open(&database).unwrap();
     writer.execute_batch("BEGIN IMMEDIATE").unwrap();
-    let child = spawn(&two, "0");
-    wait_until("it catches signals", || catches_signals(&child));
-    // It says so after a second.
-    std::thread::sleep(std::time::Duration::from_millis(2_500));
+    let mut child = start(command(&arguments).arg(&two));
+    let messages = Lines::of(child.stderr.take().unwrap());
+    messages.wait_for("another run writes to it; waiting");
     signal(&child, interrupt());
-    let (code, words) = end(child);
-    assert_eq!(code, Some(130), "{words}");
-    assert!(words.contains("another run writes to it; waiting"), "{words}");
+    end_of(child).expect_exit(130);
     writer.execute_batch("ROLLBACK").unwrap();
     drop(writer);
     check(&database, &[&first]);
     assert_eq!(sources(&database).len(), 1);
     analyze(&database, &[&two]).expect_exit(0);
     check(&database, &[&first, &second]);
+}
+
+/// After the log was read: while its facts are put into the database and cells are made.
+#[test]
+fn a_run_interrupted_while_it_writes_stores_nothing() {
+    let folder = Folder::new();
+    let base = folder.path("base.db");
+    let first = log(300, 9);
+    analyze(&base, &[&folder.write("1.log", &first)]).expect_exit(0);
+    let large = log(20_000, 10);
+    let large_path = folder.write("large.log", &large);
+    let mut interrupted = 0;
+    for round in 0..6 {
+        let database = folder.path(format!("{round}.db"));
+        fs::copy(&base, &database).unwrap();
+        let arguments = ["analyze", "--no-mmap", "--db", database.to_str().unwrap()];
+        let child = start(command(&arguments).arg(&large_path));
+        wait_until("the log was read", || bytes_read(&child) >= large.len() as u64);
+        // The work that follows takes longer than these.
+        std::thread::sleep(Duration::from_millis(round * 15));
+        signal(&child, interrupt());
+        let outcome = end_of(child);
+        if outcome.exit_code == Some(130) {
+            interrupted += 1;
+            assert!(outcome.stdout.is_empty());
+            assert_eq!(sources(&database).len(), 1);
+            check(&database, &[&first]);
+        } else {
+            outcome.expect_exit(0);
+            assert_eq!(sources(&database).len(), 2);
+        }
+    }
+    assert!(interrupted > 1, "only {interrupted} runs were interrupted");
+}
+
+/// Bytes that a process has read, by the system's count; all there are once it has ended.
+fn bytes_read(child: &Child) -> u64 {
+    let io = fs::read_to_string(format!("/proc/{}/io", child.id())).unwrap_or_default();
+    let line = io.lines().find_map(|line| line.strip_prefix("rchar:"));
+    line.map_or(u64::MAX, |line| line.trim().parse().unwrap())
 }

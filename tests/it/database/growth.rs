@@ -1,8 +1,7 @@
 //! Logs as they live: they grow, at any byte, are rotated, renamed, copied, compressed, cut and given twice; every
 //! line counts once.
 
-use crate::lines;
-use crate::program;
+use crate::random;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -10,9 +9,10 @@ use std::path::{Path, PathBuf};
 
 use crate::contract::{check_cells, check_totals_only};
 use crate::database::stored::{
-    analyze, analyze_with, check, gzip, head, log, on, oracle, report, short_id, sources, traffic,
+    analyze, analyze_with, check, on, oracle, report, short_id, sources, traffic,
 };
-use crate::program::{Folder, Outcome, hitmap_reading};
+use crate::harness::{Folder, Outcome, assert_harmless, hitmap_reading};
+use crate::logs::{gzip, head, log};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -225,7 +225,7 @@ fn the_list_of_sources_says_what_is_there() {
         assert!(short.len() == 6 && full.len() == 32 && full.starts_with(short), "{row}");
     }
     let list = on(&database, "sources", &[]).expect_exit(0);
-    program::assert_harmless(&list.stdout, false);
+    assert_harmless(&list.stdout, false);
     assert_eq!(list.stdout_text().lines().count(), 2);
     for (line, row) in list.stdout_text().lines().zip(&rows) {
         let words: Vec<&str> = line.split_whitespace().collect();
@@ -265,7 +265,7 @@ impl fmt::Debug for Log {
 fn any_growth_in_any_order_is_one_run() {
     let given = (any::<Index>(), any::<Index>(), 0..8_u8);
     let given = given.prop_map(|(log, end, form)| Given { log, end, form });
-    let strategy = (vec(lines::file().prop_map(Log), 1..4), vec(given, 0..8));
+    let strategy = (vec(random::file().prop_map(Log), 1..4), vec(given, 0..8));
     let mut runner = TestRunner::new(ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").map_or(25, |cases| cases.parse().unwrap()),
         failure_persistence: None,

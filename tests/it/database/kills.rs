@@ -1,70 +1,160 @@
-//! The program is killed (SIGKILL) at random moments of a run into a database, most of them inside the commit, and
-//! run again: nothing is lost, nothing is there twice, and what is there is always the state before or after a run.
+//! The program is killed in the middle of a run into a database, and run again: nothing is lost, nothing is there
+//! twice, and what is there is always the state before or after a run.
 //!
-//! `HITMAP_TEST_KILLS=200 cargo test --release --test crash` is the long form of it.
+//! A run is killed by SIGKILL at a random moment, or by SIGXFSZ when its write-ahead log or the database would grow
+//! beyond a random size: in the middle of a commit, or of the moving of the log into the database.
+//!
+//! `HITMAP_TEST_KILLS=200 cargo test --release --test it kills` is the long form of it.
 
-use crate::database::stored;
-use crate::oracle;
-use crate::program;
-
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use hitmap::calendar::Day;
+use hitmap::generate::Options;
+use serde_json::Value;
+
 use crate::contract::check_cells;
-use crate::oracle::{Answer, Rules};
-use crate::program::{Folder, command, hitmap};
-use hitmap::generate::{Format, Options, Size, generate};
+use crate::database::stored::{analyze, on, oracle, report, short_id, traffic};
+use crate::harness::{Folder, Outcome, PROGRAM, command, needs, run};
+use crate::logs::{self, log_of};
+use crate::random::Random;
+
+/// Bytes of the shared memory file that SQLite makes beside a write-ahead log: no smaller limit reaches a commit.
+const SHARED_MEMORY_BYTES: u64 = 32 * 1024;
 
 fn log(seed: u64) -> Vec<u8> {
-    let options = Options {
+    log_of(Options {
         seed,
         visitors: 100,
         pages: 20,
         days: 3,
-        ..Options::new(Size::Lines(600), Format::Combined)
-    };
-    let mut log = Vec::new();
-    generate(&options, &mut log, |_| Ok(())).unwrap();
-    log
-}
-
-fn oracle(log: &[u8]) -> Answer {
-    oracle::analyze(&[log], Rules::default())
+        bad_permille: 0,
+        ..logs::options(600)
+    })
 }
 
 fn lines(database: &Path) -> u64 {
-    let outcome = hitmap(&["sources", "--json", "--db", database.to_str().unwrap()]);
-    let text = outcome.stdout_text();
-    text.lines()
-        .map(|line| {
-            serde_json::from_str::<serde_json::Value>(line).unwrap()["lines"].as_u64().unwrap()
-        })
-        .sum()
+    let outcome = on(database, "sources", &["--json"]);
+    if outcome.stderr_text().contains("it is empty") {
+        return 0;
+    }
+    let list = outcome.expect_exit(0).stdout_text();
+    let rows = list.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    rows.map(|source| source["lines"].as_u64().unwrap()).sum()
 }
 
 fn check(database: &Path, log: &[u8]) {
-    let arguments = ["report", "--db", database.to_str().unwrap(), "--cells", "-"];
-    check_cells(&oracle(log), &hitmap(&arguments).expect_exit(0).stdout);
+    let cells = report(database, &["--cells", "-"]).expect_exit(0).stdout;
+    check_cells(&oracle(&[log]), &cells);
+}
+
+fn kills(usual: u32) -> u32 {
+    std::env::var("HITMAP_TEST_KILLS").map_or(usual, |kills| kills.parse().unwrap())
+}
+
+/// `hitmap` with a limit to the size of its files. Where it would write more it gets SIGXFSZ: `default` kills it,
+/// with `ignore` the write fails.
+fn limited(at_limit: &str, bytes: u64) -> Command {
+    let mut command = Command::new("env");
+    command.arg(format!("--{at_limit}-signal=XFSZ")).arg("prlimit");
+    command.args([format!("--fsize={bytes}"), "--core=0".to_owned()]).arg(PROGRAM);
+    command.stdin(Stdio::null());
+    command
+}
+
+/// Whether the sizes of files can be limited; the reason why not.
+fn limits() -> Result<(), String> {
+    let is_fine = limited("default", 1 << 20).arg("--version").output();
+    let is_fine = is_fine.is_ok_and(|output| output.status.success());
+    is_fine.then_some(()).ok_or_else(|| "env(1) and prlimit(1) limit no file size here".to_owned())
+}
+
+/// How a run may be killed.
+#[derive(Clone, Copy, Debug)]
+enum Kill {
+    After(Duration),
+    AtFileSize(u64),
+}
+
+/// What became of runs that were to be killed.
+#[derive(Debug, Default)]
+struct Kills {
+    killed: u32,
+    /// While the write-ahead log was being written: part of it is there, and the state is the one before.
+    in_commit: u32,
+    /// After the commit: the state is the one after the run.
+    after_commit: u32,
+}
+
+impl Kills {
+    /// Runs `hitmap ARGUMENTS` on a database and kills it, if it has not ended by then; whether it was killed, and
+    /// whether it left a write-ahead log.
+    fn kill(arguments: &[&OsStr], database: &Path, kill: Kill) -> (bool, bool) {
+        let mut command = match kill {
+            Kill::After(_) => command(arguments),
+            Kill::AtFileSize(bytes) => {
+                let mut command = limited("default", bytes);
+                command.args(arguments);
+                command
+            }
+        };
+        let mut child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+        if let Kill::After(moment) = kill {
+            std::thread::sleep(moment);
+            child.kill().unwrap();
+        }
+        let status = child.wait().unwrap();
+        assert!(matches!(status.code(), None | Some(0)), "{status}");
+        let mut log = database.as_os_str().to_owned();
+        log.push("-wal");
+        (status.code().is_none(), fs::metadata(log).is_ok_and(|log| log.len() > 0))
+    }
+
+    fn note(&mut self, (was_killed, has_log): (bool, bool), is_new_state: bool) {
+        self.killed += u32::from(was_killed);
+        self.in_commit += u32::from(was_killed && has_log && !is_new_state);
+        self.after_commit += u32::from(was_killed && is_new_state);
+    }
+
+    /// Fails unless enough kills were where they hurt.
+    fn check(&self) {
+        println!("{self:?}");
+        assert!(self.in_commit >= self.killed / 4, "few kills in the middle of a commit: {self:?}");
+        assert!(self.after_commit > 0, "no kill after a commit: {self:?}");
+    }
 }
 
 #[test]
 fn killed_at_any_moment_nothing_is_lost_and_nothing_twice() {
-    let kills = std::env::var("HITMAP_TEST_KILLS").map_or(30, |kills| kills.parse().unwrap());
+    needs!(limits());
+    let enough = kills(40);
     let folder = Folder::new();
-    let (mut state, mut killed, mut committed) = (5_u64, 0, 0);
-    let mut random = |below: u64| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
+    let mut random = Random(5);
+    let mut kills = Kills::default();
+    let path = folder.path("access.log");
+    // What a run takes, and how large its files become.
+    let whole = log(0);
+    let database = folder.path("usual.db");
+    fs::write(&path, &whole).unwrap();
+    let start = Instant::now();
+    analyze(&database, &[&path]).expect_exit(0);
+    let usual_micros = u64::try_from(start.elapsed().as_micros()).unwrap();
+    let usual_bytes = fs::metadata(&database).unwrap().len();
     let mut round = 0;
-    while killed < kills {
+    while kills.killed < enough {
         round += 1;
         let database = folder.path(format!("{round}.db"));
         let whole = log(round);
-        let path = folder.path("access.log");
+        let run = [
+            OsStr::new("analyze"),
+            OsStr::new("-q"),
+            OsStr::new("--db"),
+            database.as_os_str(),
+            path.as_os_str(),
+        ];
         let mut before = 0;
         for step in 1..=4 {
             let end = whole.len() * step / 4;
@@ -72,32 +162,24 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_twice() {
             let counted = whole[..end].iter().filter(|&&byte| byte == b'\n').count() as u64;
             // Killed until the run gets through.
             for attempt in 0.. {
-                let slow = if random(4) == 0 { "0" } else { "6" };
-                let mut run = command(&["analyze", "-q", "--db", database.to_str().unwrap()]);
-                run.arg(&path).env("HITMAP_TEST_SLOW_COMMIT", slow);
-                run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-                let mut child = run.spawn().unwrap();
-                let patience = Duration::from_micros(500 + random(60_000));
-                let start = Instant::now();
-                let mut status = None;
-                while attempt < 4 && start.elapsed() < patience && status.is_none() {
-                    status = child.try_wait().unwrap();
-                    std::thread::sleep(Duration::from_micros(200));
+                if attempt == 4 {
+                    command(&run).status().unwrap();
+                    assert_eq!(lines(&database), counted);
+                    break;
                 }
-                if status.is_none() && attempt < 4 {
-                    child.kill().unwrap();
-                    killed += u32::from(child.wait().unwrap().code().is_none());
-                } else {
-                    assert_eq!(child.wait().unwrap().code(), Some(0));
-                }
+                let kill = match random.below(3) {
+                    0 => Kill::After(Duration::from_micros(500 + random.below(usual_micros))),
+                    _ => Kill::AtFileSize(SHARED_MEMORY_BYTES + random.below(usual_bytes)),
+                };
+                let outcome = Kills::kill(&run, &database, kill);
                 let is_there = fs::metadata(&database).is_ok_and(|file| file.len() > 0);
                 let found = if is_there { lines(&database) } else { 0 };
                 assert!(
                     found == before || found == counted,
-                    "{found}: not {before}, nor {counted}"
+                    "{found}: not {before}, nor {counted}, after {kill:?}"
                 );
+                kills.note(outcome, found == counted);
                 if found == counted {
-                    committed += u32::from(status.is_none() && attempt < 4);
                     break;
                 }
             }
@@ -105,62 +187,55 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_twice() {
         }
         check(&database, &whole);
     }
-    println!("{killed} kills in {round} databases, {committed} of them after the commit");
+    kills.check();
 }
 
 /// `forget` and `prune`, killed as well: the state before or the state after, in every cell.
 #[test]
 fn what_takes_out_is_killed_too() {
-    let kills = std::env::var("HITMAP_TEST_KILLS").map_or(16, |kills| kills.parse().unwrap());
+    needs!(limits());
+    let enough = kills(24);
     let folder = Folder::new();
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
     let today = i32::try_from(since.as_secs() / 86_400).unwrap();
     let logs = [21, 22].map(|seed| {
-        let start = hitmap::calendar::Day(today - 19);
-        stored::log_of(Options { seed, start, days: 20, visitors: 100, ..stored::options(500) })
+        let start = Day(today - 19);
+        log_of(Options { seed, start, days: 20, visitors: 100, ..logs::options(500) })
     });
     let base = folder.path("base.db");
     let paths = [folder.write("a.log", &logs[0]), folder.write("b.log", &logs[1])];
-    stored::analyze(&base, &[&paths[0], &paths[1]]).expect_exit(0);
-    let source = stored::short_id(&base, "a.log");
+    analyze(&base, &[&paths[0], &paths[1]]).expect_exit(0);
+    let base_bytes = fs::metadata(&base).unwrap().len();
+    let source = short_id(&base, "a.log");
     let cells = |database: &Path| {
-        let outcome = stored::report(database, &["--cells", "-"]).expect_exit(0);
-        (outcome.stdout, stored::traffic(database))
+        let outcome = report(database, &["--cells", "-"]).expect_exit(0);
+        (outcome.stdout, traffic(database))
     };
-    let (mut state, mut killed, mut after) = (9_u64, 0_u32, 0_u32);
-    let mut random = |below: u64| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (state >> 33) % below
-    };
-    for arguments in [["forget", &source], ["prune", "--keep=8d"]] {
-        let run = |database: &Path, slow: &str| {
-            let mut run = command(&arguments);
-            run.arg("--db").arg(database).env("HITMAP_TEST_SLOW_COMMIT", slow);
-            run.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-            run.spawn().unwrap()
-        };
-        let database = folder.path("stats.db");
+    let mut random = Random(9);
+    let mut kills = Kills::default();
+    let database = folder.path("stats.db");
+    for (number, what) in [["forget", &source], ["prune", "--keep=8d"]].into_iter().enumerate() {
+        let run =
+            [OsStr::new(what[0]), OsStr::new(what[1]), OsStr::new("--db"), database.as_os_str()];
         fs::copy(&base, &database).unwrap();
         let start = Instant::now();
-        assert!(run(&database, "3").wait().unwrap().success());
+        assert!(command(&run).stderr(Stdio::null()).status().unwrap().success());
         let usual = u64::try_from(start.elapsed().as_micros()).unwrap();
         let states = [cells(&base), cells(&database)];
         assert!(states[0] != states[1]);
-        if arguments[0] == "forget" {
+        if what[0] == "forget" {
             check(&database, &logs[1]);
         }
-        let enough = killed + kills / 2;
-        while killed < enough {
+        while kills.killed < enough * (number as u32 + 1) / 2 {
             fs::copy(&base, &database).unwrap();
-            let mut child = run(&database, "3");
-            std::thread::sleep(Duration::from_micros(random(usual * 11 / 10)));
-            child.kill().unwrap();
-            let was_killed = child.wait().unwrap().code().is_none();
-            killed += u32::from(was_killed);
+            let kill = match random.below(3) {
+                0 => Kill::After(Duration::from_micros(random.below(usual * 11 / 10))),
+                _ => Kill::AtFileSize(SHARED_MEMORY_BYTES + random.below(base_bytes)),
+            };
+            let outcome = Kills::kill(&run, &database, kill);
             let found = cells(&database);
-            assert!(states.contains(&found), "{arguments:?}: neither before nor after");
-            after += u32::from(was_killed && found == states[1]);
+            assert!(states.contains(&found), "{what:?}: neither before nor after {kill:?}");
+            kills.note(outcome, found == states[1]);
             // Whole, not only where it was looked at.
             let connection = rusqlite::Connection::open(&database).unwrap();
             let sound: String =
@@ -169,38 +244,29 @@ fn what_takes_out_is_killed_too() {
             drop(connection);
             // And again, to its end.
             if found == states[0] {
-                assert!(run(&database, "0").wait().unwrap().success());
+                assert!(command(&run).stderr(Stdio::null()).status().unwrap().success());
                 assert!(cells(&database) == states[1]);
             }
         }
     }
-    println!("{killed} kills of forget and prune, {after} of them after the commit");
+    kills.check();
 }
 
 /// A file size limit is to SQLite what a full disk is: it cannot write on.
 #[test]
 fn a_full_disk_leaves_the_old_state() {
+    needs!(limits());
     let folder = Folder::new();
     let database = folder.path("stats.db");
     let (first, second) = (log(1), log(2));
     let (one, two) = (folder.write("1.log", &first), folder.write("2.log", &second));
-    let run = |path: &Path, blocks: u32| {
-        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$@\"");
-        let mut shell = std::process::Command::new("bash");
-        shell.args(["-c", &script, "bash", env!("CARGO_BIN_EXE_hitmap"), "analyze", "--db"]);
-        program::run(
-            {
-                shell.arg(&database).arg(path);
-                shell
-            },
-            b"",
-        )
+    let with_limit = |bytes: u64| -> Outcome {
+        run(limited("ignore", bytes).args(["analyze", "--db"]).arg(&database).arg(&two))
     };
-    hitmap(&["analyze".as_ref(), "--db".as_ref(), database.as_os_str(), one.as_os_str()])
-        .expect_exit(0);
+    analyze(&database, &[&one]).expect_exit(0);
     let mut refused = 0;
-    for blocks in [8, 40, 100, 160] {
-        let outcome = run(&two, blocks);
+    for kib in [8, 40, 100, 160] {
+        let outcome = with_limit(kib * 1024);
         if outcome.exit_code != Some(0) {
             let outcome = outcome.expect_exit(4);
             refused += 1;
@@ -213,7 +279,6 @@ fn a_full_disk_leaves_the_old_state() {
         }
     }
     assert!(refused > 0);
-    hitmap(&["analyze".as_ref(), "--db".as_ref(), database.as_os_str(), two.as_os_str()])
-        .expect_exit(0);
+    analyze(&database, &[&two]).expect_exit(0);
     check(&database, &[first, second].concat());
 }

@@ -2,18 +2,18 @@
 //! key; and what is refused, with nothing changed.
 
 use crate::contract;
-use crate::database::stored;
 use crate::oracle;
 
 use std::fs;
 use std::path::Path;
 
 use crate::database::stored::{
-    UNITS, View, analyze, analyze_with, assert_traffic, check, count, expected_traffic, head, log,
-    on, oracle, report, short_id, sources, traffic, traffic_of, views,
+    UNITS, View, analyze, analyze_with, assert_traffic, check, count, expected_traffic, on, oracle,
+    report, short_id, sources, traffic, traffic_of, views,
 };
+use crate::harness::{Folder, hitmap};
+use crate::logs::{self, head, log};
 use crate::oracle::Rules;
-use crate::program::{Folder, hitmap};
 
 /// Requests that are no page views.
 const NO_VIEWS: &[u8] =
@@ -91,7 +91,7 @@ fn a_log_counts_for_one_site() {
     refused();
     fs::write(&path, &whole).unwrap();
     refused();
-    let zipped = folder.write("a.gz", stored::gzip(head(&whole, 500)));
+    let zipped = folder.write("a.gz", logs::gzip(head(&whole, 500)));
     analyze_with(&database, &["--site", "y"], &[&zipped]).expect_exit(3);
     analyze_with(&database, &["--site", "x"], &[&path]).expect_exit(0);
     check_site(&database, "x", &[&whole]);
@@ -207,9 +207,9 @@ fn every_log_may_come_as_new() {
     let before = traffic(&database);
     let little = &whole[..70_001];
     let others = [
-        folder.write("cut.gz", stored::gzip(cut)),
+        folder.write("cut.gz", logs::gzip(cut)),
         folder.write("little.log", little),
-        folder.write("little.gz", stored::gzip(little)),
+        folder.write("little.gz", logs::gzip(little)),
     ];
     for input in [&path, &others[0], &others[1], &others[2]] {
         let outcome = analyze(&database, &[input]).expect_exit(3);

@@ -9,10 +9,11 @@ use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::database::stored::{
-    Traffic, View, analyze, assert_traffic, expected_traffic, log_of, on, oracle, report, short_id,
+    Traffic, View, analyze, assert_traffic, expected_traffic, on, oracle, report, short_id,
     sources, traffic, views,
 };
-use crate::program::Folder;
+use crate::harness::Folder;
+use crate::logs::{self, log_of};
 use hitmap::calendar::Day;
 use hitmap::generate::Options;
 
@@ -24,7 +25,7 @@ fn today() -> Day {
 /// A log of `days` days up to today.
 fn recent(days: u32, lines: u64, seed: u64) -> Vec<u8> {
     let start = Day(today().0 + 1 - days.cast_signed());
-    log_of(Options { seed, start, days, visitors: 200, ..stored::options(lines) })
+    log_of(Options { seed, start, days, visitors: 200, ..logs::options(lines) })
 }
 
 /// What can be told of somebody in stored facts and sets.
@@ -75,7 +76,7 @@ fn parts_and_visitors_go_and_cells_stay() {
     let folder = Folder::new();
     let database = folder.path("stats.db");
     let logs = [recent(40, 2_000, 1), recent(40, 2_000, 2)];
-    let path = folder.write("access.log", stored::head(&logs[0], 1_200));
+    let path = folder.write("access.log", logs::head(&logs[0], 1_200));
     analyze(&database, &[&path, &folder.write("b.log", &logs[1])]).expect_exit(0);
     // Blocks and sets that were written over hold visitors, too.
     fs::write(&path, &logs[0]).unwrap();

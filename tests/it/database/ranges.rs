@@ -7,9 +7,10 @@ use crate::database::stored;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::database::stored::{View, analyze, check, count, log_of, report, views, week};
+use crate::database::stored::{View, analyze, check, count, report, views, week};
+use crate::harness::Folder;
+use crate::logs::{self, log_of};
 use crate::oracle::Visitor;
-use crate::program::Folder;
 use hitmap::calendar::Day;
 use hitmap::generate::Options;
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ fn database(folder: &Folder) -> (PathBuf, Vec<Vec<u8>>) {
     let start = Day::from_date(2018, 12, 20).unwrap();
     let logs: Vec<Vec<u8>> = (1..=2)
         .map(|seed| {
-            log_of(Options { seed, start, days: 20, visitors: 150, ..stored::options(1_500) })
+            log_of(Options { seed, start, days: 20, visitors: 150, ..logs::options(1_500) })
         })
         .collect();
     let database = folder.path("stats.db");

@@ -2,13 +2,15 @@
 
 use crate::contract;
 use crate::oracle;
-use crate::program;
+use crate::random::Random;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
-use crate::database::stored::{analyze, check, gzip, log, oracle, report, short_id, traffic};
-use crate::program::{Folder, hitmap};
+use crate::database::stored::{analyze, check, oracle, report, short_id, traffic};
+use crate::harness::{Folder, Lines, command, end_of, hitmap, hitmap_reading, start};
+use crate::logs::{gzip, log};
 
 #[test]
 fn a_twice_then_both_then_without_a() {
@@ -38,13 +40,8 @@ fn fifty_growing_steps_are_one_run() {
     let (database, single) = (folder.path("stats.db"), folder.path("single.db"));
     let whole = log(6_000, 3);
     let path = folder.path("access.log");
-    let mut state = 7_u64;
-    let mut cuts: Vec<usize> = (0..49)
-        .map(|_| {
-            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
-            usize::try_from(state >> 33).unwrap() % whole.len()
-        })
-        .collect();
+    let mut random = Random(7);
+    let mut cuts: Vec<usize> = (0..49).map(|_| random.place(whole.len())).collect();
     cuts.sort_unstable();
     cuts.push(whole.len());
     for cut in cuts {
@@ -90,15 +87,10 @@ fn random_ranges_are_exact() {
         .filter(|key| key.3.is_none())
         .filter_map(|key| key.2.clone())
         .collect();
-    let mut state = 11_u64;
-    let mut random = |below: usize| {
-        state =
-            state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(state >> 33).unwrap() % below
-    };
+    let mut random = Random(11);
     for number in 0..100 {
         let length = [10, 13, 16][number % 3];
-        let mut ends = [random(lines.len()), random(lines.len())]
+        let mut ends = [random.place(lines.len()), random.place(lines.len())]
             .map(|line| lines[line].0[..length].to_owned());
         ends.sort();
         let [since, until] = ends;
@@ -108,7 +100,7 @@ fn random_ranges_are_exact() {
             .flat_map(|(_, line)| line.iter().chain(b"\n"))
             .copied()
             .collect();
-        let section = (number % 2 == 1).then(|| sections[random(sections.len())].clone());
+        let section = (number % 2 == 1).then(|| sections[random.place(sections.len())].clone());
         let mut options = vec!["--json", "--since", &since, "--until", &until];
         if let Some(section) = &section {
             options.extend(["--section", section]);
@@ -146,21 +138,29 @@ fn two_writers_take_turns_and_readers_read_on() {
     let paths: Vec<_> =
         logs.iter().enumerate().map(|(i, log)| folder.write(format!("{i}.log"), log)).collect();
     analyze(&database, &[&paths[0]]).expect_exit(0);
-    std::thread::scope(|scope| {
-        for path in &paths[1..] {
-            let database = &database;
-            scope.spawn(move || {
-                let mut command =
-                    program::command(&["analyze", "-q", "--db", database.to_str().unwrap()]);
-                command.arg(path).env("HITMAP_TEST_SLOW_COMMIT", "5");
-                program::run(command, b"").expect_exit(0);
-            });
-        }
-        for _ in 0..6 {
-            let json = report(&database, &["--json"]).expect_exit(0).json();
-            assert_eq!(json["totals"]["lines"].as_u64().unwrap() % 800, 0);
-        }
-    });
+    // While another program writes, the runs wait for it and for each other.
+    let writer = rusqlite::Connection::open(&database).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE; CREATE TABLE a_change (number)").unwrap();
+    let name = database.to_str().unwrap();
+    let mut runs: Vec<_> = paths[1..]
+        .iter()
+        .map(|path| start(&mut command(&["analyze", "--db", name, path.to_str().unwrap()])))
+        .collect();
+    for run in &mut runs {
+        Lines::of(run.stderr.take().unwrap()).wait_for("another run writes to it; waiting");
+    }
+    let read = || report(&database, &["--json"]).expect_exit(0).total("lines");
+    assert_eq!(read(), 800);
+    writer.execute_batch("ROLLBACK").unwrap();
+    drop(writer);
+    let mut seen = BTreeSet::new();
+    while runs.iter_mut().any(|run| run.try_wait().unwrap().is_none()) {
+        seen.insert(read());
+    }
+    for run in runs {
+        end_of(run).expect_exit(0);
+    }
+    assert!(seen.iter().all(|lines| lines % 800 == 0), "{seen:?}");
     let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
     check(&database, &logs);
 }
@@ -225,9 +225,9 @@ fn what_is_not_whole_or_no_log_is_not_recorded() {
     check(&database, &[&whole]);
     // Through a pipe it is the same source.
     let arguments = ["analyze", "--json", "--db", database.to_str().unwrap(), "-"];
-    let outcome = program::hitmap_reading(&arguments, &whole).expect_exit(0);
+    let outcome = hitmap_reading(&arguments, &whole).expect_exit(0);
     assert!(outcome.stderr_text().contains("already counted"), "{}", outcome.stderr_text());
     let limited = ["analyze", "--db", database.to_str().unwrap(), "--max-invalid", "0", "-"];
-    program::hitmap_reading(&limited, &log(3_000, 9)).expect_exit(1);
+    hitmap_reading(&limited, &log(3_000, 9)).expect_exit(1);
     check(&database, &[&whole]);
 }

@@ -5,46 +5,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
-use std::io::Write;
 use std::path::Path;
 
-use hitmap::generate::{Format, Options, Size, generate};
-
 use crate::contract::check_cells;
+use crate::harness::{Outcome, hitmap};
 use crate::oracle::{self, Answer, Rules, Visitor};
-use crate::program::{Outcome, hitmap};
-
-/// Twelve days of traffic, some lines odd.
-pub(crate) fn log(lines: u64, seed: u64) -> Vec<u8> {
-    log_of(Options { bad_permille: 5, seed, ..options(lines) })
-}
-
-pub(crate) fn options(lines: u64) -> Options {
-    Options {
-        visitors: 300,
-        pages: 40,
-        days: 12,
-        ..Options::new(Size::Lines(lines), Format::Combined)
-    }
-}
-
-pub(crate) fn log_of(options: Options) -> Vec<u8> {
-    let mut log = Vec::new();
-    generate(&options, &mut log, |_| Ok(())).unwrap();
-    log
-}
-
-/// `log` without what follows its first `lines` lines.
-pub(crate) fn head(log: &[u8], lines: usize) -> &[u8] {
-    let end = log.iter().enumerate().filter(|(_, byte)| **byte == b'\n').nth(lines - 1).unwrap().0;
-    &log[..=end]
-}
-
-pub(crate) fn gzip(bytes: &[u8]) -> Vec<u8> {
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
-    encoder.write_all(bytes).unwrap();
-    encoder.finish().unwrap()
-}
 
 /// `hitmap analyze --json --db DATABASE OPTIONS INPUTS`
 pub(crate) fn analyze_with(database: &Path, options: &[&str], inputs: &[&Path]) -> Outcome {

@@ -2,15 +2,15 @@
 //! decoded counts, and what could not be is said.
 
 use crate::contract;
-use crate::database::stored;
 
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 
 use crate::contract::{check_cells, check_totals_only};
-use crate::database::stored::{gzip, log, oracle};
-use crate::program::{Folder, Outcome, hitmap, hitmap_reading};
+use crate::database::stored::oracle;
+use crate::harness::{Folder, Outcome, hitmap, hitmap_reading};
+use crate::logs::{self, gzip, log};
 
 fn analyze(inputs: &[&Path]) -> Outcome {
     let mut arguments: Vec<&OsStr> = vec!["analyze".as_ref(), "--json".as_ref()];
@@ -116,7 +116,7 @@ fn check_beginning(outcome: Outcome, name: &str, words: &str, log: &[u8], least:
     let json = outcome.json();
     let lines = usize::try_from(json["totals"]["lines"].as_u64().unwrap()).unwrap();
     assert!(lines >= least, "{lines} lines of at least {least}");
-    let beginning = if lines == 0 { b"" } else { stored::head(log, lines) };
+    let beginning = if lines == 0 { b"" } else { logs::head(log, lines) };
     check_totals_only(&oracle(&[beginning]), &json);
 }
 
@@ -124,7 +124,7 @@ fn check_beginning(outcome: Outcome, name: &str, words: &str, log: &[u8], least:
 fn a_cut_file_counts_as_far_as_it_goes() {
     let folder = Folder::new();
     let whole = log(400, 3);
-    let (one, two) = whole.split_at(stored::head(&whole, 150).len());
+    let (one, two) = whole.split_at(logs::head(&whole, 150).len());
     let first = gzip(one);
     let bytes = [&first[..], &gzip(two)].concat();
     let second = first.len();

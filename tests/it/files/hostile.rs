@@ -4,54 +4,57 @@
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{Seek, Write};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::symlink;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::Command;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
-use crate::running::{Said, analyze, fifo, file, line, lines, run};
+use crate::harness::{Folder, Outcome, PROGRAM, analyze_json, end_of, needs, run, start};
+use crate::logs::{line, lines};
 
 /// Three ways of reading the same file: mapped, read, through a pipe.
 fn ways(path: &Path) -> [Command; 3] {
-    let mut mapped = analyze();
+    let mut mapped = analyze_json();
     mapped.arg(path);
-    let mut read = analyze();
+    let mut read = analyze_json();
     read.arg(path).arg("--no-mmap");
-    let mut piped = analyze();
+    let mut piped = analyze_json();
     piped.arg("-").stdin(File::open(path).unwrap());
     [mapped, read, piped]
 }
 
 /// Runs to the end; also the largest anonymous memory seen on the way, in MiB.
-fn run_watched(command: &mut Command) -> (Said, u64) {
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut stdout = child.stdout.take().unwrap();
-    let output = std::thread::spawn(move || {
-        let mut bytes = Vec::new();
-        stdout.read_to_end(&mut bytes).unwrap();
-        bytes
-    });
-    let mut peak = 0;
-    while child.try_wait().unwrap().is_none() {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", child.id()));
-        let status = status.unwrap_or_default();
-        let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
-        let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<u64>().ok());
-        peak = peak.max(kib.unwrap_or_default() / 1024);
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
-    let mut result = child.wait_with_output().unwrap();
-    result.stdout = output.join().unwrap();
-    (Said::of(&result), peak)
+fn run_watched(command: &mut Command) -> (Outcome, u64) {
+    let child = start(command);
+    let status = format!("/proc/{}/status", child.id());
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let watching = scope.spawn(|| {
+            let mut peak = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let status = std::fs::read_to_string(&status).unwrap_or_default();
+                let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:"));
+                let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok());
+                peak = peak.max(kib.unwrap_or(0_u64) / 1024);
+                std::thread::sleep(Duration::from_millis(2));
+            }
+            peak
+        });
+        let outcome = end_of(child);
+        is_over.store(true, Ordering::Relaxed);
+        (outcome, watching.join().unwrap())
+    })
 }
 
 #[test]
 fn what_cannot_be_read_is_named_and_the_rest_counts() {
-    let folder = tempfile::tempdir().unwrap();
-    let in_folder = |name: &str| folder.path().join(name);
-    let good = file(&folder, "good.log", &lines(3));
-    let more = file(&folder, "more.log", &lines(2));
+    let folder = Folder::new();
+    let in_folder = |name: &str| folder.path(name);
+    let good = folder.write("good.log", &lines(3));
+    let more = folder.write("more.log", &lines(2));
     std::fs::create_dir(in_folder("directory")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(in_folder("socket")).unwrap();
     symlink(in_folder("loop"), in_folder("loop")).unwrap();
@@ -64,53 +67,57 @@ fn what_cannot_be_read_is_named_and_the_rest_counts() {
         ("missing", "No such file or directory"),
         ("good.log/x", "Not a directory"),
     ] {
-        let said = run(analyze().arg(&good).arg(in_folder(name)).arg(&more));
-        assert_eq!(said.code, Some(3), "{name}: {}", said.errors);
+        let said = run(analyze_json().arg(&good).arg(in_folder(name)).arg(&more));
+        assert_eq!(said.exit_code, Some(3), "{name}: {}", said.stderr_text());
         assert_eq!(said.counts(), (5, 5, 0), "{name}");
-        assert!(said.errors.contains(&format!("{name}\": {reason}")), "{}", said.errors);
-        let said = run(analyze().arg(in_folder(name)));
-        assert_eq!(said.code, Some(3), "{name}: {}", said.errors);
-        assert!(said.errors.contains("nothing was counted"), "{}", said.errors);
+        assert!(
+            said.stderr_text().contains(&format!("{name}\": {reason}")),
+            "{}",
+            said.stderr_text()
+        );
+        let said = run(analyze_json().arg(in_folder(name)));
+        assert_eq!(said.exit_code, Some(3), "{name}: {}", said.stderr_text());
+        assert!(said.stderr_text().contains("nothing was counted"), "{}", said.stderr_text());
     }
 }
 
 #[test]
 fn a_file_of_many_names_is_counted_once() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder, "a.log", &lines(3));
-    let (link, hard) = (folder.path().join("link"), folder.path().join("hard"));
+    let folder = Folder::new();
+    let path = folder.write("a.log", &lines(3));
+    let (link, hard) = (folder.path("link"), folder.path("hard"));
     symlink(&path, &link).unwrap();
     std::fs::hard_link(&path, &hard).unwrap();
-    let dotted = folder.path().join("./a.log");
-    let said = run(analyze().args([&path, &link, &hard, &dotted]));
-    assert_eq!((said.code, said.total("lines")), (Some(0), 3));
-    assert_eq!(said.errors.matches("was named before and is counted once").count(), 3);
-    let said = run(analyze().args([&path, &link]).arg("--quiet"));
-    assert_eq!((said.total("lines"), said.errors.as_str()), (3, ""));
+    let dotted = folder.path("./a.log");
+    let said = run(analyze_json().args([&path, &link, &hard, &dotted]));
+    assert_eq!((said.exit_code, said.total("lines")), (Some(0), 3));
+    assert_eq!(said.stderr_text().matches("was named before and is counted once").count(), 3);
+    let said = run(analyze_json().args([&path, &link]).arg("--quiet"));
+    assert_eq!((said.total("lines"), said.stderr_text().as_str()), (3, ""));
 }
 
 #[test]
 fn more_files_than_the_process_may_open() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     for number in 0..3_100 {
-        file(&folder, &format!("{number:04}.log"), line(number).as_bytes());
+        folder.write(&format!("{number:04}.log"), line(number).as_bytes());
     }
     for mode in ["", "--no-mmap"] {
         let script =
             format!("ulimit -n 64; cd \"$1\"; exec \"$0\" analyze --json {mode} -j 8 *.log");
         let mut command = Command::new("sh");
-        command.args(["-c", &script, env!("CARGO_BIN_EXE_hitmap")]).arg(folder.path());
+        command.args(["-c", &script, PROGRAM]).arg(folder.path(""));
         let said = run(&mut command);
-        assert_eq!((said.code, said.errors.as_str()), (Some(0), ""), "{mode}");
+        assert_eq!((said.exit_code, said.stderr_text().as_str()), (Some(0), ""), "{mode}");
         assert_eq!(said.total("unique_visitors"), 3_100);
-        assert_eq!(said.json["inputs"].as_array().map(Vec::len), Some(3_100));
-        assert_eq!(said.json["inputs"][77]["path"], "0077.log");
+        assert_eq!(said.json()["inputs"].as_array().map(Vec::len), Some(3_100));
+        assert_eq!(said.json()["inputs"][77]["path"], "0077.log");
     }
 }
 
 #[test]
 fn odd_names_are_only_names() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     for (name, shown) in [
         (&b"-rf"[..], "-rf"),
         (b"--json", "--json"),
@@ -121,57 +128,72 @@ fn odd_names_are_only_names() {
         (b" ", " "),
     ] {
         let name = OsStr::from_bytes(name);
-        std::fs::write(folder.path().join(name), line(1)).unwrap();
-        let said =
-            run(analyze().current_dir(&folder).arg("--no-mmap").arg("--").arg(name).arg("gone"));
-        assert_eq!((said.code, said.total("hits")), (Some(3), 1), "{name:?}: {}", said.errors);
-        std::fs::remove_file(folder.path().join(name)).unwrap();
-        let said = run(analyze().current_dir(&folder).arg("--").arg(name));
-        assert!(said.errors.contains(&format!("\"{shown}\": No such file")), "{}", said.errors);
-        assert!(!said.errors.contains('\x1b'));
+        std::fs::write(folder.path(name), line(1)).unwrap();
+        let said = run(analyze_json()
+            .current_dir(folder.path(""))
+            .arg("--no-mmap")
+            .arg("--")
+            .arg(name)
+            .arg("gone"));
+        assert_eq!(
+            (said.exit_code, said.total("hits")),
+            (Some(3), 1),
+            "{name:?}: {}",
+            said.stderr_text()
+        );
+        std::fs::remove_file(folder.path(name)).unwrap();
+        let said = run(analyze_json().current_dir(folder.path("")).arg("--").arg(name));
+        assert!(
+            said.stderr_text().contains(&format!("\"{shown}\": No such file")),
+            "{}",
+            said.stderr_text()
+        );
+        assert!(!said.stderr_text().contains('\x1b'));
     }
 }
 
 #[test]
 fn files_without_a_length_and_empty_ones() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let (one, two) =
-        (file(&folder, "1", &lines(3)), file(&folder, "2", &lines(2)[..line(0).len() * 2 - 1]));
-    let empty = file(&folder, "empty", b"");
-    let said = run(analyze().args([&one, &empty, &two]));
-    assert_eq!((said.code, said.total("lines")), (Some(0), 5));
-    assert_eq!(said.json["inputs"].as_array().map(Vec::len), Some(3));
+        (folder.write("1", &lines(3)), folder.write("2", &lines(2)[..line(0).len() * 2 - 1]));
+    let empty = folder.write("empty", b"");
+    let said = run(analyze_json().args([&one, &empty, &two]));
+    assert_eq!((said.exit_code, said.total("lines")), (Some(0), 5));
+    assert_eq!(said.json()["inputs"].as_array().map(Vec::len), Some(3));
     // Says it has 0 bytes, and has some.
-    let said = run(analyze().arg(&one).arg("/proc/self/status"));
-    assert_eq!((said.code, said.total("hits")), (Some(0), 3));
+    let said = run(analyze_json().arg(&one).arg("/proc/self/status"));
+    assert_eq!((said.exit_code, said.total("hits")), (Some(0), 3));
     assert!(said.total("malformed_lines") > 10);
-    let said = run(analyze().arg("/dev/null"));
-    assert_eq!((said.code, said.total("lines")), (Some(0), 0));
+    let said = run(analyze_json().arg("/dev/null"));
+    assert_eq!((said.exit_code, said.total("lines")), (Some(0), 0));
     // A device, and as many bytes of one as wanted.
     let script = "head -c 3000000 /dev/zero | \"$0\" analyze --json -";
-    let said = run(Command::new("sh").args(["-c", script, env!("CARGO_BIN_EXE_hitmap")]));
-    assert_eq!((said.code, said.errors.contains("no line could be parsed")), (Some(1), true));
+    let said = run(Command::new("sh").args(["-c", script, PROGRAM]));
+    assert_eq!(
+        (said.exit_code, said.stderr_text().contains("no line could be parsed")),
+        (Some(1), true)
+    );
     assert_eq!(said.counts(), (1, 0, 1));
 }
 
 #[test]
 fn several_pipes_are_read_one_after_the_other() {
-    let folder = tempfile::tempdir().unwrap();
-    let pipes = [fifo(&folder, "a"), fifo(&folder, "b")];
-    let child =
-        analyze().args(&pipes).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let folder = Folder::new();
+    let pipes = [needs!(folder.fifo("a")), needs!(folder.fifo("b"))];
+    let child = start(analyze_json().args(&pipes));
     for pipe in &pipes {
         std::fs::write(pipe, lines(40_000)).unwrap();
     }
-    let said = Said::of(&child.wait_with_output().unwrap());
-    assert_eq!((said.code, said.counts()), (Some(0), (80_000, 80_000, 0)));
+    let said = end_of(child);
+    assert_eq!((said.exit_code, said.counts()), (Some(0), (80_000, 80_000, 0)));
     assert_eq!(said.total("unique_visitors"), 40_000);
 }
 
 #[test]
 fn a_gigabyte_without_a_line_end_takes_bounded_memory() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("holes.log");
+    let folder = Folder::new();
+    let path = folder.path("holes.log");
     // Holes, as a crash leaves them, then a line.
     let mut holes = File::create(&path).unwrap();
     holes.set_len(1 << 30).unwrap();
@@ -181,22 +203,22 @@ fn a_gigabyte_without_a_line_end_takes_bounded_memory() {
     let most = [64, 600, 900];
     for (mut command, most) in ways(&path).into_iter().zip(most) {
         let (said, peak) = run_watched(command.args(["-f", "combined"]));
-        assert_eq!((said.code, said.counts()), (Some(0), (2, 1, 1)), "{command:?}");
-        assert_eq!(said.json["malformed_samples"][0]["reason"], "longer than 256 MiB");
-        assert_eq!(said.json["inputs"][0]["bytes"], (1_u64 << 30) + 1 + line(1).len() as u64);
+        assert_eq!((said.exit_code, said.counts()), (Some(0), (2, 1, 1)), "{command:?}");
+        assert_eq!(said.json()["malformed_samples"][0]["reason"], "longer than 256 MiB");
+        assert_eq!(said.json()["inputs"][0]["bytes"], (1_u64 << 30) + 1 + line(1).len() as u64);
         assert!(peak < most, "{command:?}: {peak} MiB");
     }
 }
 
 #[test]
 fn a_line_of_64_mebibytes_counts() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let long = line(7).replace("agent", &"agent ".repeat((64 << 20) / 6));
     let text = [line(1), long, line(2)].concat();
-    let path = file(&folder, "long.log", text.as_bytes());
+    let path = folder.write("long.log", text.as_bytes());
     for mut command in ways(&path) {
         let (said, peak) = run_watched(&mut command);
-        assert_eq!((said.code, said.counts()), (Some(0), (3, 3, 0)), "{command:?}");
+        assert_eq!((said.exit_code, said.counts()), (Some(0), (3, 3, 0)), "{command:?}");
         assert_eq!(said.total("unique_visitors"), 3);
         assert!(peak < 300, "{command:?}: {peak} MiB");
     }
@@ -204,27 +226,31 @@ fn a_line_of_64_mebibytes_counts() {
 
 #[test]
 fn too_many_pages_end_with_advice() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder, "a.log", &lines(1_000));
-    let said = run(analyze().arg(&path).args(["--max-pages", "999"]));
-    assert_eq!(said.code, Some(4));
-    assert!(said.errors.starts_with("hitmap: more than 999 distinct pages."), "{}", said.errors);
-    assert!(said.errors.contains("raise --max-pages"), "{}", said.errors);
-    assert_eq!(run(analyze().arg(&path).args(["--max-pages", "1000"])).code, Some(0));
+    let folder = Folder::new();
+    let path = folder.write("a.log", &lines(1_000));
+    let said = run(analyze_json().arg(&path).args(["--max-pages", "999"]));
+    assert_eq!(said.exit_code, Some(4));
+    assert!(
+        said.stderr_text().starts_with("hitmap: more than 999 distinct pages."),
+        "{}",
+        said.stderr_text()
+    );
+    assert!(said.stderr_text().contains("raise --max-pages"), "{}", said.stderr_text());
+    assert_eq!(run(analyze_json().arg(&path).args(["--max-pages", "1000"])).exit_code, Some(0));
 }
 
 #[test]
 fn days_of_ten_thousand_years() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let text: String = (0..1_000)
         .map(|number| {
             line(number).replace("/2018:", &format!("/{:04}:", number * 10 + number % 10))
         })
         .collect();
-    let path = file(&folder, "a.log", text.as_bytes());
-    let said = run(analyze().arg(&path));
-    assert_eq!((said.code, said.counts()), (Some(0), (1_000, 1_000, 0)));
-    assert_eq!(said.json["cells"]["day"]["site"], 1_000);
-    assert_eq!(said.json["days"][0]["bucket"], "0000-03-05");
-    assert_eq!(said.json["days"][999]["bucket"], "9999-03-05");
+    let path = folder.write("a.log", text.as_bytes());
+    let said = run(analyze_json().arg(&path));
+    assert_eq!((said.exit_code, said.counts()), (Some(0), (1_000, 1_000, 0)));
+    assert_eq!(said.json()["cells"]["day"]["site"], 1_000);
+    assert_eq!(said.json()["days"][0]["bucket"], "0000-03-05");
+    assert_eq!(said.json()["days"][999]["bucket"], "9999-03-05");
 }

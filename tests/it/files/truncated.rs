@@ -3,9 +3,9 @@
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
-use std::process::Stdio;
 
-use crate::running::{Said, analyze, fifo, file, line, lines, run, signal, wait_until};
+use crate::harness::{Folder, analyze_json, end_of, needs, run, signal, start, wait_until};
+use crate::logs::{line, lines};
 use hitmap::source::{BLOCK_BYTES, FileSource, Input, Opened, Opening, ReadBuffer};
 
 const TRUNCATED: &str = "it was truncated while being read";
@@ -43,8 +43,8 @@ fn lines_that_are_left_are_given_and_the_rest_is_an_error() {
     // At a line end, in the middle of one, inside a page, at a page's end, at nothing.
     for length in [0, 1, 4096, 8192, line_bytes * 10, line_bytes * 60 + 7, text.len() - 1] {
         for map in [true, false] {
-            let folder = tempfile::tempdir().unwrap();
-            let path = file(&folder, "log", &text);
+            let folder = Folder::new();
+            let path = folder.write("log", &text);
             let source = open(&path, map);
             truncate(&path, length as u64);
             let whole = length / line_bytes * line_bytes;
@@ -63,11 +63,11 @@ fn lines_that_are_left_are_given_and_the_rest_is_an_error() {
 /// The fault itself: the file goes while its mapped bytes are in use.
 #[test]
 fn a_fault_in_a_mapped_file_reads_as_zeros() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let text = lines(100_000);
     for kept in [0, 4096, 1_000_000] {
-        let path = file(&folder, "log", &text);
-        let other = file(&folder, "other", &text);
+        let path = folder.write("log", &text);
+        let other = folder.write("other", &text);
         let (source, other) = (open(&path, true), open(&other, true));
         let mut was_given = 0;
         let result =
@@ -92,14 +92,14 @@ fn a_fault_in_a_mapped_file_reads_as_zeros() {
 fn appended_replaced_and_deleted_files_are_read_as_they_were_opened() {
     let text = lines(1_000);
     for map in [true, false] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = file(&folder, "log", &text);
+        let folder = Folder::new();
+        let path = folder.write("log", &text);
         let end = text.len() as u64;
         let source = open(&path, map);
         OpenOptions::new().append(true).open(&path).unwrap().write_all(&lines(10)).unwrap();
         assert_eq!(source.bytes(), end);
         assert_eq!(read(&source, 0, end), (text.clone(), None));
-        std::fs::rename(file(&folder, "new", b"other"), &path).unwrap();
+        std::fs::rename(folder.write("new", b"other"), &path).unwrap();
         assert_eq!(read(&source, 0, end), (text.clone(), None));
         std::fs::remove_file(&path).unwrap();
         assert_eq!(read(&source, 0, end), (text.clone(), None));
@@ -115,19 +115,13 @@ fn a_run_reports_a_truncated_log_and_counts_the_rest() {
     text.extend(lines(BLOCK_BYTES * 6 / line_bytes));
     let kept_lines = BLOCK_BYTES * 4 / line_bytes;
     for mode in [&[][..], &["--no-mmap"]] {
-        let folder = tempfile::tempdir().unwrap();
-        let path = file(&folder, "a.log", &text);
-        let next = file(&folder, "b.log", line(7).as_bytes());
-        let pipe = fifo(&folder, "pipe");
-        let child = analyze()
-            .args(["-j", "1", "-f", "combined", "--invalid-lines"])
-            .arg(&pipe)
-            .args(mode)
-            .args([&path, &next])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let folder = Folder::new();
+        let path = folder.write("a.log", &text);
+        let next = folder.write("b.log", line(7).as_bytes());
+        let pipe = needs!(folder.fifo("pipe"));
+        let mut command = analyze_json();
+        command.args(["-j", "1", "-f", "combined", "--invalid-lines"]).arg(&pipe);
+        let child = start(command.args(mode).args([&path, &next]));
         let mut reader = File::open(&pipe).unwrap();
         reader.read_exact(&mut [0; 1]).unwrap();
         truncate(&path, kept_lines * line_bytes + 9);
@@ -135,48 +129,48 @@ fn a_run_reports_a_truncated_log_and_counts_the_rest() {
         reader.read_to_end(&mut rest).unwrap();
         assert_eq!(rest.len() as u64, 20_000 * line_bytes - 1);
 
-        let said = Said::of(&child.wait_with_output().unwrap());
+        let said = end_of(child);
         assert_eq!(said.counts(), (kept_lines + 1, kept_lines + 1 - 20_000, 20_000), "{mode:?}");
-        assert_eq!(said.json["inputs"][0]["bytes"], kept_lines * line_bytes);
-        assert_eq!(said.json["inputs"][1]["lines"], 1);
-        assert_eq!(said.code, Some(3));
-        assert!(said.errors.contains("a.log\": it was truncated while being read"));
-        assert!(said.errors.contains("the rest was counted"), "{}", said.errors);
+        assert_eq!(said.json()["inputs"][0]["bytes"], kept_lines * line_bytes);
+        assert_eq!(said.json()["inputs"][1]["lines"], 1);
+        assert_eq!(said.exit_code, Some(3));
+        assert!(said.stderr_text().contains("a.log\": it was truncated while being read"));
+        assert!(said.stderr_text().contains("the rest was counted"), "{}", said.stderr_text());
     }
 }
 
 /// At any moment, also while a line is being parsed. However much was left, what counts is whole lines.
 #[test]
 fn truncation_at_any_moment_makes_no_malformed_line() {
-    let folder = tempfile::tempdir().unwrap();
+    let folder = Folder::new();
     let text = lines(200_000);
     let line_bytes = line(0).len() as u64;
     let mut truncated = 0;
     for round in 0..30_u64 {
-        let path = file(&folder, "log", &text);
+        let path = folder.write("log", &text);
         let length = text.len() as u64 * (round % 5) / 7 + round;
-        let child = analyze()
-            .arg(&path)
-            .args(if round % 4 == 3 { &["--no-mmap"][..] } else { &[] })
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        let mode = if round % 4 == 3 { &["--no-mmap"][..] } else { &[] };
+        let child = start(analyze_json().arg(&path).args(mode));
         std::thread::sleep(std::time::Duration::from_millis(round * 2));
         truncate(&path, length);
-        let said = Said::of(&child.wait_with_output().unwrap());
-        if said.json.is_null() {
+        let said = end_of(child);
+        if said.stdout.is_empty() {
             // It was empty when it was opened.
             continue;
         }
         let (lines, hits, malformed) = said.counts();
-        if said.code == Some(3) {
+        if said.exit_code == Some(3) {
             truncated += 1;
             assert!(lines >= length / line_bytes, "{lines} of {length} bytes");
-            assert_eq!((hits, malformed), (lines, 0), "{}", said.json["malformed_samples"]);
+            assert_eq!((hits, malformed), (lines, 0), "{}", said.json()["malformed_samples"]);
             assert_eq!(said.total("unique_visitors"), lines);
         } else {
-            assert_eq!(said.code, Some(i32::from(lines > 0 && hits == 0)), "{}", said.errors);
+            assert_eq!(
+                said.exit_code,
+                Some(i32::from(lines > 0 && hits == 0)),
+                "{}",
+                said.stderr_text()
+            );
             // The whole file, or what it was when it was opened, the last line cut.
             assert!(lines == 200_000 || lines == length.div_ceil(line_bytes), "{lines} {length}");
         }
@@ -187,11 +181,10 @@ fn truncation_at_any_moment_makes_no_malformed_line() {
 /// A SIGBUS that is not about a log ends the process as it would have without the guard.
 #[test]
 fn other_faults_still_end_the_process() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder, "a.log", &lines(10));
-    let pipe = fifo(&folder, "pipe");
-    let mut child =
-        analyze().args([&path, &pipe]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    let folder = Folder::new();
+    let path = folder.write("a.log", &lines(10));
+    let pipe = needs!(folder.fifo("pipe"));
+    let mut child = start(analyze_json().args([&path, &pipe]));
     let writer = OpenOptions::new().write(true).open(&pipe).unwrap();
     // Rust's own handler, which was there first, lets the first one pass and takes itself away.
     wait_until("the process has ended", || {
@@ -206,11 +199,11 @@ fn other_faults_still_end_the_process() {
 
 #[test]
 fn an_unchanged_file_is_no_error() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = file(&folder, "a.log", &lines(300_000));
+    let folder = Folder::new();
+    let path = folder.write("a.log", &lines(300_000));
     for mode in [&[][..], &["--no-mmap"]] {
-        let said = run(analyze().arg(&path).args(mode));
-        assert_eq!((said.code, said.errors.as_str()), (Some(0), ""));
+        let said = run(analyze_json().arg(&path).args(mode));
+        assert_eq!((said.exit_code, said.stderr_text().as_str()), (Some(0), ""));
         assert_eq!(said.counts(), (300_000, 300_000, 0));
     }
 }

@@ -2,11 +2,10 @@
 //! and so has a terminal: whatever a line holds, the report shows no byte that a terminal would act on.
 
 use crate::oracle;
-use crate::program;
 
 use crate::contract::check_report;
+use crate::harness::{Folder, assert_harmless, hitmap, hitmap_reading};
 use crate::oracle::Rules;
-use crate::program::{Folder, assert_harmless};
 use serde_json::Value;
 
 /// The numbers of a log, by hand: `[hits, page views, malformed, empty]`, and `(page, PV, UV)` by PV, then by name.
@@ -33,7 +32,7 @@ fn check_with(
     let path = folder.write("access.log", log);
     let run = |more: &[&str]| {
         let arguments = [&["analyze", path.to_str().unwrap()], options, more].concat();
-        program::hitmap(&arguments).expect_exit(exit_code)
+        hitmap(&arguments).expect_exit(exit_code)
     };
     let report = run(&["--json", "--top=1000000"]).json();
     let totals = &report["totals"];
@@ -99,7 +98,7 @@ fn lines_longer_than_any_buffer() {
     let log = lines("agent", &agents);
     check(&log, [5, 5, 0, 0], &[(PAGE, 5, 5)]);
     check_with(&["--no-mmap"], Rules::default(), &log, [5, 5, 0, 0], &[(PAGE, 5, 5)]);
-    let report = program::hitmap_reading(&["analyze", "--json"], &log).expect_exit(0).json();
+    let report = hitmap_reading(&["analyze", "--json"], &log).expect_exit(0).json();
     check_report(&oracle::analyze(&[&log], Rules::default()), &report);
 }
 
@@ -446,8 +445,7 @@ fn terminal_escapes() {
     log.extend(line("end", [hostile, b"\n"].concat()));
     let folder = Folder::new();
     let path = folder.write("access.log", &log);
-    let report =
-        program::hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(0).json();
+    let report = hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(0).json();
     assert_eq!(report["totals"]["malformed_lines"], 5);
     assert_eq!(report["malformed_samples"].as_array().unwrap().len(), 5);
     assert_eq!(report["page_count"], 2);
@@ -456,13 +454,12 @@ fn terminal_escapes() {
         for more in [&[][..], &["--stats"], &["--quiet"], &["--top=1"]] {
             let arguments =
                 [&["analyze", "--color", colour, path.to_str().unwrap()], more].concat();
-            let outcome = program::hitmap(&arguments).expect_exit(0);
+            let outcome = hitmap(&arguments).expect_exit(0);
             assert_harmless(&outcome.stdout, colour == "always");
             assert_harmless(&outcome.stderr, colour == "always");
         }
     }
-    let cells =
-        program::hitmap(&["analyze", "--cells", "-", path.to_str().unwrap()]).expect_exit(0);
+    let cells = hitmap(&["analyze", "--cells", "-", path.to_str().unwrap()]).expect_exit(0);
     assert!(
         cells.stdout_text().chars().all(|character| character == '\n' || !character.is_control())
     );

@@ -1,14 +1,13 @@
 //! Every log format: its fixtures in testdata/parse, with counts written by hand, and its lines cut at every byte.
 
 use crate::oracle;
-use crate::program;
 
 use std::fs;
 use std::path::Path;
 
 use crate::contract::{check_cells, check_report};
+use crate::harness::{Folder, hitmap};
 use crate::oracle::Rules;
-use crate::program::Folder;
 use serde_json::Value;
 
 /// A fixture's numbers: `[hits, page views, malformed, empty, other, visitors, visitors of the days added up]`.
@@ -40,7 +39,7 @@ fn check_log(log: &[u8], format: &str) -> Value {
     let (path, cells) = (folder.write("access.log", log), folder.path("cells.ndjson"));
     let options = ["analyze", "--json", "--top=1000000", "--cells"];
     let paths = [cells.to_str().unwrap(), path.to_str().unwrap()];
-    let report = program::hitmap(&[&options[..], &paths].concat()).expect_exit(0).json();
+    let report = hitmap(&[&options[..], &paths].concat()).expect_exit(0).json();
     assert_eq!(report["inputs"][0]["format"], format);
     let answer = oracle::analyze(&[log], Rules::default());
     check_report(&answer, &report);

@@ -1,38 +1,35 @@
 //! Logs of other people, with counts made by programs that share nothing with this one: first the oracle is held
 //! against them, then the program.
 //!
-//! The logs are not part of the repository (licences, visitors' addresses). Where they are absent the tests say so
-//! and pass.
+//! The logs are not part of the repository (licences, visitors' addresses). Where they are absent these tests are
+//! skipped.
 
 use crate::oracle;
-use crate::program;
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
-use std::path::PathBuf;
+use std::path::Path;
 
 use crate::contract::{check_cells, check_report};
+use crate::harness::{Folder, hitmap, needs};
 use crate::oracle::{Answer, Rules};
-use crate::program::Folder;
 use jiff::civil::DateTime;
 use jiff::{Span, ToSpan};
 use serde_json::{Value, json};
 
-/// The folder of logs, or `None` with a loud word about it.
-fn folder() -> Option<PathBuf> {
-    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../shared/testdata-real");
-    if folder.is_dir() {
-        return Some(folder);
-    }
-    eprintln!("SKIPPED: the real logs are not here: {}", folder.display());
-    None
+const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/testdata-real");
+
+/// Whether the folder of logs is there; the reason why not.
+fn real_logs() -> Result<(), String> {
+    let is_there = Path::new(FOLDER).is_dir();
+    is_there.then_some(()).ok_or_else(|| format!("the real logs are not here: no {FOLDER}"))
 }
 
 /// A log's bytes, unpacked.
-fn read(name: &str) -> Option<Vec<u8>> {
-    let packed = fs::read(folder()?.join(name)).unwrap();
-    Some(if name.ends_with(".gz") {
+fn read(name: &str) -> Vec<u8> {
+    let packed = fs::read(Path::new(FOLDER).join(name)).unwrap();
+    if name.ends_with(".gz") {
         let mut bytes = Vec::new();
         flate2::read::MultiGzDecoder::new(&packed[..]).read_to_end(&mut bytes).unwrap();
         bytes
@@ -40,13 +37,12 @@ fn read(name: &str) -> Option<Vec<u8>> {
         zstd::decode_all(&packed[..]).unwrap()
     } else {
         packed
-    })
+    }
 }
 
 /// The rows of a table, each by the names of the header.
 fn table(name: &str) -> Vec<HashMap<String, String>> {
-    let Some(folder) = folder() else { return Vec::new() };
-    let text = fs::read_to_string(folder.join(name)).unwrap();
+    let text = fs::read_to_string(Path::new(FOLDER).join(name)).unwrap();
     let mut lines = text.lines().map(|line| line.split('\t').map(str::to_owned));
     let header: Vec<String> = lines.next().unwrap().collect();
     lines.map(|fields| header.iter().cloned().zip(fields).collect()).collect()
@@ -55,6 +51,7 @@ fn table(name: &str) -> Vec<HashMap<String, String>> {
 /// The common and combined logs: name and row of EXPECTED.tsv.
 fn logs() -> Vec<(String, HashMap<String, String>)> {
     let rows = table("EXPECTED.tsv");
+    assert!(!rows.is_empty());
     rows.into_iter().map(|row| (row["file"].clone(), row)).collect()
 }
 
@@ -75,7 +72,7 @@ fn analyze(log: &[u8], arguments: &[&str]) -> (Value, Vec<u8>) {
     let mut all = vec!["analyze", "--json", "--top", "1000000", "--cells", cells.to_str().unwrap()];
     all.extend(arguments);
     all.push(log.to_str().unwrap());
-    let report = program::hitmap(&all).expect_exit(0).json();
+    let report = hitmap(&all).expect_exit(0).json();
     assert_eq!(report["inputs"][0]["bytes"], fs::metadata(&log).unwrap().len());
     (report, fs::read(cells).unwrap())
 }
@@ -85,8 +82,9 @@ const HITS: Rules = Rules { count_hits: true, keep_query: false, format: None };
 /// The oracle's answer has the numbers of EXPECTED*.tsv.
 #[test]
 fn the_oracle_agrees_with_independent_counts() {
+    needs!(real_logs());
     for (file, row) in logs() {
-        let log = read(&file).unwrap();
+        let log = read(&file);
         let answer = oracle::analyze(&[&log], HITS);
         let is = |column: &str, number: u64| {
             assert_eq!(row[column], number.to_string(), "{file}: {column}")
@@ -138,8 +136,9 @@ fn as_written(utc: &str, answer: &Answer) -> String {
 /// `--count hits` has the numbers of EXPECTED*.tsv, and every cell and number is the oracle's as well.
 #[test]
 fn the_program_agrees_with_independent_counts() {
+    needs!(real_logs());
     for (file, row) in logs() {
-        let log = read(&file).unwrap();
+        let log = read(&file);
         let (report, cells) = analyze(&log, &["--count", "hits"]);
         let totals = &report["totals"];
         let is = |column: &str, number: &Value| {
@@ -172,8 +171,9 @@ fn day(row: &Value) -> (String, u64, u64) {
 /// The same logs by the default rules, which no independent count covers.
 #[test]
 fn the_program_counts_page_views_as_the_oracle_does() {
+    needs!(real_logs());
     for (file, _) in logs() {
-        let log = read(&file).unwrap();
+        let log = read(&file);
         let (report, cells) = analyze(&log, &[]);
         let answer = oracle::analyze(&[&log], Rules::default());
         eprintln!("{file}: {} page views of {} hits", answer.page_views, answer.hits);
@@ -185,11 +185,8 @@ fn the_program_counts_page_views_as_the_oracle_does() {
 /// What logswan counted in its own test log. Its visits are distinct addresses, ours are (address, user agent).
 #[test]
 fn logswan_agrees() {
-    let (Some(log), Some(expected)) =
-        (read("13-logswan-combined.log"), read("13-logswan-expected.json"))
-    else {
-        return;
-    };
+    needs!(real_logs());
+    let (log, expected) = (read("13-logswan-combined.log"), read("13-logswan-expected.json"));
     let expected: Value = serde_json::from_slice(&expected).unwrap();
     let (report, _) = analyze(&log, &["--count", "hits"]);
     let totals = &report["totals"];
@@ -214,7 +211,8 @@ fn logswan_agrees() {
 /// 2,310 of its own format.
 #[test]
 fn imooc_reads_as_combined() {
-    let Some(log) = read("07-imooc-nginx-custom.log.gz") else { return };
+    needs!(real_logs());
+    let log = read("07-imooc-nginx-custom.log.gz");
     let (report, cells) = analyze(&log, &["--count", "hits"]);
     assert_eq!(report["inputs"][0]["format"], "combined");
     assert_eq!(report["totals"]["hits"], 10_000);
@@ -229,7 +227,8 @@ fn imooc_reads_as_combined() {
 /// `vhost:port ip …` reads as combined, too: its HOST is the virtual host.
 #[test]
 fn vhost_and_port_read_as_the_host() {
-    let Some(log) = read("21-lnav-vhost-port-custom.log") else { return };
+    needs!(real_logs());
+    let log = read("21-lnav-vhost-port-custom.log");
     let (report, _) = analyze(&log, &["--count", "hits"]);
     assert_eq!(report["totals"]["hits"], 2);
     assert_eq!(day(&report["days"][0]), ("2023-07-26".to_owned(), 2, 1));
@@ -238,6 +237,7 @@ fn vhost_and_port_read_as_the_host() {
 /// Logs without one common, combined or dig line end with exit code 1 and all their lines malformed.
 #[test]
 fn other_formats_are_not_guessed_at() {
+    needs!(real_logs());
     for file in [
         "05-nasa-jul95.tsv.gz",
         "12-adv-nginx-custom-date.log",
@@ -252,11 +252,10 @@ fn other_formats_are_not_guessed_at() {
         "18-haproxy-syslog.log",
         "19-zeek-http.log.gz",
     ] {
-        let Some(log) = read(file) else { return };
+        let log = read(file);
         let folder = Folder::new();
         let path = folder.write("access.log", &log);
-        let report =
-            program::hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(1).json();
+        let report = hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(1).json();
         let answer = oracle::analyze(&[&log], Rules::default());
         assert_eq!(answer.hits, 0, "{file}");
         check_report(&answer, &report);
@@ -266,7 +265,8 @@ fn other_formats_are_not_guessed_at() {
 /// Its lines begin with a blank, so HOST is empty: malformed, by the letter. Without the blank they are beacons.
 #[test]
 fn dig_log_of_another_program() {
-    let Some(log) = read("22-dig-beacon.log.gz") else { return };
+    needs!(real_logs());
+    let log = read("22-dig-beacon.log.gz");
     let answer = oracle::analyze(&[&log], Rules::default());
     assert_eq!((answer.lines, answer.empty, answer.malformed), (1_051, 1, 1_050));
 
@@ -289,7 +289,8 @@ fn dig_log_of_another_program() {
 /// One beacon from a browser, three lines that are not combined (a user agent without quotes, a second of one digit).
 #[test]
 fn dig_lines_from_other_programs() {
-    let Some(log) = read("23-dig-captured-samples.log") else { return };
+    needs!(real_logs());
+    let log = read("23-dig-captured-samples.log");
     let (report, cells) = analyze(&log, &[]);
     assert_eq!(report["inputs"][0]["format"], "dig");
     assert_eq!(report["totals"]["hits"], 1);

@@ -4,10 +4,10 @@ use std::process::Stdio;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::program::{Folder, command};
+use crate::harness::{Folder, command, needs};
 use crate::redis::content::{Content, Kept, cells, content, expected};
 use crate::redis::publishing::{generated, publish};
-use crate::redis::server::{Client, Reply, Server};
+use crate::redis::server::{Client, Reply, Server, redis_server};
 
 const KEPT: Kept = Kept { minute_pages: 127, top_sections: 100 };
 
@@ -119,6 +119,7 @@ impl Cluster {
 
 #[test]
 fn days_are_spread_and_each_is_whole_on_one_node() {
+    needs!(redis_server());
     let (folder, cluster) = (Folder::new(), Cluster::start());
     let log = generated(&folder, 30_000, 7, 200);
     let all = expected(&cells(&[&log]), "hitmap:", KEPT);
@@ -143,6 +144,7 @@ fn days_are_spread_and_each_is_whole_on_one_node() {
 
 #[test]
 fn a_slot_that_moved_is_followed_and_one_that_moves_for_long_is_reported() {
+    needs!(redis_server());
     let (folder, cluster) = (Folder::new(), Cluster::start());
     let log = generated(&folder, 20_000, 1, 200);
     let all = expected(&cells(&[&log]), "hitmap:", KEPT);
@@ -172,6 +174,7 @@ fn a_slot_that_moved_is_followed_and_one_that_moves_for_long_is_reported() {
 
 #[test]
 fn a_reshard_in_the_middle_is_survived() {
+    needs!(redis_server());
     let (folder, cluster) = (Folder::new(), Cluster::start());
     let log = generated(&folder, 60_000, 1, 800);
     let rows = cells(&[&log]);

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use crate::program::hitmap;
+use crate::harness::hitmap;
 use crate::redis::server::{Client, Reply};
 
 /// Keys with their values by name; a string's value has the empty name.

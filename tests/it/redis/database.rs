@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use crate::program::{Folder, Outcome, hitmap};
+use crate::harness::{Folder, Outcome, hitmap, needs};
 use crate::redis::content::{ALL, Content, cells, content, expected};
 use crate::redis::publishing::{generated, line};
-use crate::redis::server::{Client, Server};
+use crate::redis::server::{Client, Server, redis_server};
 
 const EVERYTHING: &str = "?minute_pages=all&top_sections=all";
 
@@ -96,6 +96,7 @@ fn totals_of_all(unions: Content) -> Content {
 
 #[test]
 fn a_store_follows_the_database() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let log = generated(&folder, 20_000, 9, 60);
     let whole = fs::read(&log).unwrap();
@@ -132,6 +133,7 @@ fn a_store_follows_the_database() {
 
 #[test]
 fn what_is_taken_out_of_the_database_goes_from_the_store() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let log = generated(&folder, 2_000, 2, 40);
     // A day of its own, in another week.
@@ -162,6 +164,7 @@ fn what_is_taken_out_of_the_database_goes_from_the_store() {
 
 #[test]
 fn a_store_that_is_down_is_brought_up_to_date_by_the_next_run() {
+    needs!(redis_server());
     let (folder, mut server) = (Folder::new(), Server::start());
     let log = generated(&folder, 2_000, 2, 40);
     let database = folder.path("stats.db");
@@ -186,6 +189,7 @@ fn a_store_that_is_down_is_brought_up_to_date_by_the_next_run() {
 
 #[test]
 fn a_new_database_does_not_replace_what_an_older_one_published() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let log = generated(&folder, 3_000, 2, 40);
     let whole = fs::read(&log).unwrap();
@@ -211,6 +215,7 @@ fn a_new_database_does_not_replace_what_an_older_one_published() {
 
 #[test]
 fn an_old_copy_of_a_database_puts_nothing_back() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let first = folder.write("first.log", line(1, 1, 1, "/x/y"));
     let second = folder.write("second.log", line(2, 2, 2, "/x/z"));
@@ -230,6 +235,7 @@ fn an_old_copy_of_a_database_puts_nothing_back() {
 
 #[test]
 fn pruned_days_stay_published() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let log = generated(&folder, 2_000, 2, 40);
     let today = std::process::Command::new("date").arg("+%F").output().unwrap().stdout;

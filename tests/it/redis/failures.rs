@@ -4,10 +4,10 @@
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use crate::program::{Folder, Outcome, command, run};
+use crate::harness::{Folder, Outcome, command, needs, run};
 use crate::redis::content::{Content, Kept, cells, check, content, expected};
 use crate::redis::publishing::{generated, line, publish};
-use crate::redis::server::{Client, Server, free_port};
+use crate::redis::server::{Client, Server, free_port, redis_server};
 
 const KEPT: Kept = Kept { minute_pages: 127, top_sections: 100 };
 
@@ -18,7 +18,7 @@ fn publish_as(user: &str, password: &str, url: &str, log: &str) -> Outcome {
     if !user.is_empty() {
         command.env("HITMAP_REDIS_USERNAME", user);
     }
-    let outcome = run(command, b"");
+    let outcome = run(&mut command);
     // Every sentence begins with the program's name.
     let said = outcome.stderr_text().replace("hitmap: ", "");
     for secret in [user, password] {
@@ -63,6 +63,7 @@ fn a_server_that_is_down_is_known_before_anything_is_read() {
 
 #[test]
 fn a_server_that_dies_comes_back_with_the_former_day() {
+    needs!(redis_server());
     let (folder, mut server) = (
         Folder::new(),
         Server::start_with(&["--appendonly", "yes", "--appendfsync", "always", "--save", ""]),
@@ -117,6 +118,7 @@ fn a_server_that_dies_comes_back_with_the_former_day() {
 
 #[test]
 fn out_of_memory_leaves_the_former_day_and_no_rubbish() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let (log, all) = one_day(&folder);
     let mut client = server.client();
@@ -139,6 +141,7 @@ fn out_of_memory_leaves_the_former_day_and_no_rubbish() {
 
 #[test]
 fn a_replica_is_named_as_one() {
+    needs!(redis_server());
     let (folder, master) = (Folder::new(), Server::start());
     let (log, all) = one_day(&folder);
     let replica =
@@ -156,6 +159,7 @@ fn a_replica_is_named_as_one() {
 
 #[test]
 fn wrong_passwords_and_missing_permissions() {
+    needs!(redis_server());
     let folder = Folder::new();
     let (log, all) = one_day(&folder);
     let server = Server::start();
@@ -194,6 +198,7 @@ fn wrong_passwords_and_missing_permissions() {
 
 #[test]
 fn the_permissions_that_the_readme_lists_are_enough() {
+    needs!(redis_server());
     let folder = Folder::new();
     let (log, all) = one_day(&folder);
     let server = Server::start();
@@ -213,6 +218,7 @@ fn the_permissions_that_the_readme_lists_are_enough() {
 
 #[test]
 fn a_key_of_another_kind_is_named() {
+    needs!(redis_server());
     let folder = Folder::new();
     let (log, all) = one_day(&folder);
     let server = Server::start();
@@ -241,6 +247,7 @@ fn content_keys(client: &mut Client) -> Vec<String> {
 
 #[test]
 fn a_frozen_server_is_given_up_in_time() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let (log, all) = one_day(&folder);
     let url = server.url("?timeout=700ms");
@@ -271,6 +278,7 @@ fn a_frozen_server_is_given_up_in_time() {
 
 #[test]
 fn two_publishers_at_once_leave_one_true_day() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let log = generated(&folder, 60_000, 2, 500);
     let all = expected(&cells(&[&log]), "hitmap:", KEPT);
@@ -312,6 +320,7 @@ fn two_publishers_at_once_leave_one_true_day() {
 
 #[test]
 fn an_emptied_server_is_filled_again() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let (log, all) = one_day(&folder);
     for _ in 0..2 {
@@ -342,6 +351,7 @@ fn an_emptied_server_is_filled_again() {
 
 #[test]
 fn leftovers_of_dead_runs_are_swept_and_those_of_living_ones_are_not() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let (log, all) = one_day(&folder);
     let mut living = server.client();

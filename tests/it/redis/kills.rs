@@ -7,10 +7,10 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::program::{Folder, command};
+use crate::harness::{Folder, command, needs};
 use crate::redis::content::{Content, Kept, cells, check, content, expected};
 use crate::redis::publishing::{generated, line, publish};
-use crate::redis::server::{Reply, Server};
+use crate::redis::server::{Reply, Server, redis_server};
 
 const KEPT: Kept = Kept { minute_pages: 127, top_sections: 100 };
 
@@ -32,6 +32,7 @@ impl Random {
 
 #[test]
 fn killed_runs_leave_whole_days() {
+    needs!(redis_server());
     let kills = number("HITMAP_TEST_KILLS").unwrap_or(15);
     let seed =
         number("HITMAP_TEST_SEED").unwrap_or_else(|| u64::from(std::process::id()) << 20 | 1);

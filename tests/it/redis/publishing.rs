@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use crate::program::{Folder, Outcome, hitmap, hitmap_reading};
+use crate::harness::{Folder, Outcome, hitmap, hitmap_reading, needs};
 use crate::redis::content::{ALL, Kept, cells, check, content, expected};
-use crate::redis::server::Server;
+use crate::redis::server::{Server, redis_server};
 
 /// Publishes files as a user would.
 pub(crate) fn publish(url: &str, arguments: &[&str]) -> Outcome {
@@ -35,6 +35,7 @@ pub(crate) fn line(visitor: u32, hour: u32, minute: u32, page: &str) -> String {
 
 #[test]
 fn every_cell_is_there_and_no_other_key() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let log = generated(&folder, 60_000, 3, 400);
     let rows = cells(&[&log]);
@@ -50,6 +51,7 @@ fn every_cell_is_there_and_no_other_key() {
 
 #[test]
 fn other_options_leave_nothing_of_the_former_ones() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     // One minute with more pages than a batch has cells, so that values are compared in several reads.
     let mut log = String::new();
@@ -75,6 +77,7 @@ fn other_options_leave_nothing_of_the_former_ones() {
 
 #[test]
 fn hostile_names_are_values_like_others() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let mut log = Vec::new();
     let pages: [&[u8]; 11] = [
@@ -110,6 +113,7 @@ fn hostile_names_are_values_like_others() {
 
 #[test]
 fn a_day_goes_where_the_logs_say() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let url = server.url("?minute_pages=all");
     let first: String = (0..50).map(|n| line(n, 1, n, &format!("/a/{n}"))).collect();
@@ -157,6 +161,7 @@ fn a_day_goes_where_the_logs_say() {
 
 #[test]
 fn days_are_refused_one_by_one() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let fifth = line(1, 1, 1, "/a/1");
     let sixth = fifth.replace("05/Mar", "06/Mar").replace("/a/1", "/a/2");
@@ -176,6 +181,7 @@ fn days_are_refused_one_by_one() {
 
 #[test]
 fn nothing_is_published_of_what_could_not_be_read_or_is_given_twice() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let log = folder.write("a.log", line(1, 1, 1, "/a"));
     let copy = folder.write("b.log", line(1, 1, 1, "/a"));
@@ -193,6 +199,7 @@ fn nothing_is_published_of_what_could_not_be_read_or_is_given_twice() {
 
 #[test]
 fn keys_expire_after_their_bucket() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let log = folder.write("a.log", line(1, 14, 5, "/a/1"));
     let log = log.to_str().unwrap();
@@ -232,6 +239,7 @@ fn keys_expire_after_their_bucket() {
 
 #[test]
 fn too_many_keys_and_ambiguous_groups_are_refused_with_advice() {
+    needs!(redis_server());
     let (folder, server) = (Folder::new(), Server::start());
     let mut log = String::new();
     for section in 0..26_000 {

@@ -1,38 +1,23 @@
 //! Real Redis servers on free ports of 127.0.0.1, each in a folder of its own, gone with the test.
 //!
 //! Owns: [`Server`], [`Client`] (a client of its own: what is tested must not read back its own mistakes).
-//! May import: std. Must not know: hitmap.
+//! May import: std, tempfile. Must not know: hitmap.
 
-#![allow(dead_code, reason = "benches use a part of this module")]
+#![allow(dead_code, reason = "a bench that uses a part of this module includes it, too")]
 #![allow(clippy::unwrap_used, reason = "a test without its server fails")]
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-/// Installs Debian's redis-server where there is none.
-fn install() {
-    static DONE: OnceLock<()> = OnceLock::new();
-    DONE.get_or_init(|| {
-        let is_there = || {
-            let version = Command::new("redis-server").arg("--version").output();
-            version.is_ok_and(|output| output.status.success())
-        };
-        if is_there() {
-            return;
-        }
-        let apt_get = |arguments: &[&str]| {
-            let mut command = Command::new("apt-get");
-            command.args(arguments).env("DEBIAN_FRONTEND", "noninteractive").stdin(Stdio::null());
-            command.output().is_ok_and(|output| output.status.success())
-        };
-        let package = ["install", "-y", "--no-install-recommends", "redis-server"];
-        let _ = apt_get(&package) || (apt_get(&["update"]) && apt_get(&package));
-        assert!(is_there(), "these tests need redis-server (Debian: apt-get install redis-server)");
-    });
+/// Whether the servers can be started at all; the reason why not.
+pub(crate) fn redis_server() -> Result<(), String> {
+    let version = Command::new("redis-server").arg("--version").output();
+    let is_there = version.is_ok_and(|output| output.status.success());
+    let reason = "no redis-server here (Debian: apt-get install redis-server; .ci/test does it)";
+    is_there.then_some(()).ok_or_else(|| reason.to_owned())
 }
 
 /// A running server.
@@ -50,7 +35,7 @@ impl Server {
     }
 
     pub(crate) fn start_with(settings: &[&str]) -> Self {
-        install();
+        redis_server().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let settings: Vec<String> = settings.iter().map(|&setting| setting.to_owned()).collect();
         for _ in 0..20 {

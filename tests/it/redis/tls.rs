@@ -1,6 +1,6 @@
 //! `rediss://`, in builds that have it.
 
-use crate::program::{Folder, command, run};
+use crate::harness::{Folder, command, run};
 use crate::redis::publishing::line;
 
 #[cfg(not(feature = "redis-tls"))]
@@ -8,18 +8,20 @@ use crate::redis::publishing::line;
 fn a_build_without_tls_says_so() {
     let folder = Folder::new();
     let log = folder.write("a.log", line(1, 1, 1, "/a"));
-    let command = command(&["analyze", log.to_str().unwrap(), "--to", "rediss://127.0.0.1"]);
-    let said = run(command, b"").expect_exit(2).stderr_text();
+    let mut command = command(&["analyze", log.to_str().unwrap(), "--to", "rediss://127.0.0.1"]);
+    let said = run(&mut command).expect_exit(2).stderr_text();
     assert!(said.contains("--features redis-tls"), "{said}");
 }
 
 #[cfg(feature = "redis-tls")]
 #[test]
 fn tls_with_a_certificate_that_is_trusted() {
+    needs!(redis_server());
     use std::process::Command;
 
+    use crate::harness::needs;
     use crate::redis::content::{Kept, cells, check, expected};
-    use crate::redis::server::{Server, free_port};
+    use crate::redis::server::{Server, free_port, redis_server};
 
     let folder = Folder::new();
     let (key, certificate) = (folder.path("key.pem"), folder.path("certificate.pem"));
@@ -58,7 +60,7 @@ fn tls_with_a_certificate_that_is_trusted() {
     let publish = |trusted: &str| {
         let mut command = command(&["analyze", log, "--to", &url]);
         command.env("SSL_CERT_FILE", trusted).env_remove("SSL_CERT_DIR");
-        run(command, b"")
+        run(&mut command)
     };
     publish(certificate).expect_exit(0);
     let kept = Kept { minute_pages: 127, top_sections: 100 };

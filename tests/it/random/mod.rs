@@ -1,6 +1,7 @@
 //! Random log lines and files: mostly good, with every odd piece that has broken a tool like this one.
 //!
-//! Owns: the strategies [`combined_line`], [`common_line`], [`beacon_line`] and [`file`]. May import: proptest.
+//! Owns: the strategies [`combined_line`], [`common_line`], [`beacon_line`] and [`file`], and [`Random`], which needs
+//! none. May import: proptest.
 //! Must not know: which of its lines are well-formed.
 
 use proptest::collection::vec;
@@ -9,6 +10,22 @@ use proptest::sample::{Index, select};
 use proptest::strategy::Union;
 
 type Text = Vec<u8>;
+
+/// Numbers that look random and are the same in every run (Knuth's MMIX).
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % bound
+    }
+
+    /// A place in something of `length` items.
+    pub(crate) fn place(&mut self, length: usize) -> usize {
+        usize::try_from(self.below(length as u64)).unwrap()
+    }
+}
 
 /// One of the `good` pieces, in one case of 40 one of the `odd` ones.
 fn piece(
