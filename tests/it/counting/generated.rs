@@ -30,7 +30,7 @@ fn check(format: Format, bad_permille: u32, shuffle: bool) {
     let truth = generate(&options, &mut log, |_| Ok(())).unwrap();
     let mut true_cells = Vec::new();
     truth.write_cells(CellFormat::Ndjson, &mut true_cells).unwrap();
-    let answer = oracle::analyze(&[&log], Rules::default());
+    let answer = oracle::analyze(&[&log], &Rules::default());
     check_cells(&answer, &true_cells);
     let folder = Folder::new();
     let path = folder.write("access.log", &log);

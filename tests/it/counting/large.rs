@@ -14,7 +14,7 @@ use serde_json::json;
 /// The program's numbers are the oracle's, however the log is read.
 #[track_caller]
 fn check(log: &[u8]) -> Answer {
-    let answer = oracle::analyze(&[log], Rules::default());
+    let answer = oracle::analyze(&[log], &Rules::default());
     let folder = Folder::new();
     let path = folder.write("access.log", log);
     let cells = folder.path("cells.ndjson");

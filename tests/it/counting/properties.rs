@@ -1,7 +1,7 @@
 //! Whatever the lines, however they are read: the program's numbers are the oracle's.
 
 use crate::oracle;
-use crate::random;
+use crate::random::{self, rules};
 
 use std::ffi::OsString;
 use std::fs;
@@ -31,28 +31,18 @@ fn reading() -> impl Strategy<Value = Reading> {
     })
 }
 
-fn rules() -> impl Strategy<Value = Rules> {
-    (any::<bool>(), any::<bool>()).prop_map(|(count_hits, keep_query)| Rules {
-        count_hits,
-        keep_query,
-        format: None,
-    })
-}
-
-fn arguments(rules: Rules, reading: &Reading) -> Vec<OsString> {
+fn arguments(rules: &Rules, reading: &Reading) -> Vec<OsString> {
     let mut arguments = vec!["analyze".to_owned(), "--top=1000000".to_owned()];
     arguments.push(format!("--threads={}", reading.threads));
     arguments.extend(reading.window.map(|size| format!("--window={size}")));
     arguments.extend((!reading.is_mapped).then(|| "--no-mmap".to_owned()));
-    arguments.extend(rules.count_hits.then(|| "--count=hits".to_owned()));
-    arguments.extend(rules.keep_query.then(|| "--keep-query".to_owned()));
-    arguments.extend(rules.format.map(|format| format!("--log-format={format:?}").to_lowercase()));
+    arguments.extend(rules.options());
     arguments.into_iter().map(OsString::from).collect()
 }
 
 /// Runs the program on the files and compares every cell and every number with the oracle.
 #[track_caller]
-fn check(files: &[&[u8]], rules: Rules, reading: &Reading) {
+fn check(files: &[&[u8]], rules: &Rules, reading: &Reading) {
     let folder = Folder::new();
     let cells = folder.path("cells.ndjson");
     let mut arguments = arguments(rules, reading);
@@ -66,7 +56,7 @@ fn check(files: &[&[u8]], rules: Rules, reading: &Reading) {
 
 /// The same with the one file in a pipe; the cells come in a second run, on standard output.
 #[track_caller]
-fn check_piped(file: &[u8], rules: Rules, reading: &Reading) {
+fn check_piped(file: &[u8], rules: &Rules, reading: &Reading) {
     let arguments = arguments(rules, reading);
     let mut with_json = arguments.clone();
     with_json.push("--json".into());
@@ -81,7 +71,7 @@ fn check_piped(file: &[u8], rules: Rules, reading: &Reading) {
 #[track_caller]
 fn check_outcome(
     files: &[&[u8]],
-    rules: Rules,
+    rules: &Rules,
     outcome: Outcome,
     cells: impl FnOnce(i32) -> Vec<u8>,
 ) {
@@ -103,7 +93,7 @@ proptest! {
 
     #[test]
     fn any_file_counts_as_the_oracle_does(file in random::file(), rules in rules(), reading in reading()) {
-        check(&[&file], rules, &reading);
+        check(&[&file], &rules, &reading);
     }
 }
 
@@ -112,7 +102,7 @@ proptest! {
 
     #[test]
     fn a_pipe_counts_like_a_file(file in random::file(), rules in rules(), reading in reading()) {
-        check_piped(&file, rules, &reading);
+        check_piped(&file, &rules, &reading);
     }
 
     #[test]
@@ -122,7 +112,7 @@ proptest! {
         rules in rules(),
         reading in reading(),
     ) {
-        check(&[&file], Rules { format: Some(format), ..rules }, &reading);
+        check(&[&file], &Rules { format: Some(format), ..rules }, &reading);
     }
 
     #[test]
@@ -132,9 +122,9 @@ proptest! {
         reading in reading(),
     ) {
         let mut files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
-        check(&files, rules, &reading);
+        check(&files, &rules, &reading);
         files.reverse();
-        check(&files, rules, &reading);
+        check(&files, &rules, &reading);
     }
 
     #[test]
@@ -146,8 +136,8 @@ proptest! {
         rules in rules(),
         reading in reading(),
     ) {
-        check(&[&file.join(&b'\n')], rules, &reading);
-        check(&[&shuffled.join(&b'\n')], rules, &reading);
+        check(&[&file.join(&b'\n')], &rules, &reading);
+        check(&[&shuffled.join(&b'\n')], &rules, &reading);
     }
 }
 
@@ -160,15 +150,37 @@ proptest! {
         file in random::file(),
         lines_a_file in 1..8_usize,
         format in select(&[Format::Combined, Format::Common, Format::Dig][..]),
+        rules in rules(),
         reading in reading(),
     ) {
         let lines: Vec<&[u8]> = file.split_inclusive(|&byte| byte == b'\n').collect();
         let files: Vec<Vec<u8>> = lines.chunks(lines_a_file).map(<[&[u8]]>::concat).collect();
         let files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
-        let rules = Rules { format: Some(format), ..Rules::default() };
+        let rules = Rules { format: Some(format), ..rules };
         prop_assume!(!files.is_empty());
-        check(&files, rules, &Reading { window: Some("1"), ..reading });
+        check(&files, &rules, &Reading { window: Some("1"), ..reading });
     }
+}
+
+/// The random rules count otherwise than the default ones often enough, each kind by itself.
+#[test]
+fn the_random_rules_matter() {
+    let mut runner = TestRunner::deterministic();
+    let mut differ = [0; 3];
+    for _ in 0..200 {
+        let file = random::file().new_tree(&mut runner).unwrap().current();
+        let rules = rules().new_tree(&mut runner).unwrap().current();
+        let usual = oracle::analyze(&[&file], &Rules::default());
+        let kinds = [
+            Rules { visitor: rules.visitor, ..Rules::default() },
+            Rules { groups: rules.groups, ..Rules::default() },
+            Rules { zone: rules.zone, ..Rules::default() },
+        ];
+        for (differ, rules) in differ.iter_mut().zip(kinds) {
+            *differ += u32::from(oracle::analyze(&[&file], &rules).cells != usual.cells);
+        }
+    }
+    assert!(differ.iter().all(|differ| *differ > 70), "{differ:?} of 200");
 }
 
 /// The random files hold enough of everything to be worth comparing.
@@ -178,7 +190,7 @@ fn the_random_files_are_mixed_well() {
     let mut share = [0.0; 6];
     for _ in 0..300 {
         let file = random::file().new_tree(&mut runner).unwrap().current();
-        let answer = oracle::analyze(&[&file], Rules::default());
+        let answer = oracle::analyze(&[&file], &Rules::default());
         let lines = answer.lines.max(1) as f64;
         let counts = [answer.hits, answer.page_views, answer.malformed, answer.other];
         for (share, count) in share.iter_mut().zip(counts) {

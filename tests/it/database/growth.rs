@@ -1,6 +1,7 @@
 //! Logs as they live: they grow, at any byte, are rotated, renamed, copied, compressed, cut and given twice; every
 //! line counts once.
 
+use crate::oracle::{self, Rules};
 use crate::random;
 use std::fmt;
 use std::fs::{self, OpenOptions};
@@ -265,17 +266,19 @@ impl fmt::Debug for Log {
 fn any_growth_in_any_order_is_one_run() {
     let given = (any::<Index>(), any::<Index>(), 0..8_u8);
     let given = given.prop_map(|(log, end, form)| Given { log, end, form });
-    let strategy = (vec(random::file().prop_map(Log), 1..4), vec(given, 0..8));
+    let strategy = (vec(random::file().prop_map(Log), 1..4), vec(given, 0..8), random::rules());
     let mut runner = TestRunner::new(ProptestConfig {
         cases: std::env::var("PROPTEST_CASES").map_or(25, |cases| cases.parse().unwrap()),
         failure_persistence: None,
         max_shrink_iters: 200,
         ..ProptestConfig::default()
     });
-    runner.run(&strategy, |(logs, given)| check_growth(&logs, &given)).unwrap();
+    let check =
+        |(logs, given, rules): (Vec<Log>, Vec<Given>, Rules)| check_growth(&logs, &given, &rules);
+    runner.run(&strategy, check).unwrap();
 }
 
-fn check_growth(logs: &[Log], given: &[Given]) -> Result<(), TestCaseError> {
+fn check_growth(logs: &[Log], given: &[Given], rules: &Rules) -> Result<(), TestCaseError> {
     let folder = Folder::new();
     let database = folder.path("stats.db");
     // A log of its own: none is the beginning of another, which nobody could tell from a copy.
@@ -292,20 +295,22 @@ fn check_growth(logs: &[Log], given: &[Given]) -> Result<(), TestCaseError> {
     let paths: Vec<PathBuf> =
         (0..logs.len()).map(|number| folder.path(format!("{number}.log"))).collect();
     let mut ends: Vec<usize> = vec![0; logs.len()];
+    let options = rules.options();
+    let options: Vec<&str> = options.iter().map(String::as_str).collect();
     for Given { log, end, form } in given {
         let log = log.index(logs.len());
         ends[log] += end.index(logs[log].len() - ends[log] + 1);
-        give(&database, &paths[log], &logs[log][..ends[log]], *form);
+        give(&database, &options, &paths[log], &logs[log][..ends[log]], *form);
     }
     for (path, log) in paths.iter().zip(&logs) {
-        give(&database, path, log, 0);
+        give(&database, &options, path, log, 0);
     }
     // A file's last line without its end waits; a compressed one's counts.
     for (path, log) in paths.iter().zip(&logs) {
-        give(&database, path, log, 7);
+        give(&database, &options, path, log, 7);
     }
     let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
-    let answer = oracle(&logs);
+    let answer = oracle::analyze(&logs, rules);
     check_cells(&answer, &report(&database, &["--cells", "-"]).expect_exit(0).stdout);
     check_totals_only(&answer, &report(&database, &["--json"]).expect_exit(0).json());
     let fresh = folder.path("fresh.db");
@@ -314,21 +319,25 @@ fn check_growth(logs: &[Log], given: &[Given]) -> Result<(), TestCaseError> {
         .enumerate()
         .map(|(number, log)| folder.write(format!("{number}.gz"), gzip(log)))
         .collect();
-    analyze(&fresh, &zipped.iter().map(PathBuf::as_path).collect::<Vec<_>>()).expect_exit(0);
+    let zipped: Vec<&Path> = zipped.iter().map(PathBuf::as_path).collect();
+    analyze_with(&fresh, &options, &zipped).expect_exit(0);
     assert_eq!(traffic(&database), traffic(&fresh));
     Ok(())
 }
 
-fn give(database: &Path, path: &Path, bytes: &[u8], form: u8) {
+fn give(database: &Path, options: &[&str], path: &Path, bytes: &[u8], form: u8) {
     let outcome = match form {
         7 => {
             fs::write(path.with_extension("gz"), gzip(bytes)).unwrap();
-            analyze(database, &[&path.with_extension("gz")])
+            analyze_with(database, options, &[&path.with_extension("gz")])
         }
-        6 => hitmap_reading(&["analyze", "--db", database.to_str().unwrap(), "-"], bytes),
+        6 => {
+            let arguments = ["analyze", "--db", database.to_str().unwrap(), "-"];
+            hitmap_reading(&[&arguments, options].concat(), bytes)
+        }
         _ => {
             fs::write(path, bytes).unwrap();
-            analyze(database, &[path])
+            analyze_with(database, options, &[path])
         }
     };
     // The first line may be torn, so that there is nothing to be parsed yet.

@@ -131,7 +131,7 @@ fn replace_takes_other_rules_and_everything_is_theirs() {
     }
     analyze_with(&database, &["--count", "hits", "--replace"], &[&path, &static_files])
         .expect_exit(0);
-    let answer = oracle::analyze(&[&a, NO_VIEWS], Rules { count_hits: true, ..Rules::default() });
+    let answer = oracle::analyze(&[&a, NO_VIEWS], &Rules { count_hits: true, ..Rules::default() });
     contract::check_cells(&answer, &report(&database, &["--cells", "-"]).expect_exit(0).stdout);
 
     // What cannot be parsed replaces nothing.
@@ -164,7 +164,7 @@ fn check_minute_pages(database: &Path, files: &[&[u8]]) {
     let mut expected = expected_traffic(&views(files), &UNITS);
     for ((granularity, bucket, section, page), value) in oracle(files).cells {
         if let (2, Some(page)) = (granularity, page) {
-            expected.insert(("minute".to_owned(), bucket, section.unwrap(), page), value);
+            expected.insert(("minute".to_owned(), bucket.0, section.unwrap(), page), value);
         }
     }
     assert_traffic(&traffic(database), &expected);

@@ -128,7 +128,7 @@ fn contract_days(log: &[u8]) -> serde_json::Value {
     let cells = oracle(&[log]).cells;
     let days = cells.into_iter().filter(|(key, _)| key.0 == 0 && key.2.is_none());
     days.map(|((_, bucket, _, _), (pv, uv))| {
-        serde_json::json!({"site": "default", "bucket": bucket, "pv": pv, "uv": uv})
+        serde_json::json!({"site": "default", "bucket": bucket.0, "pv": pv, "uv": uv})
     })
     .collect()
 }

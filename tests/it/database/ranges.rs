@@ -7,12 +7,18 @@ use crate::database::stored;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::database::stored::{View, analyze, check, count, report, views, week};
+use crate::database::stored::{
+    View, analyze, analyze_with, assert_traffic, check, count, expected_traffic, report, traffic,
+    views, views_by, week,
+};
 use crate::harness::Folder;
 use crate::logs::{self, log_of};
 use crate::oracle::Visitor;
+use crate::random::rules;
 use hitmap::calendar::Day;
 use hitmap::generate::Options;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
 
 const UNITS: [&str; 5] = ["minute", "hour", "day", "week", "month"];
@@ -122,6 +128,43 @@ fn every_unit_is_exact_over_the_end_of_a_year() {
         let line = visitors.lines().find(|line| line.trim().starts_with(day)).unwrap();
         let words: Vec<&str> = line.split_whitespace().collect();
         assert_eq!(words, [day, &row["new"].to_string(), &row["returning"].to_string()]);
+    }
+}
+
+/// Other visitors, sections and clocks, each set of rules in a database of its own.
+#[test]
+fn ranges_are_exact_by_any_rules() {
+    let mut runner = TestRunner::deterministic();
+    let start = Day::from_date(2018, 12, 20).unwrap();
+    let log = log_of(Options { seed: 3, start, days: 20, visitors: 150, ..logs::options(800) });
+    let folder = Folder::new();
+    let path = folder.write("access.log", &log);
+    for number in 0..12 {
+        let rules = rules().new_tree(&mut runner).unwrap().current();
+        let options = rules.options();
+        let options: Vec<&str> = options.iter().map(String::as_str).collect();
+        let database = folder.path(format!("{number}.db"));
+        analyze_with(&database, &options, &[&path]).expect_exit(0);
+        let views = views_by(&rules, &[&log]);
+        assert_traffic(&traffic(&database), &expected_traffic(&views, &stored::UNITS));
+        let middle = &views[views.len() / 2];
+        let (first, last) = ("2018-12-24T07:30", "2019-01-04T18");
+        let in_range = |view: &&View| &view.time[..16] >= first && &view.time[..13] <= last;
+        let seen: Vec<&View> = views.iter().filter(in_range).collect();
+        let of_section: Vec<&View> =
+            seen.iter().copied().filter(|view| view.section == middle.section).collect();
+        let range = ["--since", first, "--until", last];
+        let section = ["--section", &middle.section];
+        for (options, seen) in
+            [(range.to_vec(), seen), ([&range[..], &section].concat(), of_section)]
+        {
+            let unit = UNITS[number % UNITS.len()];
+            let json = ask(&database, &[&options[..], &["--by", unit]].concat());
+            assert_eq!(totals(&json), count(seen.iter().copied()), "{rules:?} {options:?}");
+            assert_eq!(json["database"]["buckets"], buckets(unit, &seen), "{rules:?} {options:?}");
+            let expected = newcomers(&views, &seen);
+            assert_eq!(json["database"]["new_visitors"], expected, "{rules:?} {options:?}");
+        }
     }
 }
 

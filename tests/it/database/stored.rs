@@ -53,7 +53,7 @@ pub(crate) fn short_id(database: &Path, name: &str) -> String {
 }
 
 pub(crate) fn oracle(files: &[&[u8]]) -> Answer {
-    oracle::analyze(files, Rules::default())
+    oracle::analyze(files, &Rules::default())
 }
 
 /// The rows of the view: granularity, bucket, section, page with PV and UV.
@@ -93,17 +93,22 @@ pub(crate) struct View {
 
 /// The page views of combined logs.
 pub(crate) fn views(files: &[&[u8]]) -> Vec<View> {
-    let rules = Rules { format: Some(oracle::Format::Combined), ..Rules::default() };
+    views_by(&Rules::default(), files)
+}
+
+/// The page views of combined logs by other rules.
+pub(crate) fn views_by(rules: &Rules, files: &[&[u8]]) -> Vec<View> {
+    let rules = Rules { format: Some(oracle::Format::Combined), ..rules.clone() };
     let mut views = Vec::new();
     for line in files.iter().flat_map(|file| oracle::lines_of(file)) {
-        let answer = oracle::analyze(&[line], rules);
+        let answer = oracle::analyze(&[line], &rules);
         if answer.page_views == 0 {
             continue;
         }
         let (key, _) = answer.range.last_key_value().unwrap();
         views.push(View {
-            time: answer.times.first().unwrap().clone(),
-            visitor: oracle::visitor_of(line).unwrap(),
+            time: answer.times.first().unwrap().0.clone(),
+            visitor: oracle::visitor_of_line(line, &rules).unwrap(),
             section: key.2.clone().unwrap(),
             page: key.3.clone().unwrap(),
             line: line.to_vec(),

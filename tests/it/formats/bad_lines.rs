@@ -24,7 +24,7 @@ fn check_with(
     pages: &[(&str, u64, u64)],
 ) -> Value {
     let log = log.as_ref();
-    let answer = oracle::analyze(&[log], rules);
+    let answer = oracle::analyze(&[log], &rules);
     let found = [answer.hits, answer.page_views, answer.malformed, answer.empty];
     assert_eq!(found, counts, "the oracle's hits, page views, malformed, empty");
     let exit_code = i32::from(counts[0] == 0 && counts[2] > 0);
@@ -99,7 +99,7 @@ fn lines_longer_than_any_buffer() {
     check(&log, [5, 5, 0, 0], &[(PAGE, 5, 5)]);
     check_with(&["--no-mmap"], Rules::default(), &log, [5, 5, 0, 0], &[(PAGE, 5, 5)]);
     let report = hitmap_reading(&["analyze", "--json"], &log).expect_exit(0).json();
-    check_report(&oracle::analyze(&[&log], Rules::default()), &report);
+    check_report(&oracle::analyze(&[&log], &Rules::default()), &report);
 }
 
 #[test]
@@ -449,7 +449,7 @@ fn terminal_escapes() {
     assert_eq!(report["totals"]["malformed_lines"], 5);
     assert_eq!(report["malformed_samples"].as_array().unwrap().len(), 5);
     assert_eq!(report["page_count"], 2);
-    check_report(&oracle::analyze(&[&log], Rules::default()), &report);
+    check_report(&oracle::analyze(&[&log], &Rules::default()), &report);
     for colour in ["never", "always"] {
         for more in [&[][..], &["--stats"], &["--quiet"], &["--top=1"]] {
             let arguments =

@@ -41,7 +41,7 @@ fn check_log(log: &[u8], format: &str) -> Value {
     let paths = [cells.to_str().unwrap(), path.to_str().unwrap()];
     let report = hitmap(&[&options[..], &paths].concat()).expect_exit(0).json();
     assert_eq!(report["inputs"][0]["format"], format);
-    let answer = oracle::analyze(&[log], Rules::default());
+    let answer = oracle::analyze(&[log], &Rules::default());
     check_report(&answer, &report);
     check_cells(&answer, &fs::read(cells).unwrap());
     report

@@ -1,17 +1,23 @@
 //! The whole analyzer once more, as plainly as the rules can be written: what every other test compares with.
 //!
-//! Owns: [`analyze`]. May import: std. Must not know: the library, not even its calendar; and no trick that makes
-//! it faster. A visitor is the pair of its real fields, a cell is the set of its real visitors.
+//! Owns: [`analyze`]. May import: std, and jiff for the offsets of zones. Must not know: the library, not even its
+//! calendar; and no trick that makes it faster. A visitor is the list of its real fields, a cell is the set of its real
+//! visitors.
 
-#![allow(dead_code, reason = "each test crate uses its own part of the oracle")]
+#![allow(dead_code, reason = "a fuzz target that uses a part of the oracle includes it, too")]
+
+mod time;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-/// Granularity (0 day, 1 hour, 2 minute, 3 the whole range), bucket, section, page.
-pub(crate) type CellKey = (u8, String, Option<String>, Option<String>);
+pub(crate) use time::Time;
+use time::{civil, days_in_month, in_zone};
 
-/// HOST and user agent, as written.
-pub(crate) type Visitor = (Vec<u8>, Vec<u8>);
+/// Granularity (0 day, 1 hour, 2 minute, 3 the whole range), bucket, section, page.
+pub(crate) type CellKey = (u8, Time, Option<String>, Option<String>);
+
+/// The fields that tell visitors apart, as written, in the order of `--visitor`.
+pub(crate) type Visitor = Vec<Vec<u8>>;
 
 /// PV and UV.
 pub(crate) type PvUv = (u64, u64);
@@ -24,7 +30,7 @@ pub(crate) enum Format {
 }
 
 /// What a run was asked to do. The default is the program's default.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Rules {
     /// `--count hits`.
     pub(crate) count_hits: bool,
@@ -32,6 +38,67 @@ pub(crate) struct Rules {
     pub(crate) keep_query: bool,
     /// `--log-format`, or detected in every file.
     pub(crate) format: Option<Format>,
+    /// `--visitor`.
+    pub(crate) visitor: Vec<Field>,
+    /// `--group NAME=PATTERN`, name and pattern, in order.
+    pub(crate) groups: Vec<(String, String)>,
+    /// `--tz`.
+    pub(crate) zone: Option<String>,
+}
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            count_hits: false,
+            keep_query: false,
+            format: None,
+            visitor: vec![Field::Ip, Field::UserAgent],
+            groups: Vec::new(),
+            zone: None,
+        }
+    }
+}
+
+impl Rules {
+    /// The program's options that ask for the same.
+    pub(crate) fn options(&self) -> Vec<String> {
+        let mut options = Vec::new();
+        if self.visitor != Self::default().visitor {
+            let names: Vec<String> = self.visitor.iter().map(Field::name).collect();
+            options.push(format!("--visitor={}", names.join("+")));
+        }
+        options.extend(self.count_hits.then(|| "--count=hits".to_owned()));
+        options.extend(self.keep_query.then(|| "--keep-query".to_owned()));
+        options.extend(self.format.map(|format| format!("--log-format={format:?}").to_lowercase()));
+        options
+            .extend(self.groups.iter().map(|(name, pattern)| format!("--group={name}={pattern}")));
+        options.extend(self.zone.as_ref().map(|zone| format!("--tz={zone}")));
+        options
+    }
+}
+
+/// What a visitor is told by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Field {
+    Ip,
+    UserAgent,
+    User,
+    Referrer,
+    /// A query argument by name.
+    Argument(String),
+}
+
+impl Field {
+    /// The name in `--visitor`.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Self::Ip => "ip".to_owned(),
+            Self::UserAgent => "ua".to_owned(),
+            Self::User => "user".to_owned(),
+            Self::Referrer => "referrer".to_owned(),
+            Self::Argument(name) => format!("arg:{name}"),
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -48,7 +115,7 @@ pub(crate) struct Answer {
     pub(crate) bytes_sent: u64,
     pub(crate) statuses: BTreeMap<u64, u64>,
     /// `2018-03-05T14:05:09` of every hit: the first and the last one are asked for.
-    pub(crate) times: BTreeSet<String>,
+    pub(crate) times: BTreeSet<Time>,
     /// Offsets from UTC in minutes.
     pub(crate) offsets: BTreeSet<i64>,
     /// Day, hour and minute cells, in the order of `--cells`.
@@ -60,16 +127,18 @@ pub(crate) struct Answer {
 /// A well-formed line.
 struct Hit {
     host: Vec<u8>,
+    user: Vec<u8>,
+    referrer: Vec<u8>,
     ua: Vec<u8>,
     request: Vec<u8>,
     status: u64,
     size: u64,
-    time: String,
+    time: Time,
     offset_minutes: i64,
 }
 
 /// Counts `files`, all of one site.
-pub(crate) fn analyze(files: &[&[u8]], rules: Rules) -> Answer {
+pub(crate) fn analyze(files: &[&[u8]], rules: &Rules) -> Answer {
     let mut answer = Answer::default();
     let mut cells: HashMap<CellKey, (u64, HashSet<Visitor>)> = HashMap::new();
     for file in files {
@@ -103,33 +172,39 @@ pub(crate) fn analyze(files: &[&[u8]], rules: Rules) -> Answer {
                     continue;
                 };
                 hit.ua = beacon.ua;
+                hit.referrer = beacon.referrer;
                 page = page_of(&beacon.url, rules.keep_query);
                 is_page_view = page.is_some();
                 if let Some(unix_seconds) = beacon.unix_seconds {
                     hit.time = civil(unix_seconds + hit.offset_minutes * 60);
                 }
             }
+            let time = match &rules.zone {
+                Some(zone) => in_zone(&hit.time, hit.offset_minutes, zone),
+                None => hit.time.clone(),
+            };
             answer.hits += 1;
             answer.readable_requests += u64::from(request.is_some());
             answer.bytes_sent = answer.bytes_sent.saturating_add(hit.size);
             *answer.statuses.entry(hit.status).or_default() += 1;
-            answer.times.insert(hit.time.clone());
+            answer.times.insert(time.clone());
             answer.offsets.insert(hit.offset_minutes);
             if !is_page_view && !rules.count_hits {
                 continue;
             }
             answer.page_views += 1;
             let page = page.unwrap_or_else(|| "-".to_owned());
-            let section = section_of(&page);
-            for (granularity, bucket_length) in [(0, 10), (1, 13), (2, 16), (3, 0)] {
+            let section = section_of(&page, &rules.groups);
+            let visitor = visitor_of(&hit, &rules.visitor);
+            for granularity in 0..4 {
                 for (section, page) in
                     [(None, None), (Some(&section), None), (Some(&section), Some(&page))]
                 {
-                    let bucket = hit.time[..bucket_length].to_owned();
-                    let key = (granularity, bucket, section.cloned(), page.cloned());
+                    let key =
+                        (granularity, time.bucket(granularity), section.cloned(), page.cloned());
                     let cell = cells.entry(key).or_default();
                     cell.0 += 1;
-                    cell.1.insert((hit.host.clone(), hit.ua.clone()));
+                    cell.1.insert(visitor.clone());
                 }
             }
         }
@@ -151,8 +226,34 @@ pub(crate) fn lines_of(file: &[u8]) -> Vec<&[u8]> {
 }
 
 /// Who made a combined line's request.
-pub(crate) fn visitor_of(line: &[u8]) -> Option<Visitor> {
-    read_line(line, Format::Combined).map(|hit| (hit.host, hit.ua))
+pub(crate) fn visitor_of_line(line: &[u8], rules: &Rules) -> Option<Visitor> {
+    read_line(line, Format::Combined).map(|hit| visitor_of(&hit, &rules.visitor))
+}
+
+fn visitor_of(hit: &Hit, fields: &[Field]) -> Visitor {
+    let field = |field: &Field| match field {
+        Field::Ip => hit.host.clone(),
+        Field::UserAgent => hit.ua.clone(),
+        Field::User => hit.user.clone(),
+        Field::Referrer => hit.referrer.clone(),
+        Field::Argument(name) => argument_of(&hit.request, name),
+    };
+    fields.iter().map(field).collect()
+}
+
+/// The value of the first argument `NAME=VALUE` of the request's query, as written; empty where there is none.
+fn argument_of(request: &[u8], name: &str) -> Vec<u8> {
+    let target = read_request(request).map_or(&b""[..], |(_, target)| target);
+    let target = cut(target, b"#").map_or(target, |(target, _fragment)| target);
+    let query = cut(target, b"?").map_or(&b""[..], |(_, query)| query);
+    for argument in query.split(|&byte| byte == b'&') {
+        if let Some((found, value)) = cut(argument, b"=")
+            && found == name.as_bytes()
+        {
+            return value.to_vec();
+        }
+    }
+    Vec::new()
 }
 
 /// The format of a file, from the first MiB of it that holds a line of any format.
@@ -200,22 +301,24 @@ fn read_line(line: &[u8], format: Format) -> Option<Hit> {
     if !names_ok || status.len() != 3 {
         return None;
     }
-    let mut ua: &[u8] = b"";
+    let (mut referrer, mut ua): (&[u8], &[u8]) = (b"", b"");
     if format == Format::Common {
         if !rest.iter().all(|byte| BLANKS.contains(byte)) {
             return None;
         }
     } else {
-        let (_referrer, rest) = quoted(rest.strip_prefix(b" ")?)?;
+        let (referrer_text, rest) = quoted(rest.strip_prefix(b" ")?)?;
         let (user_agent, rest) = quoted(rest.strip_prefix(b" ")?)?;
         if rest.first().is_some_and(|byte| !BLANKS.contains(byte)) {
             return None;
         }
-        ua = user_agent;
+        (referrer, ua) = (referrer_text, user_agent);
     }
     let (time, offset_minutes) = read_time(time)?;
     Some(Hit {
         host: host.to_vec(),
+        user: user.to_vec(),
+        referrer: referrer.to_vec(),
         ua: ua.to_vec(),
         request: request.to_vec(),
         status: number(status)?,
@@ -226,7 +329,7 @@ fn read_line(line: &[u8], format: Format) -> Option<Hit> {
 }
 
 /// `05/Mar/2018:14:05:09 +0800` as `2018-03-05T14:05:09` and 480 minutes.
-fn read_time(text: &[u8]) -> Option<(String, i64)> {
+fn read_time(text: &[u8]) -> Option<(Time, i64)> {
     const MONTHS: [&[u8]; 12] = [
         b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov",
         b"Dec",
@@ -245,37 +348,13 @@ fn read_time(text: &[u8]) -> Option<(String, i64)> {
         b'-' => -offset,
         _ => return None,
     };
-    let exists =
-        day >= 1 && day <= days_in_month(year, month) && hour <= 23 && minute <= 59 && second <= 60;
+    let exists = day >= 1
+        && day <= days_in_month(year as i64, month)
+        && hour <= 23
+        && minute <= 59
+        && second <= 60;
     let time = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
-    exists.then_some((time, offset_minutes))
-}
-
-fn days_in_month(year: u64, month: u64) -> u64 {
-    let is_leap_year =
-        (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
-    match month {
-        2 if is_leap_year => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    }
-}
-
-/// Seconds since 1970 as `2018-03-05T14:05:09`, by counting days from 1900.
-fn civil(unix_seconds: i64) -> String {
-    let second = unix_seconds + 25_567 * 86_400;
-    let (mut day, second) = (second as u64 / 86_400, second as u64 % 86_400);
-    let (mut year, mut month) = (1900, 1);
-    while day >= days_in_month(year, month) {
-        day -= days_in_month(year, month);
-        month += 1;
-        if month > 12 {
-            (year, month) = (year + 1, 1);
-        }
-    }
-    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{:02}T{hour:02}:{minute:02}:{second:02}", day + 1)
+    exists.then_some((Time(time), offset_minutes))
 }
 
 /// Method and target of `METHOD SP TARGET SP HTTP/d[.d]`.
@@ -329,14 +408,34 @@ pub(crate) fn escape_bytes(bytes: &[u8]) -> String {
     text
 }
 
-/// `/list/` of `/list/3.html?a/b`, `/` of `/index.html`, `-` of `-`.
-fn section_of(page: &str) -> String {
+/// `/list/` of `/list/3.html?a/b`, `/` of `/index.html`, `-` of `-`; with groups the name of the first one whose
+/// pattern the path has, `-` where none has it.
+fn section_of(page: &str, groups: &[(String, String)]) -> String {
     let path = page.split('?').next().unwrap_or_default();
+    if !groups.is_empty() {
+        let group =
+            groups.iter().find(|(_, pattern)| has_pattern(path.as_bytes(), pattern.as_bytes()));
+        return group.map_or("-", |(name, _)| name).to_owned();
+    }
     match path.split('/').collect::<Vec<_>>()[..] {
         [_] => "-".to_owned(),
         [_, _] => "/".to_owned(),
         [_, segment, ..] => format!("/{segment}/"),
         [] => unreachable!("a split has a first piece"),
+    }
+}
+
+/// Whether a path is of a pattern, in which `{}` stands for any bytes but slashes, at least one.
+fn has_pattern(path: &[u8], pattern: &[u8]) -> bool {
+    match (pattern, path) {
+        ([], []) => true,
+        ([b'{', b'}', ..], [b'/', ..] | []) => false,
+        // The hole goes on, or ends with this byte.
+        ([b'{', b'}', rest @ ..], [_, path @ ..]) => {
+            has_pattern(path, pattern) || has_pattern(path, rest)
+        }
+        ([one, pattern @ ..], [other, path @ ..]) => one == other && has_pattern(path, pattern),
+        _ => false,
     }
 }
 
@@ -350,6 +449,7 @@ fn is_static(target: &[u8]) -> bool {
 struct Beacon {
     url: Vec<u8>,
     ua: Vec<u8>,
+    referrer: Vec<u8>,
     unix_seconds: Option<i64>,
 }
 
@@ -367,13 +467,14 @@ fn read_beacon(target: &[u8]) -> Option<Beacon> {
     if decoded("refer") == Some(None) || decoded("time") == Some(None) {
         return None;
     }
+    let referrer = decoded("refer").flatten().unwrap_or_default();
     let time = decoded("time").flatten().unwrap_or_default();
     let unix_seconds = match (time.len(), number(&time)) {
         (10, Some(seconds)) => Some(seconds as i64),
         (13, Some(milliseconds)) => Some(milliseconds as i64 / 1000),
         _ => None,
     };
-    Some(Beacon { url, ua, unix_seconds })
+    Some(Beacon { url, ua, referrer, unix_seconds })
 }
 
 /// `+` is a blank, `%41` is `A`.

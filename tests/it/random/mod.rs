@@ -4,10 +4,14 @@
 //! none. May import: proptest.
 //! Must not know: which of its lines are well-formed.
 
+mod rules;
+
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 use proptest::strategy::Union;
+
+pub(crate) use rules::rules;
 
 type Text = Vec<u8>;
 
@@ -132,7 +136,7 @@ fn method() -> impl Strategy<Value = Text> {
 fn target() -> impl Strategy<Value = Text> {
     prop_oneof![
         6 => piece(
-            &["/", "/a", "/a/", "/a/1.html", "/a/2.html", "/b/1.html", "/b/1.html?x=1", "/b/1.html?y=/2#z", "/style.css"],
+            &["/", "/a", "/a/", "/a/1.html", "/a/2.html", "/b/1.html", "/b/1.html?x=1", "/b/1.html?y=/2#z", "/a/1.html?y&x=2&x=1", "/style.css"],
             &[
                 b"", b"*", b"-", b"a", b"?", b"/?", b"/#", b"//", b"//x", b"///", b"/a b/c", b"/a//b", b"/ HTTP/1.1",
                 b"/a HTTP/1.0 b", b"/x.CSS", b"/x.css?v", b"/x?v.css", b"/css", b"/.css", b"/x.cssx", b"/x.woff2#a",
