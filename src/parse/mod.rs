@@ -20,6 +20,7 @@ pub mod fuzzing;
 mod index;
 mod prefetch;
 mod time;
+mod way;
 
 use memchr::memchr;
 
@@ -28,6 +29,8 @@ use crate::source::MAX_LINE_BYTES;
 use index::{Marks, WINDOW_BYTES};
 use prefetch::{CACHE_LINE_BYTES, prefetch};
 use time::Clock;
+#[doc(hidden)]
+pub use way::Way;
 
 /// A log format by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

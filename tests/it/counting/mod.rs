@@ -3,3 +3,4 @@
 mod generated;
 mod large;
 mod properties;
+mod ways;
