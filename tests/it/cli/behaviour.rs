@@ -7,11 +7,12 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
+use serde_json::{Value, json};
+
 use crate::harness::{
     Folder, Outcome, PROGRAM, as_nobody, assert_harmless, command, end_of, full_device, hitmap,
     hitmap_reading, needs, run, start,
 };
-use serde_json::{Value, json};
 
 const LINE: &str =
     "1.1.1.1 - - [05/Mar/2018:14:05:09 +0800] \"GET /a/1.html HTTP/1.1\" 200 43 \"-\" \"UA\"\n";

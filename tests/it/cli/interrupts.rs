@@ -145,7 +145,7 @@ fn generate_can_be_interrupted() {
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let folder = Folder::new();
-    let path = folder.write("a.log", &lines(50_000));
+    let path = folder.write("a.log", lines(50_000));
     for arguments in [&["--cells", "-"][..], &["--json"], &["--top", "50000"], &["--help"]] {
         let mut child = start(Command::new(PROGRAM).arg("analyze").arg(&path).args(arguments));
         let mut stdout = child.stdout.take().unwrap();

@@ -1,16 +1,15 @@
 //! The generator's truth, the program and the oracle agree on every cell, however the log is read.
 //!
-//! `HITMAP_TEST_LINES=500000 cargo test --release --test generated` is the long form of it.
-
-use crate::oracle;
+//! `HITMAP_TEST_LINES=500000 cargo test --release --test it generated` is the long form of it.
 
 use std::fs;
 
-use crate::contract::{check_cells, check_report};
-use crate::harness::{Folder, hitmap};
-use crate::oracle::Rules;
 use hitmap::generate::{Format, Options, Size, generate};
 use hitmap::report::CellFormat;
+
+use crate::contract::{check_cells, check_report};
+use crate::harness::{Folder, hitmap};
+use crate::oracle::{self, Rules};
 
 fn lines() -> u64 {
     std::env::var("HITMAP_TEST_LINES").map_or(20_000, |lines| lines.parse().unwrap())

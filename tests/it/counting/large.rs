@@ -1,15 +1,14 @@
 //! Logs large enough to use every block, window and regime of counting: days of many page views and of few, numbers
 //! that need many bits, and the same page view millions of times.
 
-use crate::oracle;
-
 use std::fs;
+
+use serde_json::json;
 
 use crate::contract::{check_cells, check_report};
 use crate::harness::{Folder, hitmap, hitmap_reading};
-use crate::oracle::{Answer, Rules};
+use crate::oracle::{self, Answer, Rules};
 use crate::random::Random;
-use serde_json::json;
 
 /// The program's numbers are the oracle's, however the log is read.
 #[track_caller]

@@ -1,4 +1,6 @@
 //! Every number against the oracle, over random, generated and large logs.
+//!
+//! May import: `harness`, `logs`, `random`, `oracle`, `contract`. Must not know: databases, stores.
 
 mod generated;
 mod large;

@@ -1,18 +1,17 @@
 //! Whatever the lines, however they are read: the program's numbers are the oracle's.
 
-use crate::oracle;
-use crate::random::{self, rules};
-
 use std::ffi::OsString;
 use std::fs;
 
-use crate::contract::{check_cells, check_report};
-use crate::harness::{Folder, Outcome, hitmap, hitmap_reading};
-use crate::oracle::{Format, Rules};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
+
+use crate::contract::{check_cells, check_report};
+use crate::harness::{Folder, Outcome, hitmap, hitmap_reading};
+use crate::oracle::{self, Format, Rules};
+use crate::random::{self, rules};
 
 /// How the same input is read.
 #[derive(Clone, Debug)]

@@ -1,22 +1,20 @@
 //! Databases that cannot be written, or are damaged, full, busy, or no databases at all: refused in words, nothing
 //! changed, and no wrong number from what has a checksum.
 
-use crate::contract;
-use crate::database::stored;
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use crate::random::Random;
-
-use crate::database::stored::{analyze, check, on, report, sources};
+use crate::contract;
+use crate::database::stored::{self, analyze, check, on, report, sources};
 use crate::harness::{
     Folder, Lines, Outcome, as_nobody, catches_signals, command, end_of, interrupt, needs, signal,
     start, wait_until,
 };
 use crate::logs::{self, log};
+use crate::random::Random;
 
 #[test]
 fn who_may_only_read_can_report_and_changes_nothing() {

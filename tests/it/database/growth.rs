@@ -1,12 +1,15 @@
 //! Logs as they live: they grow, at any byte, are rotated, renamed, copied, compressed, cut and given twice; every
 //! line counts once.
 
-use crate::oracle::{self, Rules};
-use crate::random;
 use std::fmt;
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::sample::Index;
+use proptest::test_runner::TestRunner;
 
 use crate::contract::{check_cells, check_totals_only};
 use crate::database::stored::{
@@ -14,10 +17,8 @@ use crate::database::stored::{
 };
 use crate::harness::{Folder, Outcome, assert_harmless, hitmap_reading};
 use crate::logs::{gzip, head, log};
-use proptest::collection::vec;
-use proptest::prelude::*;
-use proptest::sample::Index;
-use proptest::test_runner::TestRunner;
+use crate::oracle::{self, Rules};
+use crate::random;
 
 #[track_caller]
 fn says(outcome: &Outcome, words: &str) {

@@ -1,4 +1,7 @@
-//! `--db` and the commands that read and change a database.
+//! `--db`, and the commands that read and change a database.
+//!
+//! May import: everything but `redis`. Must not know: the tables behind the view `traffic`, but where they are damaged
+//! or searched on purpose.
 
 mod damage;
 mod growth;

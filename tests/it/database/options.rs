@@ -1,19 +1,17 @@
 //! What can be asked of `analyze --db`: sites, `--replace`, `--as-new`, cells of pages a minute, rules, the visitor
 //! key; and what is refused, with nothing changed.
 
-use crate::contract;
-use crate::oracle;
-
 use std::fs;
 use std::path::Path;
 
+use crate::contract;
 use crate::database::stored::{
     UNITS, View, analyze, analyze_with, assert_traffic, check, count, expected_traffic, on, oracle,
     report, short_id, sources, traffic, traffic_of, views,
 };
 use crate::harness::{Folder, hitmap};
 use crate::logs::{self, head, log};
-use crate::oracle::Rules;
+use crate::oracle::{self, Rules};
 
 /// Requests that are no page views.
 const NO_VIEWS: &[u8] =

@@ -1,21 +1,20 @@
 //! `prune`: parts and visitors go, cells stay, and what can no longer be answered is said.
 
-use crate::contract;
-use crate::database::stored;
-
 use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use hitmap::calendar::Day;
+use hitmap::generate::Options;
+
+use crate::contract;
 use crate::database::stored::{
-    Traffic, View, analyze, assert_traffic, expected_traffic, on, oracle, report, short_id,
+    self, Traffic, View, analyze, assert_traffic, expected_traffic, on, oracle, report, short_id,
     sources, traffic, views,
 };
 use crate::harness::Folder;
 use crate::logs::{self, log_of};
-use hitmap::calendar::Day;
-use hitmap::generate::Options;
 
 fn today() -> Day {
     let seconds = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();

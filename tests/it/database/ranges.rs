@@ -1,25 +1,24 @@
 //! `report`: ranges, units, sections and pages, new and returning visitors, over a year's end, against page views
 //! that were counted one by one.
 
-use crate::contract;
-use crate::database::stored;
-
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use crate::database::stored::{
-    View, analyze, analyze_with, assert_traffic, check, count, expected_traffic, report, traffic,
-    views, views_by, week,
-};
-use crate::harness::Folder;
-use crate::logs::{self, log_of};
-use crate::oracle::Visitor;
-use crate::random::rules;
 use hitmap::calendar::Day;
 use hitmap::generate::Options;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 use serde_json::{Value, json};
+
+use crate::contract;
+use crate::database::stored::{
+    self, View, analyze, analyze_with, assert_traffic, check, count, expected_traffic, report,
+    traffic, views, views_by, week,
+};
+use crate::harness::Folder;
+use crate::logs::{self, log_of};
+use crate::oracle::Visitor;
+use crate::random::rules;
 
 const UNITS: [&str; 5] = ["minute", "hour", "day", "week", "month"];
 

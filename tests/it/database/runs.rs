@@ -1,16 +1,15 @@
 //! `--db`: each source once, whatever is given again, and exact answers of any range, against the oracle.
 
-use crate::contract;
-use crate::oracle;
-use crate::random::Random;
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
+use crate::contract;
 use crate::database::stored::{analyze, check, oracle, report, short_id, traffic};
 use crate::harness::{Folder, Lines, command, end_of, hitmap, hitmap_reading, start};
 use crate::logs::{gzip, log};
+use crate::oracle;
+use crate::random::Random;
 
 #[test]
 fn a_twice_then_both_then_without_a() {

@@ -1,13 +1,11 @@
 //! Compressed logs, told by their content: whole, in many members, cut, damaged, mislabelled, enormous. What was
 //! decoded counts, and what could not be is said.
 
-use crate::contract;
-
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::Path;
 
-use crate::contract::{check_cells, check_totals_only};
+use crate::contract::{self, check_cells, check_totals_only};
 use crate::database::stored::oracle;
 use crate::harness::{Folder, Outcome, hitmap, hitmap_reading};
 use crate::logs::{self, gzip, log};

@@ -53,8 +53,8 @@ fn run_watched(command: &mut Command) -> (Outcome, u64) {
 fn what_cannot_be_read_is_named_and_the_rest_counts() {
     let folder = Folder::new();
     let in_folder = |name: &str| folder.path(name);
-    let good = folder.write("good.log", &lines(3));
-    let more = folder.write("more.log", &lines(2));
+    let good = folder.write("good.log", lines(3));
+    let more = folder.write("more.log", lines(2));
     std::fs::create_dir(in_folder("directory")).unwrap();
     let _socket = std::os::unix::net::UnixListener::bind(in_folder("socket")).unwrap();
     symlink(in_folder("loop"), in_folder("loop")).unwrap();
@@ -84,7 +84,7 @@ fn what_cannot_be_read_is_named_and_the_rest_counts() {
 #[test]
 fn a_file_of_many_names_is_counted_once() {
     let folder = Folder::new();
-    let path = folder.write("a.log", &lines(3));
+    let path = folder.write("a.log", lines(3));
     let (link, hard) = (folder.path("link"), folder.path("hard"));
     symlink(&path, &link).unwrap();
     std::fs::hard_link(&path, &hard).unwrap();
@@ -100,7 +100,7 @@ fn a_file_of_many_names_is_counted_once() {
 fn more_files_than_the_process_may_open() {
     let folder = Folder::new();
     for number in 0..3_100 {
-        folder.write(&format!("{number:04}.log"), line(number).as_bytes());
+        folder.write(format!("{number:04}.log"), line(number).as_bytes());
     }
     for mode in ["", "--no-mmap"] {
         let script =
@@ -156,7 +156,7 @@ fn odd_names_are_only_names() {
 fn files_without_a_length_and_empty_ones() {
     let folder = Folder::new();
     let (one, two) =
-        (folder.write("1", &lines(3)), folder.write("2", &lines(2)[..line(0).len() * 2 - 1]));
+        (folder.write("1", lines(3)), folder.write("2", &lines(2)[..line(0).len() * 2 - 1]));
     let empty = folder.write("empty", b"");
     let said = run(analyze_json().args([&one, &empty, &two]));
     assert_eq!((said.exit_code, said.total("lines")), (Some(0), 5));
@@ -227,7 +227,7 @@ fn a_line_of_64_mebibytes_counts() {
 #[test]
 fn too_many_pages_end_with_advice() {
     let folder = Folder::new();
-    let path = folder.write("a.log", &lines(1_000));
+    let path = folder.write("a.log", lines(1_000));
     let said = run(analyze_json().arg(&path).args(["--max-pages", "999"]));
     assert_eq!(said.exit_code, Some(4));
     assert!(

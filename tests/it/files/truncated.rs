@@ -4,9 +4,10 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read, Write};
 use std::path::Path;
 
+use hitmap::source::{BLOCK_BYTES, FileSource, Input, Opened, Opening, ReadBuffer};
+
 use crate::harness::{Folder, analyze_json, end_of, needs, run, signal, start, wait_until};
 use crate::logs::{line, lines};
-use hitmap::source::{BLOCK_BYTES, FileSource, Input, Opened, Opening, ReadBuffer};
 
 const TRUNCATED: &str = "it was truncated while being read";
 
@@ -182,7 +183,7 @@ fn truncation_at_any_moment_makes_no_malformed_line() {
 #[test]
 fn other_faults_still_end_the_process() {
     let folder = Folder::new();
-    let path = folder.write("a.log", &lines(10));
+    let path = folder.write("a.log", lines(10));
     let pipe = needs!(folder.fifo("pipe"));
     let mut child = start(analyze_json().args([&path, &pipe]));
     let writer = OpenOptions::new().write(true).open(&pipe).unwrap();
@@ -200,7 +201,7 @@ fn other_faults_still_end_the_process() {
 #[test]
 fn an_unchanged_file_is_no_error() {
     let folder = Folder::new();
-    let path = folder.write("a.log", &lines(300_000));
+    let path = folder.write("a.log", lines(300_000));
     for mode in [&[][..], &["--no-mmap"]] {
         let said = run(analyze_json().arg(&path).args(mode));
         assert_eq!((said.exit_code, said.stderr_text().as_str()), (Some(0), ""));

@@ -1,12 +1,11 @@
 //! What has broken tools like this one, each case with the numbers written by hand. The oracle has to agree as well,
 //! and so has a terminal: whatever a line holds, the report shows no byte that a terminal would act on.
 
-use crate::oracle;
+use serde_json::Value;
 
 use crate::contract::check_report;
 use crate::harness::{Folder, assert_harmless, hitmap, hitmap_reading};
-use crate::oracle::Rules;
-use serde_json::Value;
+use crate::oracle::{self, Rules};
 
 /// The numbers of a log, by hand: `[hits, page views, malformed, empty]`, and `(page, PV, UV)` by PV, then by name.
 #[track_caller]

@@ -1,14 +1,13 @@
 //! Every log format: its fixtures in testdata/parse, with counts written by hand, and its lines cut at every byte.
 
-use crate::oracle;
-
 use std::fs;
 use std::path::Path;
 
+use serde_json::Value;
+
 use crate::contract::{check_cells, check_report};
 use crate::harness::{Folder, hitmap};
-use crate::oracle::Rules;
-use serde_json::Value;
+use crate::oracle::{self, Rules};
 
 /// A fixture's numbers: `[hits, page views, malformed, empty, other, visitors, visitors of the days added up]`.
 #[track_caller]

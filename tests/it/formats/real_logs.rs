@@ -4,19 +4,18 @@
 //! The logs are not part of the repository (licences, visitors' addresses). Where they are absent these tests are
 //! skipped.
 
-use crate::oracle;
-
 use std::collections::{BTreeMap, HashMap};
 use std::fs;
 use std::io::Read;
 use std::path::Path;
 
-use crate::contract::{check_cells, check_report};
-use crate::harness::{Folder, hitmap, needs};
-use crate::oracle::{Answer, Rules};
 use jiff::civil::DateTime;
 use jiff::{Span, ToSpan};
 use serde_json::{Value, json};
+
+use crate::contract::{check_cells, check_report};
+use crate::harness::{Folder, hitmap, needs};
+use crate::oracle::{self, Answer, Rules};
 
 const FOLDER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../shared/testdata-real");
 
