@@ -70,7 +70,7 @@ fn a_pipe_without_a_writer_can_be_interrupted() {
 #[test]
 fn a_run_can_be_interrupted_at_any_moment() {
     const ROUNDS: u32 = 12;
-    const LINES: u64 = 100_000;
+    const LINES: u64 = 50_000;
     let folder = Folder::new();
     let path = folder.write("a.log", lines(LINES));
     let cells = folder.path("cells.ndjson");

@@ -9,7 +9,7 @@ use std::io::Write;
 use std::panic::Location;
 use std::sync::{Mutex, PoisonError};
 
-/// Skipped tests, each with the reason.
+/// Skipped tests: the reason, and the name.
 static SKIPPED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 
 /// Takes what a test needs out of a `Result<_, String>`; where there is only a reason, the test ends as skipped.
@@ -40,7 +40,7 @@ pub(crate) fn skip(reason: &str) {
     if skipped.is_empty() {
         print_at_exit();
     }
-    skipped.push((test, reason.to_owned()));
+    skipped.push((reason.to_owned(), test));
 }
 
 #[allow(unsafe_code, reason = "a call of atexit")]
@@ -53,9 +53,10 @@ fn print_at_exit() {
 extern "C" fn print() {
     let mut skipped = SKIPPED.lock().unwrap_or_else(PoisonError::into_inner);
     skipped.sort();
-    let mut text = format!("\nSKIPPED, {} tests:\n", skipped.len());
-    for (test, reason) in skipped.iter() {
-        text += &format!("  {test}: {reason}\n");
+    let mut text = String::new();
+    for group in skipped.chunk_by(|one, other| one.0 == other.0) {
+        text += &format!("\nSKIPPED ({}): {}\n", group.len(), group[0].0);
+        group.iter().for_each(|(_, test)| text += &format!("    {test}\n"));
     }
     // The macros would write to a test's captured output, and panic where they cannot write.
     let _ = std::io::stderr().write_all(text.as_bytes());

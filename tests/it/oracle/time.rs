@@ -30,6 +30,9 @@ impl Time {
 
 impl Ord for Time {
     fn cmp(&self, other: &Self) -> Ordering {
+        if self.len() == other.len() && !self.starts_with('-') && !other.starts_with('-') {
+            return self.0.cmp(&other.0);
+        }
         self.parts().cmp(&other.parts())
     }
 }
