@@ -12,7 +12,7 @@
 
 #[path = "logs/mod.rs"]
 mod logs;
-#[path = "../tests/redis/server.rs"]
+#[path = "../tests/it/redis/server.rs"]
 mod server;
 
 use std::fs::File;

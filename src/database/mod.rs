@@ -122,7 +122,7 @@ impl Database {
             connection.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY")?;
             // What is forgotten or pruned is overwritten, not only let go of.
             connection.query_row("PRAGMA secure_delete = ON", [], |_| Ok(()))?;
-            connection.pragma_update(None, "cache_size", -cache_kib())?;
+            connection.pragma_update(None, "cache_size", -CACHE_KIB)?;
         }
         connection.execute_batch("BEGIN IMMEDIATE")
     }
@@ -220,9 +220,7 @@ impl Database {
     fn store(&mut self) -> Result<()> {
         self.make_cells()?;
         self.give_back_pages().map_err(|error| self.fail(&error))?;
-        slow_down("commit");
         self.fail_as("COMMIT")?;
-        slow_down("committed");
         // Closing moves the log into the file. Until then it is as good, and whoever opens it next moves it.
         Ok(())
     }
@@ -388,20 +386,4 @@ fn failure(path: &Path, error: &rusqlite::Error) -> Error {
 fn now_millis() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// Milliseconds to wait at each step of a commit, from `HITMAP_TEST_SLOW_COMMIT`: the tests kill the program there.
-fn slow_down(_step: &str) {
-    if let Some(millis) = test_delay() {
-        std::thread::sleep(Duration::from_millis(millis));
-    }
-}
-
-fn test_delay() -> Option<u64> {
-    std::env::var("HITMAP_TEST_SLOW_COMMIT").ok()?.parse().ok()
-}
-
-/// A slowed commit also has hardly any cache, so that pages are written long before the end.
-fn cache_kib() -> i64 {
-    if test_delay().is_some() { 64 } else { CACHE_KIB }
 }

@@ -13,7 +13,7 @@ use super::calendar_spans::Span;
 use super::cells::{self, CellRow, Places};
 use super::day_sums::DaySums;
 use super::sets::VisitorSets;
-use super::{Database, Touched, now_millis, slow_down};
+use super::{Database, Touched, now_millis};
 use crate::count::Visitors;
 use crate::cube::Cube;
 use crate::cube::walk::{Cell, CellSink, Group};
@@ -50,7 +50,6 @@ impl CellSink for DaySink {
 impl Database {
     /// Makes the cells of all touched days; says whether there were any.
     pub(super) fn recompute_touched(&mut self) -> Result<bool> {
-        slow_down("blocks");
         let touched = std::mem::take(&mut self.touched);
         let is_any = touched.values().any(|touched| !touched.days.is_empty());
         if is_any {
@@ -196,7 +195,6 @@ impl Database {
         let mut places = Places::default();
         let database = &*self;
         cube.walk(new_sink, |key: DayKey, sinks: Vec<DaySink>| {
-            slow_down("day");
             let (mut sums, mut cells, mut visitors) = (DaySums::default(), Vec::new(), Vec::new());
             for sink in sinks {
                 sums.merge(sink.sums);

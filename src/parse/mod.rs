@@ -21,6 +21,7 @@ mod index;
 mod prefetch;
 pub mod record;
 mod time;
+mod way;
 
 use memchr::memchr;
 
@@ -29,6 +30,8 @@ use crate::source::MAX_LINE_BYTES;
 use index::{Marks, WINDOW_BYTES};
 use prefetch::{CACHE_LINE_BYTES, prefetch};
 use time::Clock;
+#[doc(hidden)]
+pub use way::Way;
 
 /// A log format by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-#[path = "../../tests/oracle/mod.rs"]
+#[path = "../../tests/it/oracle/mod.rs"]
 mod oracle;
 
 use hitmap::parse::LogFormat;
@@ -11,7 +11,7 @@ use libfuzzer_sys::fuzz_target;
 fuzz_target!(|bytes: &[u8]| {
     // A byte order mark is taken off before detection.
     let sample = bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes);
-    let (_, expected) = oracle::analyze(&[bytes], oracle::Rules::default()).files[0];
+    let (_, expected) = oracle::analyze(&[bytes], &oracle::Rules::default()).files[0];
     let expected = expected.map(|format| match format {
         oracle::Format::Combined => LogFormat::Combined,
         oracle::Format::Common => LogFormat::Common,

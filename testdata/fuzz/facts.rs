@@ -3,9 +3,9 @@
 
 #![no_main]
 
-#[path = "../../tests/contract/mod.rs"]
+#[path = "../../tests/it/contract/mod.rs"]
 mod contract;
-#[path = "../../tests/oracle/mod.rs"]
+#[path = "../../tests/it/oracle/mod.rs"]
 mod oracle;
 
 use std::sync::LazyLock;
@@ -42,6 +42,14 @@ fuzz_target!(|bytes: &[u8]| {
     let threads = 1 + choose(3);
     let map = choose(2) == 0;
     let window_bytes = [1 << 30, 1][choose(2)];
+    let visitor = [
+        vec![oracle::Field::Ip, oracle::Field::UserAgent],
+        vec![oracle::Field::User, oracle::Field::Referrer],
+        vec![oracle::Field::Argument("x".to_owned()), oracle::Field::Ip],
+    ];
+    let groups: [&[(&str, &str)]; 3] =
+        [&[], &[("list", "/a/{}.html"), ("all", "/{}")], &[("one", "/{}/{}{}"), ("one", "/")]];
+    let zones = [None, Some("UTC"), Some("-03:30"), Some("Australia/Lord_Howe")];
     let rules = oracle::Rules {
         count_hits: choose(2) == 1,
         keep_query: choose(2) == 1,
@@ -51,7 +59,15 @@ fuzz_target!(|bytes: &[u8]| {
             Some(oracle::Format::Common),
             Some(oracle::Format::Dig),
         ][choose(4)],
+        visitor: visitor[choose(3)].clone(),
+        groups: groups[choose(3)]
+            .iter()
+            .map(|&(name, pattern)| (name.to_owned(), pattern.to_owned()))
+            .collect(),
+        zone: zones[choose(4)].map(str::to_owned),
     };
+    let visitor: Vec<String> = rules.visitor.iter().map(oracle::Field::name).collect();
+    let groups = rules.groups.iter();
     let files: Vec<&[u8]> = bytes.chunks(bytes.len().div_ceil(number_of_files)).collect();
     let options = CountingOptions {
         inputs: inputs(&files),
@@ -63,6 +79,11 @@ fuzz_target!(|bytes: &[u8]| {
         rules: Rules {
             count: if rules.count_hits { Count::Hits } else { Count::PageViews },
             keep_query: rules.keep_query,
+            visitor: visitor.join("+").parse().unwrap(),
+            groups: groups
+                .map(|(name, pattern)| format!("{name}={pattern}").parse().unwrap())
+                .collect(),
+            zone: rules.zone.as_ref().map(|zone| zone.parse().unwrap()),
             site: "default".to_owned(),
             ..Rules::default()
         },
@@ -76,7 +97,7 @@ fuzz_target!(|bytes: &[u8]| {
     if options.inputs.iter().any(is_compressed) {
         return;
     }
-    let expected = oracle::analyze(&files, rules);
+    let expected = oracle::analyze(&files, &rules);
     let (cells, report) = POOLS[threads - 1].install(|| run(&options));
     contract::check_cells(&expected, &cells);
     contract::check_report(&expected, &serde_json::from_slice(&report).unwrap());

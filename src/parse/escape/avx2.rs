@@ -17,7 +17,7 @@ const BLOCK: usize = 32;
 const SEEN: usize = BLOCK + 2;
 
 /// Whether [`decode`] can run here.
-pub(super) fn is_available() -> bool {
+pub(in super::super) fn is_available() -> bool {
     is_x86_feature_detected!("avx2") && is_x86_feature_detected!("popcnt")
 }
 

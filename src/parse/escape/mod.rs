@@ -1,6 +1,6 @@
 //! URL decoding of a beacon's arguments (WHATWG URL, application/x-www-form-urlencoded).
 //!
-//! Owns: [`Unescaped`]. May import: `std::arch`. Must not know: what the arguments mean.
+//! Owns: [`Unescaped`]. May import: `std::arch`, `way`. Must not know: what the arguments mean.
 //!
 //! In beacons an escape comes every few bytes, at places as good as random. A loop that asks each byte what it is guesses
 //! wrong at most of them; 32 bytes at once, whatever they are, made the scan of a dig log 1.25 times as fast.
@@ -8,12 +8,22 @@
 #![allow(unsafe_code, reason = "calls of what the machine was asked for")]
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(super) mod avx2;
+
+use super::way::Way;
 
 /// Decoded text. Its room is used again and again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Unescaped {
     room: Vec<u8>,
+    /// An available one.
+    way: Way,
+}
+
+impl Default for Unescaped {
+    fn default() -> Self {
+        Self { room: Vec::new(), way: Way::current() }
+    }
 }
 
 /// A `%` that two hexadecimal digits do not follow.
@@ -30,7 +40,7 @@ impl Unescaped {
         if self.room.len() < length + SPARE {
             self.room.resize(length + SPARE, 0);
         }
-        let written = decode(bytes, length, &mut self.room).ok_or(BadEscape)?;
+        let written = decode(self.way, bytes, length, &mut self.room).ok_or(BadEscape)?;
         Ok(&self.room[..written])
     }
 }
@@ -39,12 +49,14 @@ impl Unescaped {
 const SPARE: usize = 64;
 
 /// Decodes the first `length` of `bytes` into `room` and returns their length there, `None` where an escape is bad.
-fn decode(bytes: &[u8], length: usize, room: &mut [u8]) -> Option<usize> {
+/// The way is an available one.
+fn decode(way: Way, bytes: &[u8], length: usize, room: &mut [u8]) -> Option<usize> {
     #[cfg(target_arch = "x86_64")]
-    if avx2::is_available() {
-        // SAFETY: the machine has what the function is compiled for.
+    if way != Way::Portable {
+        // SAFETY: the way is available: the machine has what the function is compiled for.
         return unsafe { avx2::decode(bytes, length, room) };
     }
+    let _ = way;
     decode_portable(&bytes[..length], room)
 }
 

@@ -11,7 +11,7 @@ use std::arch::x86_64::{
 use super::{Marks, STEP};
 
 /// Whether [`find`] can run here.
-pub(super) fn is_available() -> bool {
+pub(in super::super) fn is_available() -> bool {
     is_x86_feature_detected!("avx2")
         && is_x86_feature_detected!("bmi1")
         && is_x86_feature_detected!("bmi2")
@@ -24,7 +24,7 @@ pub(super) fn find(marks: &mut Marks, bytes: &[u8]) -> usize {
     let (quote, line_end) =
         (_mm256_set1_epi8(b'"'.cast_signed()), _mm256_set1_epi8(b'\n'.cast_signed()));
     let mut base = 0_u32;
-    let Marks { quotes, line_ends } = marks;
+    let Marks { quotes, line_ends, .. } = marks;
     for step in bytes.chunks_exact(STEP) {
         // SAFETY: `step` has 64 bytes, two loads of 32 are within, and they need no alignment.
         let (low, high) = unsafe {

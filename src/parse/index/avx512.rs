@@ -14,7 +14,7 @@ use std::arch::x86_64::{
 use super::{Marks, STEP, write_bits};
 
 /// Whether [`find`] can run here.
-pub(super) fn is_available() -> bool {
+pub(in super::super) fn is_available() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
         && is_x86_feature_detected!("avx512vbmi2")
@@ -45,7 +45,7 @@ pub(super) fn find(marks: &mut Marks, bytes: &[u8]) -> usize {
         (_mm512_set1_epi8(b'"'.cast_signed()), _mm512_set1_epi8(b'\n'.cast_signed()));
     // SAFETY: COUNT has the 64 bytes that are loaded; no alignment is needed.
     let count = unsafe { _mm512_loadu_epi8(COUNT.as_ptr().cast()) };
-    let Marks { quotes, line_ends } = marks;
+    let Marks { quotes, line_ends, .. } = marks;
     let mut base = 0_u32;
     for step in bytes.chunks_exact(STEP) {
         // SAFETY: a step has the 64 bytes that are loaded; no alignment is needed.

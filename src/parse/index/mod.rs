@@ -1,6 +1,6 @@
 //! Where the quotes and line ends of some bytes are.
 //!
-//! Owns: the scan for structural bytes, by AVX-512 or AVX2 where the machine has it. May import: memchr, `std::arch`.
+//! Owns: the scan for structural bytes, by AVX-512 or AVX2 where the machine has it. May import: memchr, `std::arch`, `way`.
 //! Must not know: what stands between them.
 //!
 //! One pass over the bytes answers all later questions of "where does this field end": 2.8 times as fast as looking
@@ -10,17 +10,21 @@
 #![allow(unsafe_code, reason = "calls of what the machine was asked for")]
 
 #[cfg(target_arch = "x86_64")]
-mod avx2;
+pub(super) mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(super) mod avx512;
 
 use memchr::memchr2_iter;
+
+use super::way::Way;
 
 /// Where the quotes and the line ends of a window are, each ascending.
 #[derive(Debug)]
 pub(super) struct Marks {
     quotes: List,
     line_ends: List,
+    /// An available one.
+    way: Way,
 }
 
 /// Most bytes indexed at once: they stay in the first-level cache until they are parsed.
@@ -81,7 +85,7 @@ fn write_bits(room: &mut [u32], mut mask: u64, base: u32) {
 
 impl Default for Marks {
     fn default() -> Self {
-        Self { quotes: List::new(), line_ends: List::new() }
+        Self { quotes: List::new(), line_ends: List::new(), way: Way::current() }
     }
 }
 
@@ -114,15 +118,15 @@ impl Marks {
         &self.line_ends.positions[..self.line_ends.len]
     }
 
-    /// Indexes whole steps, if the machine can, and returns how many bytes they are.
+    /// Indexes whole steps, if the way has steps, and returns how many bytes they are.
     fn find_fast(&mut self, bytes: &[u8]) -> usize {
         #[cfg(target_arch = "x86_64")]
-        if avx512::is_available() {
-            // SAFETY: the machine has what the function is compiled for.
-            return unsafe { avx512::find(self, bytes) };
-        } else if avx2::is_available() {
+        match self.way {
+            // SAFETY: the way is available: the machine has what the function is compiled for.
+            Way::Avx512 => return unsafe { avx512::find(self, bytes) },
             // SAFETY: the same.
-            return unsafe { avx2::find(self, bytes) };
+            Way::Avx2 => return unsafe { avx2::find(self, bytes) },
+            Way::Portable => {}
         }
         let _ = bytes;
         0

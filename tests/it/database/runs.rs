@@ -1,0 +1,232 @@
+//! `--db`: each source once, whatever is given again, and exact answers of any range, against the oracle.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use crate::contract;
+use crate::database::stored::{analyze, check, oracle, report, short_id, traffic};
+use crate::harness::{Folder, Lines, command, end_of, hitmap, hitmap_reading, start};
+use crate::logs::{gzip, log};
+use crate::oracle;
+use crate::random::Random;
+
+#[test]
+fn a_twice_then_both_then_without_a() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let (a, b) = (log(3_000, 1), log(2_500, 2));
+    let (path_a, path_b) = (folder.write("a.log", &a), folder.write("b.log", &b));
+    analyze(&database, &[&path_a]).expect_exit(0);
+    check(&database, &[&a]);
+    let again = analyze(&database, &[&path_a]).expect_exit(0);
+    assert!(again.stderr_text().contains("already counted as"), "{}", again.stderr_text());
+    contract::check_totals_only(&oracle(&[&a]), &again.json());
+    check(&database, &[&a]);
+    analyze(&database, &[&path_a, &path_b]).expect_exit(0);
+    check(&database, &[&a, &b]);
+    let source = short_id(&database, "a.log");
+    hitmap(&["forget", "--db", database.to_str().unwrap(), &source]).expect_exit(0);
+    check(&database, &[&b]);
+    let fresh = folder.path("fresh.db");
+    analyze(&fresh, &[&path_b]).expect_exit(0);
+    assert_eq!(traffic(&database), traffic(&fresh));
+}
+
+#[test]
+fn fifty_growing_steps_are_one_run() {
+    let folder = Folder::new();
+    let (database, single) = (folder.path("stats.db"), folder.path("single.db"));
+    let whole = log(6_000, 3);
+    let path = folder.path("access.log");
+    let mut random = Random(7);
+    let mut cuts: Vec<usize> = (0..49).map(|_| random.place(whole.len())).collect();
+    cuts.sort_unstable();
+    cuts.push(whole.len());
+    for cut in cuts {
+        fs::write(&path, &whole[..cut]).unwrap();
+        let outcome = analyze(&database, &[&path]).expect_exit(0);
+        let is_torn = cut > 0 && whole[cut - 1] != b'\n';
+        assert_eq!(outcome.stderr_text().contains("pending"), is_torn, "{}", outcome.stderr_text());
+    }
+    check(&database, &[&whole]);
+    analyze(&single, &[&path]).expect_exit(0);
+    assert_eq!(traffic(&database), traffic(&single));
+    let rotated = folder.path("access.log.1");
+    fs::rename(&path, &rotated).unwrap();
+    let zipped = folder.write("access.log.2.gz", gzip(&whole));
+    for path in [&rotated, &zipped] {
+        let outcome = analyze(&database, &[path]).expect_exit(0);
+        assert!(outcome.stderr_text().contains("already counted"), "{}", outcome.stderr_text());
+    }
+    check(&database, &[&whole]);
+    let size = |path: &Path| fs::metadata(path).unwrap().len();
+    let (grown, once) = (size(&database), size(&single));
+    assert!(grown * 10 <= once * 11, "{grown} bytes after 50 steps, {once} after one");
+}
+
+#[test]
+fn random_ranges_are_exact() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let (a, b) = (log(2_000, 4), log(2_000, 5));
+    analyze(&database, &[&folder.write("a.log", &a), &folder.write("b.log", &b)]).expect_exit(0);
+    let lines: Vec<(String, &[u8])> = [&a, &b]
+        .into_iter()
+        .flat_map(|log| oracle::lines_of(log))
+        .filter_map(|line| {
+            let answer = oracle(&[line]);
+            let time = answer.times.first()?.0.clone();
+            Some((time, line))
+        })
+        .collect();
+    let sections: Vec<String> = oracle(&[&a, &b])
+        .range
+        .keys()
+        .filter(|key| key.3.is_none())
+        .filter_map(|key| key.2.clone())
+        .collect();
+    let mut random = Random(11);
+    for number in 0..100 {
+        let length = [10, 13, 16][number % 3];
+        let mut ends = [random.place(lines.len()), random.place(lines.len())]
+            .map(|line| lines[line].0[..length].to_owned());
+        ends.sort();
+        let [since, until] = ends;
+        let inside: Vec<u8> = lines
+            .iter()
+            .filter(|(time, _)| time[..length] >= *since && time[..length] <= *until)
+            .flat_map(|(_, line)| line.iter().chain(b"\n"))
+            .copied()
+            .collect();
+        let section = (number % 2 == 1).then(|| sections[random.place(sections.len())].clone());
+        let mut options = vec!["--json", "--since", &since, "--until", &until];
+        if let Some(section) = &section {
+            options.extend(["--section", section]);
+        }
+        let found = report(&database, &options).expect_exit(0).json();
+        if number % 8 == 0 {
+            // With --cells all facts are loaded; without, stored cells answer where they can.
+            let by = ["hour", "day", "week", "month"][number / 8 % 4];
+            options.extend(["--by", by, "--top", "7"]);
+            let [mut one, mut other] = [&[][..], &["--cells", "/dev/null"]]
+                .map(|more| report(&database, &[&options, more].concat()).expect_exit(0).json());
+            for json in [&mut one, &mut other] {
+                json["timing"].take();
+            }
+            assert_eq!(one, other, "{since} to {until} by {by}");
+        }
+        let answer = oracle(&[&inside]);
+        let expected = answer
+            .range
+            .iter()
+            .find(|(key, _)| key.3.is_none() && key.2 == section)
+            .map_or((0, 0), |(_, value)| *value);
+        let totals = &found["totals"];
+        let found =
+            (totals["page_views"].as_u64().unwrap(), totals["unique_visitors"].as_u64().unwrap());
+        assert_eq!(found, expected, "{since} to {until}, section {section:?}");
+    }
+}
+
+#[test]
+fn two_writers_take_turns_and_readers_read_on() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let logs: Vec<Vec<u8>> = (10..14).map(|seed| log(800, seed)).collect();
+    let paths: Vec<_> =
+        logs.iter().enumerate().map(|(i, log)| folder.write(format!("{i}.log"), log)).collect();
+    analyze(&database, &[&paths[0]]).expect_exit(0);
+    // While another program writes, the runs wait for it and for each other.
+    let writer = rusqlite::Connection::open(&database).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE; CREATE TABLE a_change (number)").unwrap();
+    let name = database.to_str().unwrap();
+    let mut runs: Vec<_> = paths[1..]
+        .iter()
+        .map(|path| start(&mut command(&["analyze", "--db", name, path.to_str().unwrap()])))
+        .collect();
+    for run in &mut runs {
+        Lines::of(run.stderr.take().unwrap()).wait_for("another run writes to it; waiting");
+    }
+    let read = || report(&database, &["--json"]).expect_exit(0).total("lines");
+    assert_eq!(read(), 800);
+    writer.execute_batch("ROLLBACK").unwrap();
+    drop(writer);
+    let mut seen = BTreeSet::new();
+    while runs.iter_mut().any(|run| run.try_wait().unwrap().is_none()) {
+        seen.insert(read());
+    }
+    for run in runs {
+        end_of(run).expect_exit(0);
+    }
+    assert!(seen.iter().all(|lines| lines % 800 == 0), "{seen:?}");
+    let logs: Vec<&[u8]> = logs.iter().map(Vec::as_slice).collect();
+    check(&database, &logs);
+}
+
+#[test]
+fn what_is_no_database_of_this_version_is_refused_unchanged() {
+    let folder = Folder::new();
+    let path = folder.write("a.log", log(300, 6));
+    let good = folder.path("good.db");
+    analyze(&good, &[&path]).expect_exit(0);
+    let bytes = fs::read(&good).unwrap();
+    let mut newer = bytes.clone();
+    newer[60..64].copy_from_slice(&3_u32.to_be_bytes());
+    let mut older = bytes.clone();
+    older[60..64].copy_from_slice(&1_u32.to_be_bytes());
+    let mut foreign = bytes.clone();
+    foreign[68..72].copy_from_slice(&7_u32.to_be_bytes());
+    let mut damaged = bytes.clone();
+    damaged[100..].fill(0x5a);
+    let cases: [(&str, &[u8], &str); 6] = [
+        ("newer", &newer, "a newer hitmap reads it"),
+        ("older", &older, "make a new database from the logs"),
+        ("foreign", &foreign, "not one of hitmap"),
+        ("damaged", &damaged, "damaged"),
+        ("text", b"127.0.0.1 - - what is this\n", "not a hitmap database"),
+        ("cut", &bytes[..bytes.len() / 2], "damaged"),
+    ];
+    for (name, bytes, words) in cases {
+        let database = folder.write(name, bytes);
+        let new = folder.write("new.log", log(200, 99));
+        for outcome in [analyze(&database, &[&new]), report(&database, &[])] {
+            let outcome = outcome.expect_exit(4);
+            assert!(outcome.stderr_text().contains(words), "{name}: {}", outcome.stderr_text());
+            assert!(outcome.stdout.is_empty(), "{name}");
+        }
+        assert_eq!(fs::read(&database).unwrap(), bytes, "{name} was changed");
+    }
+    let database = good.to_str().unwrap();
+    let outcome = hitmap(&["analyze", "--db", database, "--visitor", "ip", path.to_str().unwrap()])
+        .expect_exit(2);
+    let words = outcome.stderr_text();
+    assert!(words.contains("ip+ua in the database and ip in this run"), "{words}");
+    report(&folder.path("missing.db"), &[]).expect_exit(4);
+}
+
+#[test]
+fn what_is_not_whole_or_no_log_is_not_recorded() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let whole = log(2_000, 8);
+    let zipped = gzip(&whole);
+    let cut = folder.write("cut.gz", &zipped[..zipped.len() / 2]);
+    let outcome = analyze(&database, &[&cut]).expect_exit(3);
+    assert!(outcome.stderr_text().contains("not stored"), "{}", outcome.stderr_text());
+    assert!(outcome.json()["totals"]["lines"].as_u64().unwrap() > 0);
+    let binary = folder.write("binary.log", b"this is\nno log\nat all\n");
+    analyze(&database, &[&binary]).expect_exit(1);
+    analyze(&database, &[&folder.write("empty.log", b"")]).expect_exit(0);
+    assert_eq!(hitmap(&["sources", "--db", database.to_str().unwrap()]).expect_exit(0).stdout, b"");
+    analyze(&database, &[&folder.write("whole.gz", &zipped), &folder.write("copy.log", &whole)])
+        .expect_exit(0);
+    check(&database, &[&whole]);
+    // Through a pipe it is the same source.
+    let arguments = ["analyze", "--json", "--db", database.to_str().unwrap(), "-"];
+    let outcome = hitmap_reading(&arguments, &whole).expect_exit(0);
+    assert!(outcome.stderr_text().contains("already counted"), "{}", outcome.stderr_text());
+    let limited = ["analyze", "--db", database.to_str().unwrap(), "--max-invalid", "0", "-"];
+    hitmap_reading(&limited, &log(3_000, 9)).expect_exit(1);
+    check(&database, &[&whole]);
+}
