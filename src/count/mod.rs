@@ -14,7 +14,7 @@
 //!    after sorting the facts of their pages by visitor. Nothing is ever added up that is not disjoint.
 
 mod exchange;
-mod kept;
+mod fact_store;
 mod names;
 pub mod parts;
 mod renumber;
@@ -29,7 +29,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::facts::{DayFacts, DayKey};
-use kept::Kept;
+use fact_store::FactStore;
 use names::NameHasher;
 pub use names::Names;
 pub use renumber::FactsBuilder;
@@ -55,7 +55,7 @@ pub struct Counter {
     workers: Vec<Worker>,
     names: Names,
     visitors: Visitors,
-    kept: Kept,
+    store: FactStore,
     page_limit: u64,
 }
 
@@ -68,7 +68,7 @@ impl Counter {
             workers: (0..threads).map(|_| Worker::new(hasher.clone())).collect(),
             names: Names::new(hasher),
             visitors: Visitors::default(),
-            kept: Kept::default(),
+            store: FactStore::default(),
             page_limit,
         }
     }
@@ -81,7 +81,7 @@ impl Counter {
     /// Makes room for a window: what earlier ones left is encoded, where it is much. Call it before each window, in
     /// the pool that may be used.
     pub fn begin_window(&mut self) {
-        self.kept.begin_window();
+        self.store.begin_window();
     }
 
     /// Turns what the workers hold into day facts. Call it between windows, in the pool that may be used.
@@ -107,14 +107,14 @@ impl Counter {
             )));
         }
         let (window, dealt) = window::fold(&mut self.workers, &mut self.visitors, &self.names)?;
-        self.kept.add_window(window);
+        self.store.add_window(window);
         Ok(WindowTimes { visitors: dealt.duration_since(start), facts: dealt.elapsed() })
     }
 
     /// Everything counted. What is in an unfinished window is not.
     #[must_use]
     pub fn finish(self) -> Facts {
-        Facts { names: self.names, visitors: self.visitors, kept: self.kept }
+        Facts { names: self.names, visitors: self.visitors, store: self.store }
     }
 }
 
@@ -123,7 +123,7 @@ impl Counter {
 pub struct Facts {
     names: Names,
     visitors: Visitors,
-    kept: Kept,
+    store: FactStore,
 }
 
 impl Facts {
@@ -141,13 +141,13 @@ impl Facts {
 
     /// The (site, day)s that have facts, by site, then by day.
     pub fn days(&self) -> impl ExactSizeIterator<Item = DayKey> {
-        self.kept.days().keys().copied()
+        self.store.days().keys().copied()
     }
 
     /// About how many facts a day has: those of a (page, visitor, minute) that is in several windows count again.
     #[must_use]
     pub fn day_len(&self, key: DayKey) -> usize {
-        self.kept.days().get(&key).copied().unwrap_or(0)
+        self.store.days().get(&key).copied().unwrap_or(0)
     }
 
     /// A day's facts in pieces that have no page in common; empty for a day without facts.
@@ -160,7 +160,7 @@ impl Facts {
     /// together. Decodes what is encoded, in parallel: 8 bytes a fact.
     #[must_use]
     pub fn load(&self, keys: &[DayKey]) -> Vec<Cow<'_, [DayFacts]>> {
-        self.kept.load(keys)
+        self.store.load(keys)
     }
 
     /// Folds over all facts in parallel, in no order, with little memory: `add` is given pieces of days, and a
@@ -171,12 +171,6 @@ impl Facts {
         add: impl Fn(&mut T, DayKey, &DayFacts) + Send + Sync,
         join: impl Fn(T, T) -> T + Send + Sync,
     ) -> T {
-        self.kept.fold(new, add, join)
-    }
-
-    /// Bytes of the facts that are kept encoded.
-    #[must_use]
-    pub fn encoded_bytes(&self) -> usize {
-        self.kept.encoded_bytes()
+        self.store.fold(new, add, join)
     }
 }

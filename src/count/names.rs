@@ -296,16 +296,6 @@ impl Names {
         self.shards.iter().map(|shard| shard.len()).max().unwrap_or(0) * SHARDS
     }
 
-    /// The number of a name.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one(name.as_bytes());
-        let shard = shard(hash);
-        let names = &self.shards[shard];
-        let place = names.find(name.as_bytes(), hash).ok()?;
-        u32::try_from(place as usize * SHARDS + shard).ok()
-    }
-
     /// Gives every new name of the workers its run-wide number.
     ///
     /// # Errors

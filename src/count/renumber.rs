@@ -6,7 +6,7 @@
 use rayon::prelude::*;
 
 use super::Facts;
-use super::kept::Kept;
+use super::fact_store::FactStore;
 use super::names::{LocalNames, NameHasher, Names};
 use super::visitors::Visitors;
 use crate::error::Result;
@@ -115,7 +115,7 @@ const ENCODED_FROM: usize = 16 * 1024 * 1024;
 pub struct FactsBuilder {
     names: Names,
     visitors: Visitors,
-    kept: Kept,
+    store: FactStore,
     hasher: NameHasher,
 }
 
@@ -125,7 +125,7 @@ impl Default for FactsBuilder {
         Self {
             names: Names::new(hasher.clone()),
             visitors: Visitors::default(),
-            kept: Kept::default(),
+            store: FactStore::default(),
             hasher,
         }
     }
@@ -137,8 +137,8 @@ impl FactsBuilder {
     /// # Errors
     /// [`Error::Limit`](crate::error::Error::Limit) where numbers do not suffice.
     pub fn add(&mut self, days: &[(DayKey, LocalDay)]) -> Result<()> {
-        if self.kept.plain_facts() >= ENCODED_FROM {
-            self.kept.encode();
+        if self.store.plain_facts() >= ENCODED_FROM {
+            self.store.encode();
         }
         let lists: Vec<&[VisitorHash]> = days.iter().map(|(_, day)| &day.visitors[..]).collect();
         let visitors = self.visitors.numbers(&lists)?;
@@ -169,7 +169,7 @@ impl FactsBuilder {
             })
             .collect();
         for (&(key, _), facts) in days.iter().zip(facts) {
-            self.kept.add_window(vec![(key, facts)]);
+            self.store.add_window(vec![(key, facts)]);
         }
         Ok(())
     }
@@ -177,6 +177,6 @@ impl FactsBuilder {
     /// Everything added.
     #[must_use]
     pub fn finish(self) -> Facts {
-        Facts { names: self.names, visitors: self.visitors, kept: self.kept }
+        Facts { names: self.names, visitors: self.visitors, store: self.store }
     }
 }

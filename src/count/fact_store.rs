@@ -24,7 +24,7 @@ const OWN_COLUMNS_FROM: usize = 8 * 1024;
 
 /// The facts of all windows so far.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
+pub(super) struct FactStore {
     /// Facts that are not encoded.
     plain: BTreeMap<DayKey, PlainDay>,
     plain_facts: usize,
@@ -53,7 +53,7 @@ struct EncodedDays {
     bytes: Box<[u8]>,
 }
 
-impl Kept {
+impl FactStore {
     /// Adds a window: pieces by ascending day, those of a day with no page in common.
     pub(super) fn add_window(&mut self, pieces: Vec<(DayKey, DayFacts)>) {
         let mut last = None;
@@ -124,11 +124,6 @@ impl Kept {
     /// The days that have facts, and about how many: those of several windows count each time.
     pub(super) fn days(&self) -> &BTreeMap<DayKey, usize> {
         &self.day_facts
-    }
-
-    /// Bytes of the facts that are encoded.
-    pub(super) fn encoded_bytes(&self) -> usize {
-        self.encoded.iter().map(|encoded| encoded.bytes.len()).sum()
     }
 
     /// The facts of some days, by ascending key: of each day pieces that have no page in common.
@@ -299,7 +294,7 @@ fn split(groups: &Groups, range: std::ops::Range<usize>) -> Option<DayFacts> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::Kept;
+    use super::FactStore;
     use crate::facts::{DayFacts, DayKey};
     use crate::time::Day;
 
@@ -315,9 +310,9 @@ mod tests {
         pieces.into_iter().map(|((key, _), facts)| (key, facts)).collect()
     }
 
-    fn counts(kept: &Kept, keys: &[DayKey]) -> Counts {
+    fn counts(store: &FactStore, keys: &[DayKey]) -> Counts {
         let mut counts = Counts::new();
-        for (key, pieces) in keys.iter().zip(kept.load(keys)) {
+        for (key, pieces) in keys.iter().zip(store.load(keys)) {
             let mut pages = Vec::new();
             for (page, facts) in pieces.iter().flat_map(DayFacts::pages) {
                 pages.push(page);
@@ -343,7 +338,7 @@ mod tests {
             u32::try_from((state >> 33) % below).unwrap()
         };
         for case in 0..60_u32 {
-            let (mut kept, mut expected) = (Kept::default(), Counts::new());
+            let (mut store, mut expected) = (FactStore::default(), Counts::new());
             let fat = case % 3 == 0;
             for number in 0..case % 7 + 1 {
                 let mut facts = Counts::new();
@@ -354,19 +349,19 @@ mod tests {
                     *facts.entry(key).or_default() += 1;
                     *expected.entry(key).or_default() += 1;
                 }
-                kept.add_window(window(&facts));
+                store.add_window(window(&facts));
                 if random(3) > 0 {
-                    kept.encode();
+                    store.encode();
                 }
             }
-            let keys: Vec<DayKey> = kept.days().keys().copied().collect();
-            assert_eq!(counts(&kept, &keys), expected);
+            let keys: Vec<DayKey> = store.days().keys().copied().collect();
+            assert_eq!(counts(&store, &keys), expected);
             let mut by_day = Counts::new();
             for key in &keys {
-                by_day.extend(counts(&kept, &[*key]));
+                by_day.extend(counts(&store, &[*key]));
             }
             assert_eq!(by_day, expected);
-            let views = kept.fold(
+            let views = store.fold(
                 || 0,
                 |sum, _, facts| {
                     *sum += facts
@@ -383,19 +378,19 @@ mod tests {
 
     #[test]
     fn many_thin_days_cost_what_their_facts_cost() {
-        let mut kept = Kept::default();
+        let mut store = FactStore::default();
         let mut all = 0;
         for number in 0..8_u32 {
             let facts: Counts = (0..3650_i32)
                 .map(|day| ((0, day, number % 5, day.cast_unsigned() % 97, 600), 1))
                 .collect();
             all += facts.len();
-            kept.add_window(window(&facts));
-            kept.encode();
+            store.add_window(window(&facts));
+            store.encode();
         }
         let bytes: usize =
-            kept.encoded.iter().map(|days| days.bytes.len() + size_of_val(days)).sum();
+            store.encoded.iter().map(|days| days.bytes.len() + size_of_val(days)).sum();
         assert!(bytes < all * 5, "{bytes} bytes for {all} facts, each alone in its day");
-        assert_eq!(kept.encoded.len(), 8);
+        assert_eq!(store.encoded.len(), 8);
     }
 }
