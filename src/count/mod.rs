@@ -31,11 +31,11 @@ use crate::error::{Error, Result};
 use crate::facts::{DayFacts, DayKey};
 use fact_store::FactStore;
 use names::NameHasher;
-pub use names::Names;
+pub use names::PageNames;
 pub use renumber::FactsBuilder;
 pub use visitors::Visitors;
 use worker::MAX_DAYS;
-pub use worker::{Mark, Worker};
+pub use worker::{Checkpoint, Worker};
 
 /// Wall-clock time that the end of a window took.
 #[derive(Clone, Copy, Debug, Default)]
@@ -53,7 +53,7 @@ pub const DEFAULT_PAGE_LIMIT: u64 = 50_000_000;
 #[derive(Debug)]
 pub struct Counter {
     workers: Vec<Worker>,
-    names: Names,
+    names: PageNames,
     visitors: Visitors,
     store: FactStore,
     page_limit: u64,
@@ -66,7 +66,7 @@ impl Counter {
         let hasher = NameHasher::default();
         Self {
             workers: (0..threads).map(|_| Worker::new(hasher.clone())).collect(),
-            names: Names::new(hasher),
+            names: PageNames::new(hasher),
             visitors: Visitors::default(),
             store: FactStore::default(),
             page_limit,
@@ -121,7 +121,7 @@ impl Counter {
 /// Everything a run knows: the facts of every day, and what their numbers mean.
 #[derive(Debug)]
 pub struct Facts {
-    names: Names,
+    names: PageNames,
     visitors: Visitors,
     store: FactStore,
 }
@@ -129,7 +129,7 @@ pub struct Facts {
 impl Facts {
     /// The pages by number.
     #[must_use]
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &PageNames {
         &self.names
     }
 

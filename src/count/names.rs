@@ -70,11 +70,11 @@ impl Interner {
 
     /// Begins to bring what `intern` will need into the cache: returns where the string probably is.
     #[inline]
-    fn glance(&self, hash: u64) -> u64 {
+    fn prefetch(&self, hash: u64) -> u64 {
         self.slots[self.home(hash)].start
     }
 
-    /// Looks at the first byte of what `glance` found.
+    /// Looks at the first byte of what `prefetch` found.
     #[inline]
     fn touch(&self, start: u64) -> u8 {
         self.bytes.get(index(start)).copied().unwrap_or(0)
@@ -184,7 +184,7 @@ impl LocalNames {
     ) {
         let mut starts = [0; BATCH];
         for (start, &hash) in starts.iter_mut().zip(hashes) {
-            *start = self.names.glance(hash);
+            *start = self.names.prefetch(hash);
         }
         let touched =
             starts[..hashes.len()].iter().fold(0, |all, &start| all | self.names.touch(start));
@@ -236,7 +236,7 @@ struct NewName {
     rewritten: Option<Box<str>>,
 }
 
-/// Names are merged by as many tasks as there are shards.
+/// PageNames are merged by as many tasks as there are shards.
 const SHARDS: usize = 64;
 
 fn shard(hash: u64) -> usize {
@@ -247,7 +247,7 @@ fn shard(hash: u64) -> usize {
 /// The distinct page names of a run, as text. A name's number is its place in its shard and, in the lowest 6 bits,
 /// the shard.
 #[derive(Debug)]
-pub struct Names {
+pub struct PageNames {
     hasher: NameHasher,
     shards: Vec<Interner>,
 }
@@ -255,7 +255,7 @@ pub struct Names {
 /// Most names of a shard: their places fill the 26 bits above the shard.
 const MAX_SHARD_NAMES: usize = 1 << 26;
 
-impl Names {
+impl PageNames {
     pub(super) fn new(hasher: NameHasher) -> Self {
         Self { hasher, shards: (0..SHARDS).map(|_| Interner::default()).collect() }
     }

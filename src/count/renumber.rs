@@ -7,7 +7,7 @@ use rayon::prelude::*;
 
 use super::Facts;
 use super::fact_store::FactStore;
-use super::names::{LocalNames, NameHasher, Names};
+use super::names::{LocalNames, NameHasher, PageNames};
 use super::visitors::Visitors;
 use crate::error::Result;
 use crate::facts::day_facts::{Fact, VISITOR_SHIFT};
@@ -113,7 +113,7 @@ const ENCODED_FROM: usize = 16 * 1024 * 1024;
 /// Puts days of any runs together; any order and any split gives facts of the same cells.
 #[derive(Debug)]
 pub struct FactsBuilder {
-    names: Names,
+    names: PageNames,
     visitors: Visitors,
     store: FactStore,
     hasher: NameHasher,
@@ -123,7 +123,7 @@ impl Default for FactsBuilder {
     fn default() -> Self {
         let hasher = NameHasher::default();
         Self {
-            names: Names::new(hasher.clone()),
+            names: PageNames::new(hasher.clone()),
             visitors: Visitors::default(),
             store: FactStore::default(),
             hasher,

@@ -10,7 +10,7 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::exchange::{ChunkList, PARTITIONS, PageViewRecord};
-use super::names::Names;
+use super::names::PageNames;
 use super::visitors::{Partition, Visitors};
 use super::worker::{MINUTE_BITS, Worker};
 use crate::error::Result;
@@ -116,7 +116,7 @@ fn index(value: usize) -> u32 {
 }
 
 /// A sort key: day in the bucket, page, visitor, minute.
-trait FactKey: radix::Key + Sync {
+trait FactKey: radix::SortKey + Sync {
     fn pack(layout: &Layout, day: u32, page: u32, visitor: u32, minute: u32) -> Self;
     fn unpack(self, layout: &Layout) -> (u32, u32, u32, u16);
 }
@@ -159,7 +159,7 @@ type Window = Vec<(DayKey, DayFacts)>;
 pub(super) fn fold(
     workers: &mut [Worker],
     visitors: &mut Visitors,
-    names: &Names,
+    names: &PageNames,
 ) -> Result<(Window, Instant)> {
     let mut views = BTreeMap::new();
     for (key, count) in workers.iter().flat_map(|worker| &worker.days) {
@@ -196,8 +196,8 @@ struct Origin<'a> {
     days: Vec<PlannedDay>,
 }
 
-/// A partition on its way to whoever deals it: its visitors, and its records by worker.
-type Hand<'a> = (&'a mut Partition, Vec<ChunkList<PageViewRecord>>);
+/// One partition, waiting for a thread: its visitors, and its records by worker.
+type PartitionRecords<'a> = (&'a mut Partition, Vec<ChunkList<PageViewRecord>>);
 
 fn deal_and_sort<K: FactKey>(
     plan: &Plan,
@@ -212,8 +212,9 @@ fn deal_and_sort<K: FactKey>(
             partition.push(list);
         }
     }
-    let hands: Vec<Hand<'_>> = visitors.partitions_mut().iter_mut().zip(by_partition).collect();
-    let queue = Mutex::new(hands.into_iter());
+    let partitions: Vec<PartitionRecords<'_>> =
+        visitors.partitions_mut().iter_mut().zip(by_partition).collect();
+    let queue = Mutex::new(partitions.into_iter());
     // Each thread deals into lists of its own, so that nothing is shared.
     let dealt = (0..rayon::current_num_threads())
         .into_par_iter()
@@ -221,8 +222,8 @@ fn deal_and_sort<K: FactKey>(
             let mut buckets: Vec<ChunkList<K>> =
                 plan.buckets.iter().map(|_| ChunkList::default()).collect();
             loop {
-                let hand = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-                let Some((partition, lists)) = hand else { return Ok(buckets) };
+                let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+                let Some((partition, lists)) = next else { return Ok(buckets) };
                 for (list, origin) in lists.into_iter().zip(origins) {
                     deal(plan, partition, &list, origin, &mut buckets)?;
                 }

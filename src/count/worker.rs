@@ -20,7 +20,7 @@ use crate::time::CivilTime;
 pub struct Worker {
     pub(super) names: LocalNames,
     pub(super) exchange: Exchange,
-    waiting: Waiting,
+    pending: PendingViews,
     /// The (site, day)s met in this window and their page views.
     pub(super) days: Vec<(DayKey, u64)>,
     pub(super) day_numbers: BTreeMap<DayKey, u32>,
@@ -32,14 +32,14 @@ pub struct Worker {
 
 /// Page views whose pages are numbered together.
 #[derive(Debug, Default)]
-struct Waiting {
+struct PendingViews {
     hashes: Vec<u64>,
     /// Visitor, day and minute, end of the page in `pages`.
     views: Vec<(VisitorHash, u32, usize)>,
     pages: Vec<u8>,
 }
 
-impl Waiting {
+impl PendingViews {
     #[inline]
     fn push(&mut self, hash: u64, page: &[u8], visitor: VisitorHash, when: u32) {
         self.hashes.push(hash);
@@ -50,7 +50,7 @@ impl Waiting {
 
 /// How much a worker had counted at some moment of a window.
 #[derive(Debug)]
-pub struct Mark {
+pub struct Checkpoint {
     records: Vec<usize>,
     days: usize,
 }
@@ -65,7 +65,7 @@ impl Worker {
         Self {
             names: LocalNames::new(hasher),
             exchange: Exchange::default(),
-            waiting: Waiting::default(),
+            pending: PendingViews::default(),
             days: Vec::new(),
             day_numbers: BTreeMap::new(),
             last_day: 0,
@@ -84,15 +84,15 @@ impl Worker {
         }
         self.days[self.last_day as usize].1 += 1;
         let when = self.last_day << MINUTE_BITS | u32::from(time.minute_of_day());
-        self.waiting.push(self.names.hash(page), page, visitor, when);
-        if self.waiting.hashes.len() == BATCH {
+        self.pending.push(self.names.hash(page), page, visitor, when);
+        if self.pending.hashes.len() == BATCH {
             self.flush();
         }
     }
 
-    /// Numbers the pages of the waiting page views and passes them on.
+    /// Numbers the pages of the pending page views and passes them on.
     pub(super) fn flush(&mut self) {
-        let Waiting { hashes, views, pages } = &mut self.waiting;
+        let PendingViews { hashes, views, pages } = &mut self.pending;
         let mut start = 0;
         let names = views.iter().map(|&(_, _, end)| {
             let name = &pages[start..end];
@@ -108,22 +108,22 @@ impl Worker {
         pages.clear();
     }
 
-    /// Remembers how much is counted, for [`undo`](Self::undo) in the same window.
+    /// Remembers how much is counted, for [`roll_back`](Self::roll_back) in the same window.
     #[must_use]
-    pub fn mark(&mut self) -> Mark {
+    pub fn checkpoint(&mut self) -> Checkpoint {
         self.flush();
-        Mark { records: self.exchange.lengths(), days: self.days.len() }
+        Checkpoint { records: self.exchange.lengths(), days: self.days.len() }
     }
 
-    /// Takes back everything counted since `mark`. Names of pages stay, without a fact: they are in no result.
-    pub fn undo(&mut self, mark: &Mark) {
+    /// Takes back everything counted since `checkpoint`. Names of pages stay, without a fact: they are in no result.
+    pub fn roll_back(&mut self, checkpoint: &Checkpoint) {
         self.flush();
         let Self { exchange, days, day_numbers, last_day, .. } = self;
-        exchange.truncate(&mark.records, |record| {
+        exchange.truncate(&checkpoint.records, |record| {
             days[(record.when >> MINUTE_BITS) as usize].1 -= 1;
         });
-        days.truncate(mark.days);
-        day_numbers.retain(|_, &mut number| (number as usize) < mark.days);
+        days.truncate(checkpoint.days);
+        day_numbers.retain(|_, &mut number| (number as usize) < checkpoint.days);
         *last_day = 0;
     }
 

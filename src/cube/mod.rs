@@ -12,11 +12,11 @@ pub use cell_row::{CellFormat, CellRow, CellWriter};
 use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 
-use crate::count::{Facts, Names};
+use crate::count::{Facts, PageNames};
 use crate::cube::walk::{CellSink, walk_day};
 use crate::error::Result;
 use crate::facts::DayKey;
-use crate::select::{Group, page};
+use crate::select::{SectionPattern, page};
 
 /// Everything a report can be made from.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ pub struct Sections {
 impl Sections {
     /// The sections of all pages; `groups` as in [`page::section`].
     #[must_use]
-    pub fn new(pages: &Names, groups: &[Group]) -> Self {
+    pub fn new(pages: &PageNames, groups: &[SectionPattern]) -> Self {
         let numbers: Vec<u32> = pages.numbers().collect();
         let distinct: HashSet<&str> = numbers
             .par_chunks(16 * 1024)
@@ -96,7 +96,7 @@ const BATCH_FACTS: usize = 256 * 1024;
 impl<'f> Cube<'f> {
     /// The cube of `facts` with the sections that `groups` make.
     #[must_use]
-    pub fn new(facts: &'f Facts, sites: Vec<String>, groups: &[Group]) -> Self {
+    pub fn new(facts: &'f Facts, sites: Vec<String>, groups: &[SectionPattern]) -> Self {
         Self { facts, sites, sections: Sections::new(facts.names(), groups) }
     }
 

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::Cube;
 use super::cell_row::{CellFormat, CellRow};
-use crate::cube::walk::{Cell, CellSink, Group};
+use crate::cube::walk::{BucketCount, CellGroup, CellSink};
 use crate::error::{Error, Result};
 use crate::facts::{DayKey, Fact};
 use crate::time::{Bucket, Granularity};
@@ -30,8 +30,8 @@ struct RankedSink<'r, W> {
     cells: Vec<RankedCell>,
 }
 
-impl<W: Fn(Group, Granularity) -> bool + Send> CellSink for RankedSink<'_, W> {
-    fn group(&mut self, group: Group, cells: &[Cell], _facts: &[Fact]) {
+impl<W: Fn(CellGroup, Granularity) -> bool + Send> CellSink for RankedSink<'_, W> {
+    fn group(&mut self, group: CellGroup, cells: &[BucketCount], _facts: &[Fact]) {
         let rank = u64::from(self.ranks.of(group));
         let wanted = cells.iter().filter(|cell| (self.is_wanted)(group, cell.granularity));
         self.cells.extend(wanted.map(|cell| RankedCell {
@@ -47,7 +47,7 @@ impl<W: Fn(Group, Granularity) -> bool + Send> CellSink for RankedSink<'_, W> {
 struct Ranks {
     pages: Vec<u32>,
     sections: Vec<u32>,
-    groups: Vec<Group>,
+    groups: Vec<CellGroup>,
 }
 
 impl Ranks {
@@ -55,7 +55,7 @@ impl Ranks {
         let names = cube.facts.names();
         let mut pages: Vec<u32> = names.numbers().collect();
         pages.par_sort_unstable_by_key(|&page| (cube.sections.of_page(page), names.get(page)));
-        let mut groups = vec![Group::Site];
+        let mut groups = vec![CellGroup::Site];
         let mut ranks = Self {
             pages: vec![0; names.number_bound()],
             sections: vec![0; cube.sections.len()],
@@ -67,19 +67,19 @@ impl Ranks {
             if last != Some(section) {
                 last = Some(section);
                 ranks.sections[section as usize] = rank(groups.len());
-                groups.push(Group::Section(section));
+                groups.push(CellGroup::Section(section));
             }
             ranks.pages[page as usize] = rank(groups.len());
-            groups.push(Group::Page(page));
+            groups.push(CellGroup::Page(page));
         }
         Self { groups, ..ranks }
     }
 
-    fn of(&self, group: Group) -> u32 {
+    fn of(&self, group: CellGroup) -> u32 {
         match group {
-            Group::Site => 0,
-            Group::Section(section) => self.sections[section as usize],
-            Group::Page(page) => self.pages[page as usize],
+            CellGroup::Site => 0,
+            CellGroup::Section(section) => self.sections[section as usize],
+            CellGroup::Page(page) => self.pages[page as usize],
         }
     }
 }
@@ -153,7 +153,9 @@ impl<'c> Rows<'c> {
         mut each: impl FnMut(DayKey, &DayRows<'_>) -> Result<()>,
     ) -> Result<()> {
         let is_wanted = |group, granularity| {
-            minute_pages || granularity != Granularity::Minute || !matches!(group, Group::Page(_))
+            minute_pages
+                || granularity != Granularity::Minute
+                || !matches!(group, CellGroup::Page(_))
         };
         let new_sink = || RankedSink { is_wanted, ranks: &self.ranks, cells: Vec::new() };
         self.cube.walk_days(keys, new_sink, |key, sinks| {
@@ -203,9 +205,9 @@ fn row<'c>(cube: &'c Cube<'_>, ranks: &Ranks, key: DayKey, cell: &RankedCell) ->
         ((cell.order >> 48) as usize, (cell.order >> 32) as u16, cell.order as u32);
     let granularity = Granularity::ALL[granularity];
     let (section, page) = match ranks.groups[rank as usize] {
-        Group::Site => (None, None),
-        Group::Section(section) => (Some(section), None),
-        Group::Page(page) => (Some(cube.sections.of_page(page)), Some(page)),
+        CellGroup::Site => (None, None),
+        CellGroup::Section(section) => (Some(section), None),
+        CellGroup::Page(page) => (Some(cube.sections.of_page(page)), Some(page)),
     };
     CellRow {
         site: &cube.sites[key.site as usize],

@@ -11,7 +11,7 @@ use crate::time::{Granularity, MINUTES_A_DAY};
 
 /// Whose cell it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Group {
+pub enum CellGroup {
     /// The whole site.
     Site,
     /// A section, by the number the caller gave it.
@@ -22,7 +22,7 @@ pub enum Group {
 
 /// PV and UV of one group in one bucket of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub struct BucketCount {
     /// Day, hour or minute.
     pub granularity: Granularity,
     /// The bucket's first minute of the day.
@@ -37,7 +37,7 @@ pub struct Cell {
 pub trait CellSink: Send {
     /// All cells of a group, by granularity (day, hour, minute), then by time, and the facts they were made from,
     /// sorted by visitor and minute. A group is met once a day.
-    fn group(&mut self, group: Group, cells: &[Cell], facts: &[Fact]);
+    fn group(&mut self, group: CellGroup, cells: &[BucketCount], facts: &[Fact]);
 }
 
 /// Walks one site's day and returns the sinks that took its cells.
@@ -55,7 +55,7 @@ pub fn walk_day<S: CellSink>(
                 let mut sink = new_sink();
                 let mut walk = Walk::default();
                 for (page, facts) in piece.pages() {
-                    sink.group(Group::Page(page), walk.cells(facts), facts);
+                    sink.group(CellGroup::Page(page), walk.cells(facts), facts);
                 }
                 sink
             })
@@ -78,7 +78,7 @@ pub fn walk_day<S: CellSink>(
 }
 
 /// The site and each section with the facts of their pages.
-fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(Group, Vec<&'a [Fact]>)> {
+fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(CellGroup, Vec<&'a [Fact]>)> {
     let mut pages: Vec<(u32, &[Fact])> = pieces
         .iter()
         .flat_map(DayFacts::pages)
@@ -86,9 +86,12 @@ fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(Group, Vec<
         .collect();
     let site = pages.iter().map(|&(_, facts)| facts).collect();
     pages.sort_by_key(|&(section, _)| section);
-    let mut sums = vec![(Group::Site, site)];
+    let mut sums = vec![(CellGroup::Site, site)];
     for pages in pages.chunk_by(|a, b| a.0 == b.0) {
-        sums.push((Group::Section(pages[0].0), pages.iter().map(|&(_, facts)| facts).collect()));
+        sums.push((
+            CellGroup::Section(pages[0].0),
+            pages.iter().map(|&(_, facts)| facts).collect(),
+        ));
     }
     sums
 }
@@ -114,7 +117,7 @@ impl Gathered {
     }
 }
 
-impl radix::Key for Fact {
+impl radix::SortKey for Fact {
     #[inline]
     fn bits(self, shift: u32) -> usize {
         self.0.bits(shift)
@@ -123,15 +126,15 @@ impl radix::Key for Fact {
 
 /// Counts one group at a time; its arrays are as large as a day has minutes and stay in the first-level cache.
 struct Walk {
-    minutes: Box<[Count; MINUTES_A_DAY as usize]>,
+    minutes: Box<[PvUv; MINUTES_A_DAY as usize]>,
     /// Bit `i` says that minute `i` was touched.
     touched: [u64; MINUTES_A_DAY.div_ceil(64) as usize],
-    hours: [Count; 24],
-    cells: Vec<Cell>,
+    hours: [PvUv; 24],
+    cells: Vec<BucketCount>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Count {
+struct PvUv {
     pv: u64,
     uv: u64,
 }
@@ -139,7 +142,7 @@ struct Count {
 impl Default for Walk {
     fn default() -> Self {
         Self {
-            minutes: Box::new([Count::default(); MINUTES_A_DAY as usize]),
+            minutes: Box::new([PvUv::default(); MINUTES_A_DAY as usize]),
             touched: Default::default(),
             hours: Default::default(),
             cells: Vec::new(),
@@ -152,12 +155,12 @@ impl Walk {
     ///
     /// Each new (visitor, minute) is one more visitor of its minute; of its hour and day if the visitor was not in
     /// them before, which the order tells.
-    fn cells(&mut self, facts: &[Fact]) -> &[Cell] {
+    fn cells(&mut self, facts: &[Fact]) -> &[BucketCount] {
         self.cells.clear();
         if facts.is_empty() {
             return &self.cells;
         }
-        let mut day = Count::default();
+        let mut day = PvUv::default();
         // No fact has these bits: the minute would be 2047.
         let mut last = u64::MAX >> ORDER_SHIFT;
         let (mut last_visitor, mut last_hour) = (None, usize::MAX);
@@ -186,8 +189,8 @@ impl Walk {
     }
 
     /// Writes the counts out as cells and clears them.
-    fn emit(&mut self, mut day: Count) {
-        let cell = |granularity, minute: usize, count: Count| Cell {
+    fn emit(&mut self, mut day: PvUv) {
+        let cell = |granularity, minute: usize, count: PvUv| BucketCount {
             granularity,
             minute_of_day: u16::try_from(minute).unwrap_or(u16::MAX),
             pv: count.pv,
@@ -216,15 +219,15 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cell, CellSink, Group, walk_day};
+    use super::{BucketCount, CellGroup, CellSink, walk_day};
     use crate::facts::{DayFacts, Fact};
     use crate::time::Granularity;
 
     #[derive(Default)]
-    struct Collect(Vec<(Group, Vec<Cell>)>);
+    struct Collect(Vec<(CellGroup, Vec<BucketCount>)>);
 
     impl CellSink for Collect {
-        fn group(&mut self, group: Group, cells: &[Cell], facts: &[Fact]) {
+        fn group(&mut self, group: CellGroup, cells: &[BucketCount], facts: &[Fact]) {
             assert!(facts.is_sorted());
             self.0.push((group, cells.to_vec()));
         }
@@ -242,11 +245,12 @@ mod tests {
         let sinks = walk_day(&[first, second], &[3, 3, 4], Collect::default);
         let mut found: Vec<_> = sinks.into_iter().flat_map(|sink| sink.0).collect();
         found.sort_by_key(|(group, _)| *group);
-        let cell = |granularity, minute_of_day, pv, uv| Cell { granularity, minute_of_day, pv, uv };
+        let cell =
+            |granularity, minute_of_day, pv, uv| BucketCount { granularity, minute_of_day, pv, uv };
         let (day, hour, minute) = (Granularity::Day, Granularity::Hour, Granularity::Minute);
         let expected = [
             (
-                Group::Site,
+                CellGroup::Site,
                 vec![
                     cell(day, 0, 6, 2),
                     cell(hour, 0, 5, 2),
@@ -257,7 +261,7 @@ mod tests {
                 ],
             ),
             (
-                Group::Section(3),
+                CellGroup::Section(3),
                 vec![
                     cell(day, 0, 5, 2),
                     cell(hour, 0, 5, 2),
@@ -266,11 +270,11 @@ mod tests {
                 ],
             ),
             (
-                Group::Section(4),
+                CellGroup::Section(4),
                 vec![cell(day, 0, 1, 1), cell(hour, 60, 1, 1), cell(minute, 65, 1, 1)],
             ),
             (
-                Group::Page(0),
+                CellGroup::Page(0),
                 vec![
                     cell(day, 0, 3, 1),
                     cell(hour, 0, 3, 1),
@@ -278,9 +282,12 @@ mod tests {
                     cell(minute, 59, 1, 1),
                 ],
             ),
-            (Group::Page(1), vec![cell(day, 0, 2, 2), cell(hour, 0, 2, 2), cell(minute, 5, 2, 2)]),
             (
-                Group::Page(2),
+                CellGroup::Page(1),
+                vec![cell(day, 0, 2, 2), cell(hour, 0, 2, 2), cell(minute, 5, 2, 2)],
+            ),
+            (
+                CellGroup::Page(2),
                 vec![cell(day, 0, 1, 1), cell(hour, 60, 1, 1), cell(minute, 65, 1, 1)],
             ),
         ];

@@ -135,13 +135,14 @@ impl DayFacts {
     pub fn merge(pieces: &[&Self]) -> Vec<Self> {
         let facts: usize = pieces.iter().map(|piece| piece.len()).sum();
         let shards = (facts / SHARD_FACTS).clamp(1, MAX_SHARDS).next_power_of_two();
-        let places: Vec<Place> = pieces.iter().map(|piece| Place::of(piece)).collect();
+        let residues: Vec<PageResidue> =
+            pieces.iter().map(|piece| PageResidue::of(piece)).collect();
         (0..shards)
             .into_par_iter()
             .map(|shard| {
                 let mut runs: Vec<(u32, &[Fact])> = Vec::new();
-                for (piece, place) in pieces.iter().zip(&places) {
-                    if place.may_have(shard, shards) {
+                for (piece, residue) in pieces.iter().zip(&residues) {
+                    if residue.may_have(shard, shards) {
                         runs.extend(
                             piece.pages().filter(|&(page, _)| page as usize % shards == shard),
                         );
@@ -159,14 +160,15 @@ const SHARD_FACTS: usize = 64 * 1024;
 /// Most tasks: each looks at all pages of a piece.
 const MAX_SHARDS: usize = 64;
 
-/// Which pages a piece has: windows give pieces whose pages have their lowest bits in common.
-struct Place {
+/// The lowest bits that all page numbers of a piece share; the pieces of a window are cut by them.
+struct PageResidue {
+    /// One of its pages.
     page: u32,
-    /// How many of the lowest bits all its pages share with `page`.
+    /// Number of lowest bits that all its pages share with `page`.
     bits: u32,
 }
 
-impl Place {
+impl PageResidue {
     fn of(piece: &DayFacts) -> Self {
         let page = piece.pages.first().map_or(0, |&(page, _)| page);
         let differing = piece.pages.iter().fold(0, |bits, &(other, _)| bits | (other ^ page));

@@ -57,7 +57,7 @@ pub(super) enum Lines {
 
 /// What became of a task.
 #[derive(Default)]
-pub(super) struct Outcome {
+pub(super) struct TaskOutcome {
     /// Bytes of log that are done with.
     pub(super) bytes: u64,
     pub(super) tally: Tally,
@@ -75,7 +75,7 @@ pub(super) struct Intake<'o> {
     window_bytes: u64,
     progress: &'o Progress,
     queue: Mutex<Queue>,
-    ledger: Mutex<Ledger>,
+    results: Mutex<Results>,
 }
 
 /// What is to be read.
@@ -99,9 +99,9 @@ struct CurrentFile {
     file: Arc<FileSource>,
 }
 
-/// What has been read.
+/// What has been read so far.
 #[derive(Default)]
-struct Ledger {
+struct Results {
     inputs: BTreeMap<usize, InputState>,
     unreadable: BTreeMap<usize, String>,
     notes: BTreeMap<usize, String>,
@@ -129,7 +129,7 @@ struct InputState {
 }
 
 /// All that was read.
-pub(super) struct Read {
+pub(super) struct ReadInputs {
     pub(super) inputs: Vec<InputReport>,
     pub(super) unreadable: Vec<String>,
     pub(super) notes: Vec<String>,
@@ -160,7 +160,7 @@ impl<'o> Intake<'o> {
             window_bytes,
             progress,
             queue: Mutex::new(queue),
-            ledger: Mutex::new(Ledger { invalid, ..Ledger::default() }),
+            results: Mutex::new(Results { invalid, ..Results::default() }),
         })
     }
 
@@ -198,7 +198,7 @@ impl<'o> Intake<'o> {
             };
             if let Some(task) = task {
                 queue.window_left = queue.window_left.saturating_sub(task.bytes());
-                if let Some(invalid) = &mut lock(&self.ledger).invalid {
+                if let Some(invalid) = &mut lock(&self.results).invalid {
                     invalid.handed_out((task.input, task.block));
                 }
                 return Ok(Some(task));
@@ -244,7 +244,7 @@ impl<'o> Intake<'o> {
 
     /// Gets an opened input ready, its format included if it is a file.
     fn start(&self, queue: &mut Queue, input: usize, opened: Opened) -> io::Result<()> {
-        lock(&self.ledger).inputs.entry(input).or_default().format = self.options.format;
+        lock(&self.results).inputs.entry(input).or_default().format = self.options.format;
         let file = match opened {
             Opened::Stream(stream) => return self.feed(&mut queue.feeds, input, || Ok(stream)),
             Opened::File(file) => Arc::new(file),
@@ -256,8 +256,8 @@ impl<'o> Intake<'o> {
         let offset = self.start_offset(input);
         let skipped = offset.min(file.bytes()) + file.pending_bytes();
         self.progress.bytes.fetch_add(skipped, Ordering::Relaxed);
-        let mut ledger = lock(&self.ledger);
-        let state = ledger.inputs.entry(input).or_default();
+        let mut results = lock(&self.results);
+        let state = results.inputs.entry(input).or_default();
         state.file_bytes = Some(file.bytes());
         state.pending_bytes = file.pending_bytes();
         queue.files.push_back(CurrentFile { input, offset, format, file });
@@ -283,7 +283,7 @@ impl<'o> Intake<'o> {
     fn take(&self, event: Event) -> Option<Task> {
         match event {
             Event::Opened { input } => {
-                lock(&self.ledger).inputs.entry(input).or_default();
+                lock(&self.results).inputs.entry(input).or_default();
                 None
             }
             Event::Lines { input, block, format, lines } => {
@@ -295,12 +295,12 @@ impl<'o> Intake<'o> {
                 if let Some(error) = error {
                     self.fail(input, &error);
                 }
-                let mut ledger = lock(&self.ledger);
+                let mut results = lock(&self.results);
                 if let Some(note) = end.note {
                     let name = self.options.inputs[input].display();
-                    ledger.notes.insert(input, format!("{name:?}: {note}"));
+                    results.notes.insert(input, format!("{name:?}: {note}"));
                 }
-                if let Some(state) = ledger.inputs.get_mut(&input) {
+                if let Some(state) = results.inputs.get_mut(&input) {
                     state.bytes += end.log_bytes;
                     state.identity = end.identity;
                 }
@@ -334,12 +334,12 @@ impl<'o> Intake<'o> {
     /// Notes that an input could not be read, or not to its end.
     fn fail(&self, input: usize, error: &io::Error) {
         let reason = format!("{:?}: {error}", self.options.inputs[input].display());
-        lock(&self.ledger).unreadable.entry(input).or_insert(reason);
+        lock(&self.results).unreadable.entry(input).or_insert(reason);
     }
 
     /// Takes what a task's lines were.
-    pub(super) fn done(&self, task: &Task, outcome: Outcome) -> Result<()> {
-        let Outcome { bytes, mut tally, invalid, hash, error } = outcome;
+    pub(super) fn done(&self, task: &Task, outcome: TaskOutcome) -> Result<()> {
+        let TaskOutcome { bytes, mut tally, invalid, hash, error } = outcome;
         let input_bytes = match &task.lines {
             Lines::File { .. } => bytes,
             Lines::Block(block) => block.input_bytes,
@@ -348,8 +348,8 @@ impl<'o> Intake<'o> {
         if let Some(error) = error {
             self.fail(task.input, &error);
         }
-        let mut ledger = lock(&self.ledger);
-        let state = ledger.inputs.entry(task.input).or_default();
+        let mut results = lock(&self.results);
+        let state = results.inputs.entry(task.input).or_default();
         state.bytes += bytes;
         state.format = state.format.or(task.format);
         if let Some(BlockHash { hash, beginnings }) = hash {
@@ -367,22 +367,22 @@ impl<'o> Intake<'o> {
             state.samples.pop_last();
         }
         state.tally.merge(tally);
-        match &mut ledger.invalid {
+        match &mut results.invalid {
             Some(lines) => lines.done((task.input, task.block), invalid),
             None => Ok(()),
         }
     }
 
     /// What was read, and what could not be.
-    pub(super) fn finish(self) -> Result<Read> {
-        let ledger = self.ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(invalid) = ledger.invalid {
+    pub(super) fn finish(self) -> Result<ReadInputs> {
+        let results = self.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(invalid) = results.invalid {
             invalid.finish()?;
         }
         let tracking = &self.options.tracking;
-        let inputs = ledger.inputs.into_iter().map(|(input, mut state)| {
+        let inputs = results.inputs.into_iter().map(|(input, mut state)| {
             let counted = tracking.counted.get(&input);
-            let is_whole = tracking.identify && !ledger.unreadable.contains_key(&input);
+            let is_whole = tracking.identify && !results.unreadable.contains_key(&input);
             let before = counted.map(|counted| &counted.identity);
             let identity = is_whole.then(|| state.identity(before, self.block_bytes)).flatten();
             let lines_before = counted.map_or(0, |counted| counted.lines);
@@ -400,10 +400,10 @@ impl<'o> Intake<'o> {
                 tally,
             }
         });
-        Ok(Read {
+        Ok(ReadInputs {
             inputs: inputs.collect(),
-            unreadable: ledger.unreadable.into_values().collect(),
-            notes: ledger.notes.into_values().collect(),
+            unreadable: results.unreadable.into_values().collect(),
+            notes: results.notes.into_values().collect(),
         })
     }
 }

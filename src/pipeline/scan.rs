@@ -2,7 +2,7 @@
 //!
 //! Owns: [`Scanner`]. May import: `source`, `parse`, `select`, `count`, `tally`. Must not know: which files there are.
 
-use crate::count::{Mark, Worker};
+use crate::count::{Checkpoint, Worker};
 use crate::error::Result;
 use crate::facts::tally::Tally;
 use crate::parse::record::Record;
@@ -11,7 +11,7 @@ use crate::select::{Rules, Selector};
 use crate::source::ReadBuffer;
 use crate::time::{CivilTime, Day};
 
-use super::intake::{Intake, Lines, Outcome, Task};
+use super::intake::{Intake, Lines, Task, TaskOutcome};
 
 /// The number of the one site, until formats with virtual hosts come.
 const SITE: u32 = 0;
@@ -58,10 +58,10 @@ impl<'r> Scanner<'r> {
             base_offset: 0,
             last_offset_minutes: None,
         };
-        let mut outcome = Outcome { bytes: task.bytes(), ..Outcome::default() };
+        let mut outcome = TaskOutcome { bytes: task.bytes(), ..TaskOutcome::default() };
         match &task.lines {
             Lines::File { file, range, hashed } => {
-                let mark = sink.worker.mark();
+                let checkpoint = sink.worker.checkpoint();
                 let buffer = &mut self.buffer;
                 let mut each = |offset, lines: &[u8]| sink.count(parser, offset, lines);
                 let range = range.clone();
@@ -74,13 +74,14 @@ impl<'r> Scanner<'r> {
                 match read {
                     Ok(hash) => outcome.hash = hash,
                     Err(_) => {
-                        sink.forget(&mark);
+                        sink.forget(&checkpoint);
                         let mut end = range.start;
                         let mut each = |offset, lines: &[u8]| {
                             end = offset + lines.len() as u64;
                             sink.count(parser, offset, lines);
                         };
-                        outcome.error = Some(file.what_is_left(range.clone(), buffer, &mut each));
+                        outcome.error =
+                            Some(file.surviving_lines(range.clone(), buffer, &mut each));
                         outcome.bytes = end.min(range.end) - range.start;
                     }
                 }
@@ -93,11 +94,11 @@ impl<'r> Scanner<'r> {
             tally.repeated_hour_days.extend(&days);
             self.repeated_hour_days = days;
         }
-        intake.done(task, Outcome { tally, invalid: invalid.unwrap_or_default(), ..outcome })
+        intake.done(task, TaskOutcome { tally, invalid: invalid.unwrap_or_default(), ..outcome })
     }
 }
 
-/// Takes the UTF-8 byte order mark off the beginning of an input.
+/// Takes the UTF-8 byte order checkpoint off the beginning of an input.
 fn strip_byte_order_mark(offset: u64, lines: &[u8]) -> &[u8] {
     if offset == 0 { lines.strip_prefix(b"\xef\xbb\xbf").unwrap_or(lines) } else { lines }
 }
@@ -124,9 +125,9 @@ impl Sink<'_, '_> {
         self.tally.lines += parser.lines(lines, self);
     }
 
-    /// Forgets all that was counted since `mark`, which is all of this task.
-    fn forget(&mut self, mark: &Mark) {
-        self.worker.undo(mark);
+    /// Forgets all that was counted since `checkpoint`, which is all of this task.
+    fn forget(&mut self, checkpoint: &Checkpoint) {
+        self.worker.roll_back(checkpoint);
         self.tally = Tally::default();
         self.last_offset_minutes = None;
         if let Some(invalid) = &mut self.invalid {

@@ -8,7 +8,7 @@ pub mod visitor;
 
 use crate::parse::record::{Method, Record};
 use crate::time::{CivilTime, Converter, Zone};
-pub use page::Group;
+pub use page::SectionPattern;
 pub use visitor::{VisitorDefinition, VisitorHash, VisitorKey};
 mod stored_rules;
 pub use stored_rules::StoredRules;
@@ -46,7 +46,7 @@ pub struct Rules {
     /// Whether a page keeps its query.
     pub keep_query: bool,
     /// Sections by pattern, in order; empty for the first path segment.
-    pub groups: Vec<Group>,
+    pub groups: Vec<SectionPattern>,
     /// The zone times are converted to; `None` for the clock as written.
     pub zone: Option<Zone>,
     /// The name of the site that everything belongs to.
@@ -144,11 +144,12 @@ impl<'r> Selector<'r> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Count, Group, Rules, VisitorKey};
+    use super::{Count, Rules, SectionPattern, VisitorKey};
 
     #[test]
     fn rules_that_count_differently_have_different_texts() {
-        let group = |name: &str| Group { name: name.to_owned(), pattern: "/a/{}".to_owned() };
+        let group =
+            |name: &str| SectionPattern { name: name.to_owned(), pattern: "/a/{}".to_owned() };
         let rules = [
             Rules::default(),
             Rules { count: Count::Hits, ..Rules::default() },

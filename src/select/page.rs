@@ -88,14 +88,14 @@ pub fn first_segment(page: &str) -> &str {
 
 /// A named section by pattern: `list=/list/{}.html`, where `{}` stands for one segment's text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
+pub struct SectionPattern {
     /// The section's name.
     pub name: String,
     /// The pattern as given.
     pub pattern: String,
 }
 
-impl FromStr for Group {
+impl FromStr for SectionPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -111,7 +111,7 @@ impl FromStr for Group {
     }
 }
 
-impl Group {
+impl SectionPattern {
     /// Whether the pattern matches the page's path. `{}` matches one byte or more, but no slash.
     #[must_use]
     pub fn matches(&self, page: &str) -> bool {
@@ -130,7 +130,7 @@ fn matches(pattern: &[u8], path: &[u8]) -> bool {
 /// The section of a page: the first group that matches it (`-` if none does), or the first path segment where
 /// there are no groups.
 #[must_use]
-pub fn section<'a>(page: &'a str, groups: &'a [Group]) -> &'a str {
+pub fn section<'a>(page: &'a str, groups: &'a [SectionPattern]) -> &'a str {
     if groups.is_empty() {
         first_segment(page)
     } else {
@@ -140,7 +140,7 @@ pub fn section<'a>(page: &'a str, groups: &'a [Group]) -> &'a str {
 
 #[cfg(test)]
 mod tests {
-    use super::{Group, first_segment, is_static, page, section};
+    use super::{SectionPattern, first_segment, is_static, page, section};
 
     #[test]
     fn pages_are_paths() {
@@ -197,7 +197,7 @@ mod tests {
         ] {
             assert_eq!(first_segment(page), expected, "{page}");
         }
-        let groups: Vec<Group> = ["home=/", "list=/list/{}.html", "movie=/movie/{}/{}"]
+        let groups: Vec<SectionPattern> = ["home=/", "list=/list/{}.html", "movie=/movie/{}/{}"]
             .map(|text| text.parse().unwrap())
             .into();
         for (page, expected) in [
@@ -212,6 +212,6 @@ mod tests {
         ] {
             assert_eq!(section(page, &groups), expected, "{page}");
         }
-        assert!("x".parse::<Group>().is_err());
+        assert!("x".parse::<SectionPattern>().is_err());
     }
 }

@@ -4,7 +4,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::select::{Group, Rules, VisitorKey};
+use crate::select::{Rules, SectionPattern, VisitorKey};
 use crate::time::Zone;
 
 /// The counting rules of a site. Equal rules give equal text.
@@ -58,7 +58,7 @@ impl StoredRules {
 
     /// The section patterns.
     #[must_use]
-    pub fn groups(&self) -> Vec<Group> {
+    pub fn groups(&self) -> Vec<SectionPattern> {
         self.groups.iter().filter_map(|group| group.parse().ok()).collect()
     }
 

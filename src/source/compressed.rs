@@ -1,8 +1,8 @@
 //! Compressed inputs, told by their first bytes whatever their names.
 //!
-//! Owns: which compressions there are, [`Decoder`], and gzip. May import: flate2. Must not know: lines, threads.
+//! Owns: which compressions there are, [`DecodingReader`], and gzip. May import: flate2. Must not know: lines, threads.
 //!
-//! To add a compression: a variant of [`Decoder`], built in [`Compression::decoder`], and its form of a log in the
+//! To add a compression: a variant of [`DecodingReader`], built in [`Compression::decoder`], and its form of a log in the
 //! test that counts compressed and plain logs alike (`pipeline::tests`).
 
 use std::io::{self, Read};
@@ -58,9 +58,9 @@ impl Compression {
     }
 
     /// What decodes `reader`; an error in words for a compression that is known and not read.
-    pub(super) fn decoder(self, reader: Box<dyn Read + Send>) -> io::Result<Decoder> {
+    pub(super) fn decoder(self, reader: Box<dyn Read + Send>) -> io::Result<DecodingReader> {
         match self {
-            Self::Gzip => Ok(Decoder::Gzip(Box::new(Gunzip::new(reader)))),
+            Self::Gzip => Ok(DecodingReader::Gzip(Box::new(Gunzip::new(reader)))),
             _ => {
                 let (name, command) = self.names();
                 Err(io::Error::other(format!(
@@ -80,7 +80,7 @@ impl Compression {
 }
 
 /// An input's bytes, decoded if need be.
-pub(super) enum Decoder {
+pub(super) enum DecodingReader {
     Plain {
         reader: Box<dyn Read + Send>,
         /// Bytes taken from `reader`.
@@ -89,7 +89,7 @@ pub(super) enum Decoder {
     Gzip(Box<Gunzip>),
 }
 
-impl Decoder {
+impl DecodingReader {
     /// Looks at the first bytes of `reader` and decodes what they announce.
     pub(super) fn new(mut reader: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut head = [0; MAGIC_BYTES];
@@ -129,7 +129,7 @@ impl Decoder {
     }
 }
 
-impl Read for Decoder {
+impl Read for DecodingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain { reader, input_bytes } => {
@@ -290,7 +290,7 @@ mod tests {
 
     use flate2::{GzBuilder, write::GzEncoder};
 
-    use super::{Compression, Decoder};
+    use super::{Compression, DecodingReader};
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(6));
@@ -325,7 +325,7 @@ mod tests {
     fn decode(
         reader: impl Read + Send + 'static,
     ) -> (Vec<u8>, Option<String>, Option<&'static str>) {
-        let mut decoder = Decoder::new(Box::new(reader)).unwrap();
+        let mut decoder = DecodingReader::new(Box::new(reader)).unwrap();
         let mut decoded = Vec::new();
         let error = decoder.read_to_end(&mut decoded).err();
         (decoded, error.map(|error| error.to_string()), decoder.note())
@@ -419,7 +419,8 @@ mod tests {
             (b"PK\x03\x04....", "zip", "unzip -p"),
             (&[0x1f, 0x9d, 0x90], "compress", "zcat"),
         ] {
-            let error = Decoder::new(Box::new(io::Cursor::new(head.to_vec()))).err().unwrap();
+            let error =
+                DecodingReader::new(Box::new(io::Cursor::new(head.to_vec()))).err().unwrap();
             let text = error.to_string();
             assert!(text.contains(name) && text.contains(command), "{text}");
         }
@@ -432,7 +433,8 @@ mod tests {
     #[test]
     fn input_bytes_are_those_of_the_file() {
         let compressed = [&gzip(&text(100_000))[..], &[0; 1000]].concat();
-        let mut decoder = Decoder::new(Box::new(io::Cursor::new(compressed.clone()))).unwrap();
+        let mut decoder =
+            DecodingReader::new(Box::new(io::Cursor::new(compressed.clone()))).unwrap();
         io::copy(&mut decoder, &mut io::sink()).unwrap();
         assert_eq!(decoder.input_bytes(), compressed.len() as u64);
     }

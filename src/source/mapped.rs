@@ -48,7 +48,7 @@ impl Mapped {
 
     /// Says that a range was read: its pages leave the mapping, not the page cache. Else all of them would go at the
     /// end, by one thread, and until then the process would look as large as its input.
-    pub(super) fn let_go(&self, range: Range<usize>) {
+    pub(super) fn release(&self, range: Range<usize>) {
         // SAFETY: what is read there again comes from the file again, or is zero where the guard put zeros.
         let _ = unsafe {
             self.map.unchecked_advise_range(UncheckedAdvice::DontNeed, range.start, range.len())

@@ -188,7 +188,7 @@ impl Input {
 
     /// What tells a file from every other, whatever its names: device and inode.
     #[must_use]
-    pub fn identity(&self) -> Option<(u64, u64)> {
+    pub fn file_key(&self) -> Option<(u64, u64)> {
         use std::os::unix::fs::MetadataExt;
         self.metadata().filter(Metadata::is_file).map(|metadata| (metadata.dev(), metadata.ino()))
     }
@@ -232,7 +232,7 @@ impl FileSource {
     ///
     /// # Errors
     /// What the system says; that the file was truncated. Then what `each` was given of this range may be torn or
-    /// zeros: forget it, and read [`what_is_left`](Self::what_is_left).
+    /// zeros: forget it, and read [`surviving_lines`](Self::surviving_lines).
     pub fn lines(
         &self,
         range: Range<u64>,
@@ -288,7 +288,7 @@ impl FileSource {
             }
         }
         self.check(map)?;
-        map.let_go(place(range.start)..place(range.end));
+        map.release(place(range.start)..place(range.end));
         Ok(())
     }
 
@@ -297,7 +297,7 @@ impl FileSource {
     ///
     /// # Errors
     /// Why lines are missing: always one.
-    pub fn what_is_left(
+    pub fn surviving_lines(
         &self,
         range: Range<u64>,
         buffer: &mut ReadBuffer,

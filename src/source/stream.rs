@@ -8,7 +8,7 @@ use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
 
-use super::compressed::{Compression, Decoder};
+use super::compressed::{Compression, DecodingReader};
 use super::identity::{SourceIdentity, StreamHasher};
 use super::{FileSource, MAX_LINE_BYTES};
 
@@ -17,7 +17,7 @@ const STREAM_BLOCK_BYTES: usize = 1024 * 1024;
 
 /// A stream being read.
 pub struct Stream {
-    decoder: Decoder,
+    decoder: DecodingReader,
     hasher: Option<StreamHasher>,
     /// The unfinished last line of the block before.
     carry: Vec<u8>,
@@ -79,16 +79,16 @@ impl Stream {
     /// # Errors
     /// What the reader says; that it is a compression that is not read, and what to do.
     pub fn open(reader: Box<dyn Read + Send>) -> io::Result<Self> {
-        Decoder::new(reader).map(Self::new)
+        DecodingReader::new(reader).map(Self::new)
     }
 
     /// A plain file's lines, in order.
     #[must_use]
     pub fn of_file(file: std::sync::Arc<FileSource>) -> Self {
-        Self::new(Decoder::plain(Box::new(FileSource::reader(file))))
+        Self::new(DecodingReader::plain(Box::new(FileSource::reader(file))))
     }
 
-    pub(super) fn new(decoder: Decoder) -> Self {
+    pub(super) fn new(decoder: DecodingReader) -> Self {
         Self {
             decoder,
             hasher: None,
@@ -232,7 +232,7 @@ impl StreamBlock {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decoder, Stream, StreamBlock};
+    use super::{DecodingReader, Stream, StreamBlock};
 
     #[test]
     fn blocks_are_whole_lines() {
@@ -245,7 +245,7 @@ mod tests {
         for end in [&b""[..], b"\n"] {
             let text = [&text[..], end].concat();
             let mut stream =
-                Stream::new(Decoder::plain(Box::new(std::io::Cursor::new(text.clone()))));
+                Stream::new(DecodingReader::plain(Box::new(std::io::Cursor::new(text.clone()))));
             let mut joined = Vec::new();
             while let Some(block) = stream.next_block().unwrap() {
                 assert_eq!(block.offset, joined.len() as u64);
