@@ -34,7 +34,7 @@ use identity::RangeHasher;
 pub use identity::{BlockHash, SHORT_ID_DIGITS, SourceIdentity, full_id};
 pub use lines::ReadBuffer;
 use mapped::Mapped;
-pub use relation::{Check, Relation};
+pub use relation::Relation;
 pub use spool::Spooled;
 pub use stream::{Stream, StreamBlock, StreamEnd};
 
