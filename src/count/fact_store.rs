@@ -1,11 +1,11 @@
-//! The facts of all windows, in bounded memory: those of earlier windows as columns, the last ones as they are.
+//! The facts of all windows in little memory: those of earlier windows as columns, those of the last ones plain.
 //!
-//! Owns: when facts are encoded, how days share columns, how the pieces of a day are put together again.
-//! May import: `count::{columns, day_facts}`, `varint`, rayon. Must not know: where facts come from.
+//! Owns: when facts are encoded, how days share columns, how the pieces of a day are merged again. May import:
+//! `facts::{columns, day_facts, varint}`, `time`, rayon. Must not know: where facts come from.
 //!
-//! The facts of a window stay as they are (8 bytes each) until another window begins. Then, if there are enough of
-//! them, they become columns (about 3 bytes each). Small windows gather until there are enough, and thin days share
-//! their columns, so that neither many windows nor many days cost more than their facts.
+//! The facts of a window stay plain (8 bytes each) until the next window begins. Then they are encoded as columns (about 3
+//! bytes each), unless there are too few: small windows are collected first. Days of few facts share columns. So neither
+//! many windows nor many days cost more memory than their facts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,34 +17,34 @@ use crate::facts::varint;
 use crate::facts::{DayFacts, DayKey};
 use crate::time::Day;
 
-/// Facts below which windows gather before they are encoded: 8 MiB, and enough that a frame of columns is worth it.
+/// Number of facts from which on windows are encoded: 8 MiB, and enough for frames of columns to be worth it.
 const ENCODED_FROM: usize = 1024 * 1024;
-/// Facts from which on a day has columns of its own. Few enough that reading one thin day decodes little more.
+/// Number of facts from which on a day has columns of its own. Loading a smaller day decodes at most this many more.
 const OWN_COLUMNS_FROM: usize = 8 * 1024;
 
 /// The facts of all windows so far.
 #[derive(Debug, Default)]
 pub(super) struct FactStore {
-    /// Facts that are not encoded.
+    /// Facts that are not encoded yet.
     plain: BTreeMap<DayKey, PlainDay>,
     plain_facts: usize,
-    /// Everything else, by round, and in a round by day.
+    /// All other facts, by round, and within a round by day.
     encoded: Vec<EncodedDays>,
-    /// How often `plain` was encoded.
+    /// Number of rounds: of times that `plain` was encoded.
     rounds: u32,
-    /// Facts a day, those of several windows counted each time.
+    /// Number of facts of each day; one that is in several windows counts each time.
     day_facts: BTreeMap<DayKey, usize>,
 }
 
-/// A day's facts that are not encoded.
+/// The facts of a day that are not encoded yet.
 #[derive(Debug, Default)]
 struct PlainDay {
     pieces: Vec<DayFacts>,
-    /// How many windows they come from; only those of one have no page in common.
+    /// Number of windows they come from. Only pieces of the same window have no page in common.
     windows: u32,
 }
 
-/// Some facts of a day, or all facts of several days, of one round.
+/// Some facts of one day, or all facts of several days, from one round.
 #[derive(Debug)]
 struct EncodedDays {
     round: u32,
@@ -54,7 +54,7 @@ struct EncodedDays {
 }
 
 impl FactStore {
-    /// Adds a window: pieces by ascending day, those of a day with no page in common.
+    /// Adds a window as pieces, by ascending day; pieces of the same day have no page in common.
     pub(super) fn add_window(&mut self, pieces: Vec<(DayKey, DayFacts)>) {
         let mut last = None;
         for (key, facts) in pieces {
@@ -69,14 +69,14 @@ impl FactStore {
         }
     }
 
-    /// Makes room for another window: encodes what there is, if it is much.
+    /// Makes room for another window: encodes the plain facts, if there are many.
     pub(super) fn begin_window(&mut self) {
         if self.plain_facts >= ENCODED_FROM {
             self.encode();
         }
     }
 
-    /// How many facts are not encoded.
+    /// Number of facts that are not encoded yet.
     pub(super) fn plain_facts(&self) -> usize {
         self.plain_facts
     }
@@ -121,12 +121,12 @@ impl FactStore {
         self.rounds += 1;
     }
 
-    /// The days that have facts, and about how many: those of several windows count each time.
+    /// The days that have facts, and an upper bound of their number; see [`Facts::day_len`](super::Facts::day_len).
     pub(super) fn days(&self) -> &BTreeMap<DayKey, usize> {
         &self.day_facts
     }
 
-    /// The facts of some days, by ascending key: of each day pieces that have no page in common.
+    /// The facts of the days `keys`, which ascend. The pieces of each day have no page in common.
     pub(super) fn load(&self, keys: &[DayKey]) -> Vec<Cow<'_, [DayFacts]>> {
         let (Some(&first), Some(&last)) = (keys.first(), keys.last()) else { return Vec::new() };
         let decoded: Vec<(u32, Vec<(DayKey, DayFacts)>)> = self
@@ -150,8 +150,8 @@ impl FactStore {
         days.into_par_iter().map(LoadedDay::joined).collect()
     }
 
-    /// Folds over all facts, a piece of a day at a time, in no order, many at once. No more than a piece a thread is
-    /// decoded.
+    /// Folds over all facts in parallel and in any order, by pieces of days. Each thread holds only one decoded piece, or
+    /// one group of days that share columns.
     pub(super) fn fold<T: Send>(
         &self,
         new: impl Fn() -> T + Send + Sync,
@@ -181,7 +181,7 @@ impl FactStore {
 }
 
 impl PlainDay {
-    /// The day's facts in pieces that have no page in common.
+    /// The facts of the day, in pieces that have no page in common.
     fn joined(&self) -> Cow<'_, [DayFacts]> {
         if self.windows < 2 {
             return Cow::Borrowed(&self.pieces);
@@ -190,11 +190,11 @@ impl PlainDay {
     }
 }
 
-/// What was found of a day.
+/// The facts of a day while they are loaded.
 struct LoadedDay<'k> {
     plain: Option<&'k PlainDay>,
     decoded: Vec<DayFacts>,
-    /// Rounds that `decoded` comes from.
+    /// Number of rounds that `decoded` comes from.
     rounds: u32,
     last_round: Option<u32>,
 }
@@ -204,7 +204,7 @@ impl<'k> LoadedDay<'k> {
         Self { plain, decoded: Vec::new(), rounds: 0, last_round: None }
     }
 
-    /// Adds what a round knows; rounds come one after the other.
+    /// Adds decoded facts. Facts of the same round must be added in a row.
     fn add(&mut self, round: u32, facts: DayFacts) {
         self.rounds += u32::from(self.last_round != Some(round));
         self.last_round = Some(round);
@@ -223,7 +223,8 @@ impl<'k> LoadedDay<'k> {
     }
 }
 
-/// The pieces of some days as bytes: the days, then columns whose groups are the day's place and the page.
+/// The pieces of some days as bytes: the list of days, then columns, whose groups are the piece's index in that list
+/// (upper 32 bits) and the page.
 fn encode_days(encoder: &mut Encoder, share: &[(DayKey, &DayFacts)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     varint::put(&mut bytes, share.len() as u64);
@@ -241,7 +242,7 @@ fn encode_days(encoder: &mut Encoder, share: &[(DayKey, &DayFacts)]) -> Vec<u8> 
 }
 
 impl EncodedDays {
-    /// The days for which `is_wanted`.
+    /// The facts of the days for which `is_wanted` is true, or of the only day.
     fn decode(
         &self,
         decoder: &mut Decoder,

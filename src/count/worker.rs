@@ -1,7 +1,7 @@
-//! One thread's counts of a window.
+//! One thread's page views of a window.
 //!
-//! Owns: [`Worker`]. May import: `exchange`, `names`, `facts`, `select` (visitor hashes). Must not know: windows that
-//! are over, files, formats.
+//! Owns: [`Worker`]. May import: `count::{exchange, names}`, `facts`, `select` (visitor hashes), `time`. Must not know:
+//! earlier windows, files, formats.
 
 use std::collections::BTreeMap;
 
@@ -13,28 +13,28 @@ use crate::time::CivilTime;
 
 /// One thread's share of a window.
 ///
-/// Workers stand side by side and are written with every page view: a cache line that two of them shared (or two lines,
-/// which the processor fetches together) took two threads a quarter of their time.
+/// Workers lie side by side in memory and change with every page view. Aligned to 128 bytes, they share neither a cache
+/// line nor a pair of lines that the processor fetches together; sharing cost two threads a quarter of their time.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Worker {
     pub(super) names: LocalNames,
     pub(super) exchange: Exchange,
     pending: PendingViews,
-    /// The (site, day)s met in this window and their page views.
+    /// The days of this window and the number of their page views.
     pub(super) days: Vec<(DayKey, u64)>,
     pub(super) day_numbers: BTreeMap<DayKey, u32>,
-    /// Number of the day met last, which is mostly the next one too.
+    /// Number of the last page view's day, which is mostly that of the next one, too.
     last_day: u32,
-    /// A limit was reached; nothing is counted any more.
+    /// Whether there were more than [`MAX_DAYS`] days; then nothing more is counted.
     pub(super) too_many_days: bool,
 }
 
-/// Page views whose pages are numbered together.
+/// Page views that wait until their pages are numbered, [`BATCH`] at a time.
 #[derive(Debug, Default)]
 struct PendingViews {
     hashes: Vec<u64>,
-    /// Visitor, day and minute, end of the page in `pages`.
+    /// Visitor, day and minute, and the index in `pages` at which the page ends.
     views: Vec<(VisitorHash, u32, usize)>,
     pages: Vec<u8>,
 }
@@ -48,16 +48,16 @@ impl PendingViews {
     }
 }
 
-/// How much a worker had counted at some moment of a window.
+/// The amount that a worker had counted at some moment of a window.
 #[derive(Debug)]
 pub struct Checkpoint {
     records: Vec<usize>,
     days: usize,
 }
 
-/// Bits of a minute of the day in a record.
+/// Number of bits of a minute of the day in a record.
 pub(super) const MINUTE_BITS: u32 = 11;
-/// Most (site, day)s that a worker can meet in a window.
+/// Most days, over all sites, of one worker in a window.
 pub(super) const MAX_DAYS: usize = 1 << (32 - MINUTE_BITS);
 
 impl Worker {
@@ -108,14 +108,14 @@ impl Worker {
         pages.clear();
     }
 
-    /// Remembers how much is counted, for [`roll_back`](Self::roll_back) in the same window.
+    /// The amount counted so far, for [`roll_back`](Self::roll_back) in the same window.
     #[must_use]
     pub fn checkpoint(&mut self) -> Checkpoint {
         self.flush();
         Checkpoint { records: self.exchange.lengths(), days: self.days.len() }
     }
 
-    /// Takes back everything counted since `checkpoint`. Names of pages stay, without a fact: they are in no result.
+    /// Undoes everything counted since `checkpoint`. Page names stay, but without a fact they are in no result.
     pub fn roll_back(&mut self, checkpoint: &Checkpoint) {
         self.flush();
         let Self { exchange, days, day_numbers, last_day, .. } = self;
@@ -127,7 +127,7 @@ impl Worker {
         *last_day = 0;
     }
 
-    /// Makes `key` the last day; false if there are too many.
+    /// Makes `key` the last day; false if there are too many days.
     fn find_day(&mut self, key: DayKey) -> bool {
         if let Some(&number) = self.day_numbers.get(&key) {
             self.last_day = number;
