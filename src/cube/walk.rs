@@ -1,7 +1,7 @@
-//! Cells from day facts: the one walk that every report, store and sum is made by.
+//! The walk from the facts of a day to its cells. Every report, store and sum is made by it.
 //!
-//! Owns: PV and exact UV of site, sections and pages for day, hour and minute. May import: `calendar`, rayon.
-//! Must not know: what cells are for, or how their names read.
+//! Owns: PV and exact UV of the site, its sections and its pages, by day, hour and minute. May import: `facts`, `time`,
+//! rayon. Must not know: what cells are used for, names of any kind.
 
 use rayon::prelude::*;
 
@@ -9,23 +9,23 @@ use crate::facts::day_facts::{DayFacts, Fact, ORDER_SHIFT};
 use crate::facts::radix;
 use crate::time::{Granularity, MINUTES_A_DAY};
 
-/// Whose cell it is.
+/// What a cell counts: the whole site, a section, or a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum CellGroup {
     /// The whole site.
     Site,
-    /// A section, by the number the caller gave it.
+    /// A section, by the caller's number.
     Section(u32),
     /// A page, by its run-wide number.
     Page(u32),
 }
 
-/// PV and UV of one group in one bucket of a day.
+/// PV and UV of one group in one bucket of a day: a cell without its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BucketCount {
     /// Day, hour or minute.
     pub granularity: Granularity,
-    /// The bucket's first minute of the day.
+    /// The bucket's first minute of the day, 0–1439.
     pub minute_of_day: u16,
     /// Page views, at least 1.
     pub pv: u64,
@@ -33,16 +33,16 @@ pub struct BucketCount {
     pub uv: u64,
 }
 
-/// Takes a day's cells. One is made for each parallel task.
+/// Receives cells of a day. Each parallel task makes its own.
 pub trait CellSink: Send {
-    /// All cells of a group, by granularity (day, hour, minute), then by time, and the facts they were made from,
-    /// sorted by visitor and minute. A group is met once a day.
+    /// Receives all cells of a group of the day, by granularity (day, hour, minute), then by time, and the facts they were
+    /// made from, sorted by visitor and minute. Called once for each group.
     fn group(&mut self, group: CellGroup, cells: &[BucketCount], facts: &[Fact]);
 }
 
-/// Walks one site's day and returns the sinks that took its cells.
+/// Walks one day of a site, and returns the sinks with its cells.
 ///
-/// `pieces` have no page in common; `section_of_page` gives each page number's section.
+/// `pieces` are the facts of the day and have no page in common; `section_of_page` is the section of each page number.
 pub fn walk_day<S: CellSink>(
     pieces: &[DayFacts],
     section_of_page: &[u32],
@@ -77,7 +77,7 @@ pub fn walk_day<S: CellSink>(
     sinks
 }
 
-/// The site and each section with the facts of their pages.
+/// The site and each section, with the facts of their pages.
 fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(CellGroup, Vec<&'a [Fact]>)> {
     let mut pages: Vec<(u32, &[Fact])> = pieces
         .iter()
@@ -96,7 +96,7 @@ fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(CellGroup, 
     sums
 }
 
-/// Room for the facts of a section or a site.
+/// Buffers for the facts of a section or a site.
 #[derive(Default)]
 struct Gathered {
     facts: Vec<Fact>,
@@ -105,7 +105,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Puts the facts of several pages together, sorted by visitor and minute.
+    /// Merges the facts of several pages, sorted by visitor and minute.
     fn gather(&mut self, runs: &[&[Fact]]) {
         self.facts.clear();
         for run in runs {
@@ -124,10 +124,10 @@ impl radix::SortKey for Fact {
     }
 }
 
-/// Counts one group at a time; its arrays are as large as a day has minutes and stay in the first-level cache.
+/// Counts one group at a time. Its arrays, one entry for each minute of a day, stay in the first-level cache.
 struct Walk {
     minutes: Box<[PvUv; MINUTES_A_DAY as usize]>,
-    /// Bit `i` says that minute `i` was touched.
+    /// Bit `i`: whether minute `i` has page views.
     touched: [u64; MINUTES_A_DAY.div_ceil(64) as usize],
     hours: [PvUv; 24],
     cells: Vec<BucketCount>,
@@ -151,17 +151,17 @@ impl Default for Walk {
 }
 
 impl Walk {
-    /// The cells of facts that are sorted by visitor and minute.
+    /// The cells of the group with these facts, which are sorted by visitor and minute.
     ///
-    /// Each new (visitor, minute) is one more visitor of its minute; of its hour and day if the visitor was not in
-    /// them before, which the order tells.
+    /// Each distinct (visitor, minute) adds one visitor to its minute. It adds one to its hour, or to the day, if the
+    /// previous fact is not of the same visitor and hour, or of the same visitor.
     fn cells(&mut self, facts: &[Fact]) -> &[BucketCount] {
         self.cells.clear();
         if facts.is_empty() {
             return &self.cells;
         }
         let mut day = PvUv::default();
-        // No fact has these bits: the minute would be 2047.
+        // Equal to no fact: its minute would be 2047.
         let mut last = u64::MAX >> ORDER_SHIFT;
         let (mut last_visitor, mut last_hour) = (None, usize::MAX);
         for fact in facts {
@@ -188,7 +188,7 @@ impl Walk {
         &self.cells
     }
 
-    /// Writes the counts out as cells and clears them.
+    /// Turns the counts into cells, and resets them.
     fn emit(&mut self, mut day: PvUv) {
         let cell = |granularity, minute: usize, count: PvUv| BucketCount {
             granularity,
@@ -196,7 +196,7 @@ impl Walk {
             pv: count.pv,
             uv: count.uv,
         };
-        // Day and hours stand before the minutes but are known after them.
+        // The day and the hours come before the minutes, but their page views are known only after them.
         let hours = self.hours.iter().filter(|hour| hour.uv > 0).count();
         self.cells.resize(1 + hours, cell(Granularity::Day, 0, day));
         for (word, touched) in self.touched.iter_mut().enumerate() {
