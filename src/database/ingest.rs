@@ -1,6 +1,6 @@
 //! A run into a database: what of each input is new, counted once.
 //!
-//! Owns: [`update`], the decision what an input is to the database, and the sentences about it. May import:
+//! Owns: [`ingest`], the decision what an input is to the database, and the sentences about it. May import:
 //! `pipeline`, `source`, `store`, `count`, `part`. Must not know: clap, reports, SQL.
 //!
 //! Inputs are taken one after the other, each against all that the database holds by then, so that copies among the

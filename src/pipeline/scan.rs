@@ -99,7 +99,7 @@ impl<'r> Scanner<'r> {
     }
 }
 
-/// Takes the UTF-8 byte order checkpoint off the beginning of an input.
+/// The lines without the UTF-8 byte order mark, if they are at the beginning of an input.
 fn strip_byte_order_mark(offset: u64, lines: &[u8]) -> &[u8] {
     if offset == 0 { lines.strip_prefix(b"\xef\xbb\xbf").unwrap_or(lines) } else { lines }
 }

@@ -18,7 +18,7 @@ const STREAM_BLOCK_BYTES: usize = 1024 * 1024;
 /// An opened stream.
 pub struct Stream {
     decoder: DecodingReader,
-    hasher: Option<StreamHasher>,
+    hasher: Option<Box<StreamHasher>>,
     /// The unfinished last line of the previous block.
     carry: Vec<u8>,
     /// Offset of the first byte of `carry`.
@@ -104,7 +104,7 @@ impl Stream {
     /// Makes the stream hash its bytes in blocks of `block_bytes`; see [`SourceIdentity`].
     #[must_use]
     pub fn identify(mut self, block_bytes: u64) -> Self {
-        self.hasher = Some(StreamHasher::new(block_bytes));
+        self.hasher = Some(Box::new(StreamHasher::new(block_bytes)));
         self
     }
 
@@ -210,7 +210,7 @@ impl Stream {
         StreamEnd {
             log_bytes,
             input_bytes,
-            identity: self.hasher.map(StreamHasher::finish),
+            identity: self.hasher.map(|hasher| hasher.finish()),
             note: self.decoder.note(),
         }
     }
