@@ -1,7 +1,7 @@
-//! What can end a run, in the words the user reads.
+//! Errors that end a run, in the words the user reads.
 //!
-//! Owns: [`Error`], [`Result`] and the exit code of each error. May import: std.
-//! Must not know: how any stage works. A malformed line is data, never an error.
+//! Owns: [`Error`], [`Result`] and the exit code of each error. May import: std, thiserror. Must not know: how any stage
+//! works. A malformed line is data, never an error.
 
 use std::io;
 use std::path::PathBuf;
@@ -9,29 +9,29 @@ use std::path::PathBuf;
 /// `Result` with this crate's [`Error`].
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// Why a run ended without doing all it was asked to do.
+/// Why a run did not do all that was asked of it.
 ///
-/// Paths in the messages are shown with `Debug`, which escapes control characters.
+/// Messages show paths with `Debug`, which escapes control characters.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The command line asks for something that makes no sense.
     #[error("{0}")]
     Usage(String),
-    /// A file that was to be written could not be.
+    /// A file could not be written.
     #[error("cannot write {path:?}: {error}")]
     Write {
         /// The file.
         path: PathBuf,
-        /// What the system said.
+        /// The system's error.
         error: io::Error,
     },
-    /// A database could not be read or written, or is not what it should be.
+    /// A database could not be read or written, or its content is wrong.
     #[error("{path:?}: {reason}")]
     Database {
-        /// The file.
+        /// The database file.
         path: PathBuf,
-        /// Why, and what to do.
+        /// What is wrong, and what to do.
         reason: String,
     },
     /// A database counts by other rules than this run.
@@ -40,7 +40,7 @@ pub enum Error {
     /// Standard output could not be written.
     #[error("cannot write to standard output: {0}")]
     Output(io::Error),
-    /// A limit that keeps counts exact was reached.
+    /// A limit was reached beyond which counts would not be exact.
     #[error("{0}")]
     Limit(String),
     /// More malformed lines than `--max-invalid` allows.
@@ -49,18 +49,18 @@ pub enum Error {
     /// There were lines and none could be parsed.
     #[error("{0}")]
     NothingParsed(String),
-    /// Some inputs could not be read, or not to their end.
+    /// Some inputs could not be read, or only in part.
     #[error("{0}")]
     Unreadable(String),
-    /// A store could not be reached or did not take what it was to take.
+    /// A store could not be reached, or refused what it was given.
     #[error("{place}: {reason}")]
     Store {
-        /// Where it is, without credentials.
+        /// Where the store is, without credentials.
         place: String,
         /// What went wrong, what it means, and what to do.
         reason: String,
     },
-    /// The user pressed Ctrl-C, or the process was told to end.
+    /// The user pressed Ctrl-C, or the process received another signal to end.
     #[error("interrupted; no unfinished file is left")]
     Interrupted,
     /// Threads could not be started.
@@ -69,7 +69,7 @@ pub enum Error {
 }
 
 impl Error {
-    /// The process's exit code for this error (see `hitmap --help`).
+    /// The exit code of the process that ends with this error (see `hitmap --help`).
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {

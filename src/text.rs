@@ -1,12 +1,12 @@
-//! Bytes from outside as text, and text made safe to show.
+//! Text for people: bytes from outside made readable, text made safe to show, numbers with separators.
 //!
-//! Owns: how bytes that are not UTF-8 are written in every output, escaping for terminals, and counts as people
-//! read them. May import: std. Must not know: anything else.
+//! Owns: how bytes that are not UTF-8 are written in every output, escaping for terminals, digit grouping. May import:
+//! std. Must not know: where text comes from or goes.
 
 use std::borrow::Cow;
 use std::fmt::Write;
 
-/// `bytes` as text: those that are not UTF-8 stand as `\xNN`, lower case.
+/// `bytes` as text. Each byte that is not valid UTF-8 becomes `\xNN`, in lower case.
 #[must_use]
 pub fn from_bytes(bytes: &[u8]) -> Cow<'_, str> {
     if let Ok(text) = std::str::from_utf8(bytes) {
@@ -22,10 +22,10 @@ pub fn from_bytes(bytes: &[u8]) -> Cow<'_, str> {
     text.into()
 }
 
-/// `text` with everything that could move a cursor, change a colour or hide a character escaped.
+/// `text` with every character escaped that could move the cursor, change a colour or hide other characters.
 ///
-/// C0 and C1 controls, DEL, and the bidirectional, zero-width and other invisible format characters stand as
-/// `\xNN` or `\u{NNNN}`. Everything else stays, so the result is fit to be printed on any line of a terminal.
+/// C0 and C1 controls, DEL, and the bidirectional, zero-width and other invisible format characters become `\xNN` or
+/// `\u{NNNN}`. The result contains no line end and is safe to print on a terminal.
 #[must_use]
 pub fn escape_terminal(text: &str) -> Cow<'_, str> {
     if text.bytes().all(|byte| (0x20..0x7f).contains(&byte)) || !text.chars().any(is_hostile) {
@@ -49,7 +49,8 @@ pub fn escape_terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// Control characters, and the format characters (Unicode category Cf and kin) that are invisible or reorder text.
+/// Whether [`escape_terminal`] escapes `character`: a control character, or a format character (Unicode category Cf and
+/// similar) that is invisible or reorders text.
 #[must_use]
 pub fn is_hostile(character: char) -> bool {
     character.is_control()
@@ -60,13 +61,13 @@ pub fn is_hostile(character: char) -> bool {
             | '\u{fff0}'..='\u{fffb}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// `1,234,567`.
+/// `number` with its digits in groups of three: `1,234,567`.
 #[must_use]
 pub fn grouped(number: u64) -> String {
     group_digits(&number.to_string())
 }
 
-/// Digits in groups of three.
+/// `digits` with a comma between groups of three.
 pub(crate) fn group_digits(digits: &str) -> String {
     let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
     for (index, digit) in digits.chars().enumerate() {
@@ -78,7 +79,7 @@ pub(crate) fn group_digits(digits: &str) -> String {
     text
 }
 
-/// `1 day`, `2 days`.
+/// `number` and the noun that fits it, `one` or `many`: `1 day`, `2,000 days`.
 #[must_use]
 pub fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number), if number == 1 { one } else { many })

@@ -115,13 +115,7 @@ fn read_time(text: &str) -> Option<Range> {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
     };
-    let mut parts = date.split('-');
-    let year = number(parts.next()?, 4, 10_000)?;
-    let (month, day) = (number(parts.next()?, 2, 13)?, number(parts.next()?, 2, 32)?);
-    if parts.next().is_some() {
-        return None;
-    }
-    let day = Day::from_date(year.cast_signed(), month, day)?;
+    let day: Day = date.parse().ok()?;
     let midnight = Minute::from(day.0) * Minute::from(MINUTES_A_DAY);
     let (start, length) = match time {
         None => (0, MINUTES_A_DAY.into()),

@@ -1,21 +1,22 @@
 //! Page views on their way from the worker that parsed them to the partition that owns their visitor.
 //!
-//! Owns: records and the partition rule. May import: `select` (visitor hashes). Must not know: what is counted.
+//! Owns: records, and the rule that assigns visitors to partitions. May import: `select` (visitor hashes). Must not know:
+//! what is counted.
 
 use crate::select::VisitorHash;
 
-/// How many partitions visitors are spread over. Enough for 16 tasks a thread on 16 cores, few enough that the
-/// open chunks of a worker stay in its cache.
+/// Number of partitions of the visitors. Enough for 16 tasks per thread on 16 cores; few enough for the open chunks of a
+/// worker to stay in its cache.
 pub(super) const PARTITIONS: usize = 256;
 
-/// One page view, 24 bytes.
+/// One page view, in 24 bytes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct PageViewRecord {
     visitor_high: u64,
     visitor_low: u64,
     /// The worker's number of the page.
     pub(super) page: u32,
-    /// The worker's number of the day, then the minute of the day.
+    /// The worker's number of the day in the upper bits, and the minute of the day in the lower 11.
     pub(super) when: u32,
 }
 
@@ -37,8 +38,8 @@ impl Default for Exchange {
     }
 }
 
-/// The partition that owns a visitor: the first byte of its hash. It depends on nothing else, so that a visitor
-/// is in the same partition on every thread and in every window.
+/// The partition that owns a visitor: the first byte of its hash. It depends on nothing else, so a visitor is in the same
+/// partition on every thread and in every window.
 #[inline]
 pub(super) fn partition(visitor: VisitorHash) -> usize {
     (visitor.0 >> 120) as usize
@@ -58,12 +59,12 @@ impl Exchange {
         });
     }
 
-    /// How many records each partition holds.
+    /// Number of records in each partition.
     pub(super) fn lengths(&self) -> Vec<usize> {
         self.partitions.iter().map(ChunkList::len).collect()
     }
 
-    /// Takes back what was pushed since `lengths` were these, calling `each` with every record.
+    /// Removes the records pushed since [`lengths`](Self::lengths) returned `lengths`, and calls `each` with every one.
     pub(super) fn truncate(&mut self, lengths: &[usize], mut each: impl FnMut(&PageViewRecord)) {
         for (partition, &length) in self.partitions.iter_mut().zip(lengths) {
             while let Some(record) = partition.pop_above(length) {
@@ -72,20 +73,20 @@ impl Exchange {
         }
     }
 
-    /// Takes the records of one partition out.
+    /// Takes all records out, by partition.
     pub(super) fn take(&mut self) -> Vec<ChunkList<PageViewRecord>> {
         std::mem::take(self).partitions
     }
 }
 
-/// A list that grows by whole chunks: nothing is moved when it grows, and it can be freed piece by piece.
+/// A list that grows by whole chunks: growing moves no item, and chunks can be freed one by one.
 #[derive(Debug)]
 pub(super) struct ChunkList<T> {
     chunks: Vec<Vec<T>>,
 }
 
-/// Bytes of a full chunk, whatever it holds: a multiple of 8, 16 and 24. What an allocator gets back as records it can
-/// then give out as keys without waiting for neighbours, which saved a fifth of the memory of a window.
+/// Size of a full chunk of any type: a multiple of 8, 16 and 24. Since chunks of records and of keys are equally large,
+/// the allocator can reuse one for the other, which saved a fifth of the memory of a window.
 const CHUNK_BYTES: usize = 16 * 1023;
 
 impl<T> Default for ChunkList<T> {
@@ -105,14 +106,14 @@ impl<T: Copy> ChunkList<T> {
 
     #[cold]
     fn push_slow(&mut self, item: T) {
-        // The first chunk is small: a short log has few records a partition.
+        // The first chunk is small: a short log has few records in a partition.
         let items = if self.chunks.is_empty() { 16 } else { CHUNK_BYTES / size_of::<T>() };
         let mut chunk = Vec::with_capacity(items);
         chunk.push(item);
         self.chunks.push(chunk);
     }
 
-    /// Takes the last item out, if there are more than `length`.
+    /// Removes and returns the last item, if there are more than `length`.
     fn pop_above(&mut self, length: usize) -> Option<T> {
         if self.len() <= length {
             return None;

@@ -1,20 +1,22 @@
 //! Exact counting: page views in, day facts out.
 //!
-//! Owns: [`Counter`] (a run's counts while it reads) and [`Facts`] (what it knows in the end). May import:
-//! `calendar`, `select` (visitor hashes), rayon. Must not know: formats, files, options, stores, reports.
+//! Owns: [`Counter`] (the counts of a run while it reads) and [`Facts`] (its result). May import: `error`, `text`, `time`,
+//! `system` (the allocator), `select` (visitor hashes), `facts`, rayon. Must not know: formats, files, options, stores,
+//! reports.
 //!
 //! How it works, and why it is exact:
-//! 1. Each worker turns the page views it parses into 24-byte records (visitor hash, local page number, day and
-//!    minute) and appends each to one of 256 partitions chosen by the visitor's hash (`exchange`).
-//! 2. At the end of a window the workers' page names become run-wide page numbers (`names`).
-//! 3. Each partition owns its visitors, so it alone gives them run-wide numbers (`visitors`), and deals its records
-//!    out to buckets of a day and some of its pages (`window`).
-//! 4. Each bucket owns its (day, page)s: sorted, it *is* their facts (`day_facts`).
-//! 5. Every cell of a day is a walk over its sorted facts (`cells`): pages as they stand, sections and the site
-//!    after sorting the facts of their pages by visitor. Nothing is ever added up that is not disjoint.
+//! 1. Each worker turns the page views it parses into 24-byte records (visitor hash, the worker's page number, day and
+//!    minute) and appends each to one of 256 partitions, chosen by the visitor's hash (`exchange`).
+//! 2. At the end of a window the workers' page names get run-wide numbers (`names`).
+//! 3. Each partition owns its visitors, so it can give them run-wide numbers on its own (`visitors`). It distributes its
+//!    records to buckets, each of a day and some of its pages (`window`).
+//! 4. Each bucket owns its (day, page)s: once sorted, it *is* their facts (`facts::day_facts`), which are kept in bounded
+//!    memory (`fact_store`).
+//! 5. Every cell of a day comes from a walk over its sorted facts (`cube::walk`): those of a page as they are, those of a
+//!    section or the site after sorting the facts of their pages by visitor. Distinct visitors are never added up.
 
 mod exchange;
-mod kept;
+mod fact_store;
 mod names;
 pub mod parts;
 mod renumber;
@@ -29,65 +31,66 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::facts::{DayFacts, DayKey};
-use kept::Kept;
+use fact_store::FactStore;
 use names::NameHasher;
-pub use names::Names;
+pub use names::PageNames;
 pub use renumber::FactsBuilder;
 pub use visitors::Visitors;
 use worker::MAX_DAYS;
-pub use worker::{Mark, Worker};
+pub use worker::{Checkpoint, Worker};
 
-/// Wall-clock time that the end of a window took.
+/// Wall-clock time of the steps at the end of a window.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct WindowTimes {
-    /// Numbering names and visitors, and dealing records out to days.
+    /// Numbering names and visitors, and distributing records to buckets.
     pub visitors: Duration,
-    /// Sorting them into day facts.
+    /// Sorting records into day facts.
     pub facts: Duration,
 }
 
-/// Most distinct pages of a run unless the caller says otherwise.
+/// Default of the most distinct pages of a run (`--max-pages`).
 pub const DEFAULT_PAGE_LIMIT: u64 = 50_000_000;
 
-/// A run's counts while it reads: give page views to its workers, end each window, then finish.
+/// The counts of a run while it reads. For each window call [`begin_window`](Self::begin_window), give page views to the
+/// workers, and call [`end_window`](Self::end_window); then [`finish`](Self::finish).
 #[derive(Debug)]
 pub struct Counter {
     workers: Vec<Worker>,
-    names: Names,
+    names: PageNames,
     visitors: Visitors,
-    kept: Kept,
+    store: FactStore,
     page_limit: u64,
 }
 
 impl Counter {
-    /// A counter for `threads` workers that ends with an error above `page_limit` distinct pages.
+    /// A counter with `threads` workers. More than `page_limit` distinct pages are an error.
     #[must_use]
     pub fn new(threads: usize, page_limit: u64) -> Self {
         let hasher = NameHasher::default();
         Self {
             workers: (0..threads).map(|_| Worker::new(hasher.clone())).collect(),
-            names: Names::new(hasher),
+            names: PageNames::new(hasher),
             visitors: Visitors::default(),
-            kept: Kept::default(),
+            store: FactStore::default(),
             page_limit,
         }
     }
 
-    /// The workers, one a thread.
+    /// The workers, one for each thread.
     pub fn workers_mut(&mut self) -> &mut [Worker] {
         &mut self.workers
     }
 
-    /// Makes room for a window: what earlier ones left is encoded, where it is much. Call it before each window, in
-    /// the pool that may be used.
+    /// Makes room for a window: encodes the facts of earlier windows if there are many. Call it before each window, in the
+    /// thread pool to use.
     pub fn begin_window(&mut self) {
-        self.kept.begin_window();
+        self.store.begin_window();
     }
 
-    /// Turns what the workers hold into day facts. Call it between windows, in the pool that may be used.
+    /// Turns the page views of the workers into day facts. Call it after each window, in the thread pool to use.
     ///
     /// # Errors
-    /// [`Error::Limit`] where a number that keeps counts exact would not fit.
+    /// [`Error::Limit`] if there are too many days in the window, or too many pages or visitors in the run.
     pub fn end_window(&mut self) -> Result<WindowTimes> {
         let start = Instant::now();
         if self.workers.iter().any(|worker| worker.too_many_days) {
@@ -106,30 +109,34 @@ impl Counter {
                 self.page_limit
             )));
         }
-        let (window, dealt) = window::fold(&mut self.workers, &mut self.visitors, &self.names)?;
-        self.kept.add_window(window);
-        Ok(WindowTimes { visitors: dealt.duration_since(start), facts: dealt.elapsed() })
+        let (window, all_distributed) =
+            window::fold(&mut self.workers, &mut self.visitors, &self.names)?;
+        self.store.add_window(window);
+        Ok(WindowTimes {
+            visitors: all_distributed.duration_since(start),
+            facts: all_distributed.elapsed(),
+        })
     }
 
-    /// Everything counted. What is in an unfinished window is not.
+    /// All facts of the windows that were ended.
     #[must_use]
     pub fn finish(self) -> Facts {
-        Facts { names: self.names, visitors: self.visitors, kept: self.kept }
+        Facts { names: self.names, visitors: self.visitors, store: self.store }
     }
 }
 
-/// Everything a run knows: the facts of every day, and what their numbers mean.
+/// The result of a run: the facts of every day, and the pages and visitors that their numbers stand for.
 #[derive(Debug)]
 pub struct Facts {
-    names: Names,
+    names: PageNames,
     visitors: Visitors,
-    kept: Kept,
+    store: FactStore,
 }
 
 impl Facts {
     /// The pages by number.
     #[must_use]
-    pub fn names(&self) -> &Names {
+    pub fn names(&self) -> &PageNames {
         &self.names
     }
 
@@ -139,44 +146,38 @@ impl Facts {
         &self.visitors
     }
 
-    /// The (site, day)s that have facts, by site, then by day.
+    /// The days that have facts, by site, then by day.
     pub fn days(&self) -> impl ExactSizeIterator<Item = DayKey> {
-        self.kept.days().keys().copied()
+        self.store.days().keys().copied()
     }
 
-    /// About how many facts a day has: those of a (page, visitor, minute) that is in several windows count again.
+    /// An upper bound of the number of a day's facts: a (page, visitor, minute) counts once for each window it is in.
     #[must_use]
     pub fn day_len(&self, key: DayKey) -> usize {
-        self.kept.days().get(&key).copied().unwrap_or(0)
+        self.store.days().get(&key).copied().unwrap_or(0)
     }
 
-    /// A day's facts in pieces that have no page in common; empty for a day without facts.
+    /// The facts of a day, in pieces that have no page in common; empty for a day without facts.
     #[must_use]
     pub fn day(&self, key: DayKey) -> Cow<'_, [DayFacts]> {
         self.load(&[key]).pop().unwrap_or_default()
     }
 
-    /// The facts of some days, by ascending key, as [`Facts::day`] has them; days that are near each other cost less
-    /// together. Decodes what is encoded, in parallel: 8 bytes a fact.
+    /// The facts of some days, given in ascending order, each as [`Facts::day`] returns it. Days close to each other cost
+    /// less when loaded together. Decodes in parallel; decoded facts take 8 bytes each.
     #[must_use]
     pub fn load(&self, keys: &[DayKey]) -> Vec<Cow<'_, [DayFacts]>> {
-        self.kept.load(keys)
+        self.store.load(keys)
     }
 
-    /// Folds over all facts in parallel, in no order, with little memory: `add` is given pieces of days, and a
-    /// (page, visitor, minute) may be in several of them.
+    /// Folds over all facts in parallel, in any order, with little memory. `add` gets pieces of days; the same (page,
+    /// visitor, minute) may be in several of them.
     pub fn fold_pieces<T: Send>(
         &self,
         new: impl Fn() -> T + Send + Sync,
         add: impl Fn(&mut T, DayKey, &DayFacts) + Send + Sync,
         join: impl Fn(T, T) -> T + Send + Sync,
     ) -> T {
-        self.kept.fold(new, add, join)
-    }
-
-    /// Bytes of the facts that are kept encoded.
-    #[must_use]
-    pub fn encoded_bytes(&self) -> usize {
-        self.kept.encoded_bytes()
+        self.store.fold(new, add, join)
     }
 }

@@ -1,7 +1,7 @@
-//! Page names by number: each worker's own, and the run's.
+//! Page names by number: those of each worker, and those of the run.
 //!
-//! Owns: interning of names and the merge of the workers' names. May import: `text`, rayon.
-//! Must not know: what a name is used for.
+//! Owns: the interning of names, and the merge of the workers' names. May import: `error`, `text`, hashbrown, rayon. Must
+//! not know: what a name is used for.
 
 use std::hash::BuildHasher;
 
@@ -10,34 +10,34 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// Most names interned together: enough for their cache misses to overlap, few enough to stay in the cache.
+/// Most names that are interned together: enough for their cache misses to overlap, few enough to stay in the cache.
 pub(super) const BATCH: usize = 32;
 
-/// Hashes names; seeded by chance for each run, so that no one can craft collisions.
+/// Hashes names, with a random seed for each run, so that nobody can craft collisions.
 pub(super) type NameHasher = DefaultHashBuilder;
 
 /// Distinct byte strings by number, found by hash.
 ///
-/// An open-addressing table of our own, because a caller with many names at hand can look at all their slots, then at
-/// all their bytes, before it compares the first: the cache misses of 32 names overlap, which made the scan of the
+/// This is an open-addressing table of our own because it can be prefetched: a caller with 32 names at hand touches the
+/// slots and the bytes of all before it compares the first, so that their cache misses overlap. It made the scan of the
 /// hard log (450,000 pages) 1.3 times as fast.
 #[derive(Debug)]
 struct Interner {
     /// A power of two, at most half full.
     slots: Vec<Slot>,
-    /// Every string behind its length (4 bytes, little-endian).
+    /// All strings, each after its length (4 bytes, little-endian).
     bytes: Vec<u8>,
-    /// Where each string's length stands.
+    /// By number: index in `bytes` of the string's length.
     starts: Vec<u64>,
 }
 
-/// A place for one string.
+/// Entry of the table, for one string.
 #[derive(Clone, Copy, Debug)]
 struct Slot {
     start: u64,
-    /// The upper half of the hash, so that most other strings are told apart without a look at their bytes.
+    /// Upper half of the hash: most other strings differ in it, so that their bytes need not be compared.
     tag: u32,
-    /// [`EMPTY`] where there is none.
+    /// The string's number; [`EMPTY`] for none.
     number: u32,
 }
 
@@ -55,7 +55,7 @@ impl Interner {
         self.starts.len()
     }
 
-    /// Where the search for a hash begins.
+    /// Index of the slot at which the search for a hash begins.
     #[inline]
     fn home(&self, hash: u64) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "masked to the table's size")]
@@ -68,13 +68,13 @@ impl Interner {
         (hash >> 32) as u32
     }
 
-    /// Begins to bring what `intern` will need into the cache: returns where the string probably is.
+    /// Brings the slot that `intern` will read into the cache. Returns the probable start of the string.
     #[inline]
-    fn glance(&self, hash: u64) -> u64 {
+    fn prefetch(&self, hash: u64) -> u64 {
         self.slots[self.home(hash)].start
     }
 
-    /// Looks at the first byte of what `glance` found.
+    /// Brings the string at `start`, from `prefetch`, into the cache. Returns a byte of it, whose use forces the read.
     #[inline]
     fn touch(&self, start: u64) -> u8 {
         self.bytes.get(index(start)).copied().unwrap_or(0)
@@ -108,7 +108,7 @@ impl Interner {
         }
     }
 
-    /// The number of a string, a new one if it was not met before; `None` if there are no more.
+    /// The number of a string, a new one if the string is new; `None` if no number is left.
     #[inline]
     fn intern(&mut self, name: &[u8], hash: u64) -> Option<u32> {
         match self.find(name, hash) {
@@ -129,7 +129,7 @@ impl Interner {
         Some(number)
     }
 
-    /// Doubles the table if it is half full. `hash` must be the one that strings were interned by.
+    /// Doubles the table if it is half full. `hash` must be the function that hashed the interned strings.
     fn grow(&mut self, hash: impl Fn(&[u8]) -> u64) {
         if self.starts.len() * 2 < self.slots.len() {
             return;
@@ -152,14 +152,14 @@ fn index(offset: u64) -> usize {
     offset as usize
 }
 
-/// The names one worker has met, numbered in the order it met them.
+/// The names that one worker has seen, numbered in the order in which it saw them.
 #[derive(Debug)]
 pub(super) struct LocalNames {
     hasher: NameHasher,
     names: Interner,
-    /// Run-wide numbers of the names that were absorbed.
+    /// Run-wide numbers of the names that [`PageNames`] has absorbed.
     run_wide: Vec<u32>,
-    /// More names than numbers.
+    /// Whether there were more names than numbers.
     overflowed: bool,
 }
 
@@ -168,13 +168,13 @@ impl LocalNames {
         Self { hasher, names: Interner::default(), run_wide: Vec::new(), overflowed: false }
     }
 
-    /// The hash that [`intern_all`](Self::intern_all) wants with a name.
+    /// The hash of a name, for [`intern_all`](Self::intern_all).
     #[inline]
     pub(super) fn hash(&self, name: &[u8]) -> u64 {
         self.hasher.hash_one(name)
     }
 
-    /// Turns hashes and names into the worker's numbers, in order.
+    /// Interns up to [`BATCH`] names, given with their hashes. Calls `each` with the index and the number of each, in order.
     #[inline]
     pub(super) fn intern_all<'a>(
         &mut self,
@@ -184,7 +184,7 @@ impl LocalNames {
     ) {
         let mut starts = [0; BATCH];
         for (start, &hash) in starts.iter_mut().zip(hashes) {
-            *start = self.names.glance(hash);
+            *start = self.names.prefetch(hash);
         }
         let touched =
             starts[..hashes.len()].iter().fold(0, |all, &start| all | self.names.touch(start));
@@ -211,7 +211,7 @@ impl LocalNames {
         &self.run_wide
     }
 
-    /// The names not yet absorbed, by shard of their text's hash.
+    /// The names that are not absorbed yet, by the shard of their text.
     fn new_by_shard(&self) -> Vec<Vec<NewName>> {
         let mut shards: Vec<Vec<NewName>> = (0..SHARDS).map(|_| Vec::new()).collect();
         for number in self.run_wide.len()..self.names.len() {
@@ -228,39 +228,39 @@ impl LocalNames {
     }
 }
 
-/// A worker's name on its way into the run's.
+/// A worker's name on its way into the names of the run.
 struct NewName {
     number: usize,
     hash: u64,
-    /// The name as text where its bytes are not UTF-8.
+    /// The name as text, if its bytes are not UTF-8.
     rewritten: Option<Box<str>>,
 }
 
-/// Names are merged by as many tasks as there are shards.
+/// Number of shards of the names. Each is merged by a task of its own.
 const SHARDS: usize = 64;
 
 fn shard(hash: u64) -> usize {
-    // Neither the lowest bits, which choose the slot, nor all of the upper ones, which tell strings apart.
+    // Neither the lowest bits, which choose the slot, nor only upper bits, which are the tag.
     (hash >> 26) as usize % SHARDS
 }
 
-/// The distinct page names of a run, as text. A name's number is its place in its shard and, in the lowest 6 bits,
-/// the shard.
+/// The distinct page names of a run, as text. A name's number is its index in its shard (upper 26 bits) and the shard
+/// (lower 6 bits).
 #[derive(Debug)]
-pub struct Names {
+pub struct PageNames {
     hasher: NameHasher,
     shards: Vec<Interner>,
 }
 
-/// Most names of a shard: their places fill the 26 bits above the shard.
+/// Most names of a shard: their indices have 26 bits.
 const MAX_SHARD_NAMES: usize = 1 << 26;
 
-impl Names {
+impl PageNames {
     pub(super) fn new(hasher: NameHasher) -> Self {
         Self { hasher, shards: (0..SHARDS).map(|_| Interner::default()).collect() }
     }
 
-    /// How many there are.
+    /// Number of names.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.shards.iter().map(|shard| shard.len() as u64).sum()
@@ -275,14 +275,14 @@ impl Names {
     /// The name with that number.
     ///
     /// # Panics
-    /// If no name has it.
+    /// If no name has that number.
     #[must_use]
     pub fn get(&self, number: u32) -> &str {
         let bytes = self.shards[number as usize % SHARDS].get(number as usize / SHARDS);
         std::str::from_utf8(bytes).expect("only text is interned in `absorb`")
     }
 
-    /// All numbers in use, in no meaningful order.
+    /// All numbers in use, in no particular order.
     pub fn numbers(&self) -> impl Iterator<Item = u32> {
         self.shards.iter().enumerate().flat_map(|(shard, names)| {
             (0..names.len())
@@ -290,26 +290,16 @@ impl Names {
         })
     }
 
-    /// Above every number.
+    /// A bound of all numbers: each is smaller.
     #[must_use]
     pub fn number_bound(&self) -> usize {
         self.shards.iter().map(|shard| shard.len()).max().unwrap_or(0) * SHARDS
     }
 
-    /// The number of a name.
-    #[must_use]
-    pub fn find(&self, name: &str) -> Option<u32> {
-        let hash = self.hasher.hash_one(name.as_bytes());
-        let shard = shard(hash);
-        let names = &self.shards[shard];
-        let place = names.find(name.as_bytes(), hash).ok()?;
-        u32::try_from(place as usize * SHARDS + shard).ok()
-    }
-
     /// Gives every new name of the workers its run-wide number.
     ///
     /// # Errors
-    /// [`Error::Limit`] where numbers do not suffice.
+    /// [`Error::Limit`] if there are too many names to number.
     pub(super) fn absorb(&mut self, locals: &mut [&mut LocalNames]) -> Result<()> {
         let new: Vec<Vec<Vec<NewName>>> =
             locals.par_iter().map(|local| local.new_by_shard()).collect();
@@ -339,7 +329,7 @@ impl Names {
         let too_many = self.shards.iter().any(|shard| shard.len() >= MAX_SHARD_NAMES);
         if too_many || locals.iter().any(|local| local.overflowed) {
             return Err(Error::Limit(
-                "too many distinct pages (four thousand million fit one run)".to_owned(),
+                "too many distinct pages (a run can hold about four billion)".to_owned(),
             ));
         }
         locals.par_iter_mut().enumerate().for_each(|(index, names)| {

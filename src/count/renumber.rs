@@ -1,23 +1,23 @@
-//! Days with numbers of their own: how the facts of a run leave it, and how those of many runs come together.
+//! Renumbering: from the facts of a run to days that number their own visitors and pages ([`LocalDay`]), and back.
 //!
-//! Owns: [`LocalDay`] and the translation of numbers both ways, [`FactsBuilder`]. May import: the rest of `count`,
-//! rayon. Must not know: bytes, files, sources.
+//! Owns: the translation of numbers both ways, [`FactsBuilder`]. May import: the rest of `count`, `facts`, `select` (visitor
+//! hashes), rayon. Must not know: bytes, files, sources.
 
 use rayon::prelude::*;
 
 use super::Facts;
-use super::kept::Kept;
-use super::names::{LocalNames, NameHasher, Names};
+use super::fact_store::FactStore;
+use super::names::{LocalNames, NameHasher, PageNames};
 use super::visitors::Visitors;
 use crate::error::Result;
 use crate::facts::day_facts::{Fact, VISITOR_SHIFT};
 use crate::facts::{DayFacts, DayKey, LocalDay, Texts, radix};
 use crate::select::VisitorHash;
 
-/// A set of numbers that tells how many of them are below one.
+/// A set of numbers that knows the rank of each: how many of its numbers are smaller.
 struct NumberSet {
     words: Vec<u64>,
-    /// How many are below each word.
+    /// By word: number of members in the words before it.
     below: Vec<u32>,
 }
 
@@ -37,7 +37,7 @@ impl NumberSet {
     }
 
     #[inline]
-    fn place(&self, number: u32) -> usize {
+    fn rank(&self, number: u32) -> usize {
         let index = number as usize / 64;
         let lower = self.words[index] & ((1 << (number % 64)) - 1);
         (self.below[index] + lower.count_ones()) as usize
@@ -56,7 +56,7 @@ impl NumberSet {
 }
 
 impl Facts {
-    /// A day's facts with numbers of their own.
+    /// The facts of a day, with its own numbers of visitors and pages.
     #[must_use]
     pub fn local_day(&self, key: DayKey) -> LocalDay {
         let pieces = self.day(key);
@@ -82,14 +82,14 @@ impl Facts {
         }
         let runs: Vec<(u32, &[Fact])> = (0..).zip(pages.iter().map(|&(_, facts)| facts)).collect();
         LocalDay {
-            facts: renumber(&runs, |visitor| ranks[set.place(visitor)]),
+            facts: renumber(&runs, |visitor| ranks[set.rank(visitor)]),
             visitors: visitors.into_iter().map(|(hash, _)| hash).collect(),
             pages: names,
         }
     }
 }
 
-/// The facts of some pages, by ascending number, with other numbers for their visitors.
+/// The facts of some pages, which ascend, with the numbers that `visitor` gives to their visitors.
 fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts {
     let all: usize = pages.iter().map(|(_, facts)| facts.len()).sum();
     let (mut ends, mut facts) = (Vec::with_capacity(pages.len()), Vec::with_capacity(all));
@@ -98,7 +98,7 @@ fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts 
         page_facts.clear();
         page_facts.extend(old.iter().map(|fact| fact.with_visitor(visitor(fact.visitor()))));
         if page_facts.len() > 1 {
-            // A visitor's minutes are in order already, and stay so.
+            // The minutes of each visitor are in order already, and the sort is stable.
             radix::sort(&mut page_facts, &mut spare, VISITOR_SHIFT, u64::BITS);
         }
         facts.extend_from_slice(&page_facts);
@@ -107,15 +107,15 @@ fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts 
     DayFacts::from_columns(ends, facts)
 }
 
-/// Facts of few days are not encoded: 128 MiB, a month of a site with half a million page views a day.
+/// Number of facts from which on they are encoded: 128 MiB, a month of a site with half a million page views a day.
 const ENCODED_FROM: usize = 16 * 1024 * 1024;
 
-/// Puts days of any runs together; any order and any split gives facts of the same cells.
+/// Merges days of any runs. Their order, and how they are split, does not change any cell.
 #[derive(Debug)]
 pub struct FactsBuilder {
-    names: Names,
+    names: PageNames,
     visitors: Visitors,
-    kept: Kept,
+    store: FactStore,
     hasher: NameHasher,
 }
 
@@ -123,22 +123,22 @@ impl Default for FactsBuilder {
     fn default() -> Self {
         let hasher = NameHasher::default();
         Self {
-            names: Names::new(hasher.clone()),
+            names: PageNames::new(hasher.clone()),
             visitors: Visitors::default(),
-            kept: Kept::default(),
+            store: FactStore::default(),
             hasher,
         }
     }
 }
 
 impl FactsBuilder {
-    /// Adds some days, in parallel; a day may come again and again, with what was not yet added.
+    /// Adds some days, in parallel. The same day may be added several times, with different facts.
     ///
     /// # Errors
-    /// [`Error::Limit`](crate::error::Error::Limit) where numbers do not suffice.
+    /// [`Error::Limit`](crate::error::Error::Limit) if there are too many visitors or pages to number.
     pub fn add(&mut self, days: &[(DayKey, LocalDay)]) -> Result<()> {
-        if self.kept.plain_facts() >= ENCODED_FROM {
-            self.kept.encode();
+        if self.store.plain_facts() >= ENCODED_FROM {
+            self.store.encode();
         }
         let lists: Vec<&[VisitorHash]> = days.iter().map(|(_, day)| &day.visitors[..]).collect();
         let visitors = self.visitors.numbers(&lists)?;
@@ -169,14 +169,14 @@ impl FactsBuilder {
             })
             .collect();
         for (&(key, _), facts) in days.iter().zip(facts) {
-            self.kept.add_window(vec![(key, facts)]);
+            self.store.add_window(vec![(key, facts)]);
         }
         Ok(())
     }
 
-    /// Everything added.
+    /// All facts that were added.
     #[must_use]
     pub fn finish(self) -> Facts {
-        Facts { names: self.names, visitors: self.visitors, kept: self.kept }
+        Facts { names: self.names, visitors: self.visitors, store: self.store }
     }
 }

@@ -1,6 +1,7 @@
 //! Visitors by number.
 //!
-//! Owns: the run-wide numbers of visitors. May import: `select` (visitor hashes), rayon. Must not know: what they saw.
+//! Owns: the run-wide numbers of visitors. May import: `error`, `count::exchange` (partitions), `select` (visitor hashes),
+//! hashbrown, rayon. Must not know: what visitors saw.
 
 use hashbrown::HashTable;
 use rayon::prelude::*;
@@ -9,8 +10,8 @@ use super::exchange::{PARTITIONS, partition};
 use crate::error::{Error, Result};
 use crate::select::VisitorHash;
 
-/// The distinct visitors of a run. A visitor's number is its place in its partition and, in the lowest 8 bits, the
-/// partition: partitions number their visitors without knowing of each other, and numbers stay dense.
+/// The distinct visitors of a run. A visitor's number is its index in its partition (upper 24 bits) and the partition
+/// (lower 8 bits). So partitions number their visitors independently, and numbers stay dense.
 #[derive(Debug)]
 pub struct Visitors {
     partitions: Vec<Partition>,
@@ -22,11 +23,11 @@ impl Default for Visitors {
     }
 }
 
-/// Most visitors of a partition: their places fill the 24 bits above the partition.
+/// Most visitors of a partition: their indices have 24 bits.
 const MAX_PARTITION_VISITORS: usize = 1 << 24;
 
 impl Visitors {
-    /// How many there are.
+    /// Number of visitors.
     #[must_use]
     pub fn len(&self) -> u64 {
         self.partitions.iter().map(|partition| partition.hashes.len() as u64).sum()
@@ -41,7 +42,7 @@ impl Visitors {
     /// The visitor with that number.
     ///
     /// # Panics
-    /// If no visitor has it.
+    /// If no visitor has that number.
     #[must_use]
     pub fn hash(&self, number: u32) -> VisitorHash {
         VisitorHash(
@@ -49,7 +50,7 @@ impl Visitors {
         )
     }
 
-    /// The number of a visitor that was met.
+    /// The number of a visitor; `None` if it has none.
     #[must_use]
     pub fn find(&self, visitor: VisitorHash) -> Option<u32> {
         let partition = &self.partitions[partition(visitor)];
@@ -58,11 +59,11 @@ impl Visitors {
         Some(number(place, visitor))
     }
 
-    /// The numbers of the visitors of some lists, each ascending, new ones for those that were not met before.
-    /// Partitions are numbered in parallel.
+    /// The numbers of the visitors in some lists, each of which ascends. Visitors without a number get one. Works in
+    /// parallel, by partition.
     ///
     /// # Errors
-    /// [`Error::Limit`] above 2^24 visitors of one partition.
+    /// [`Error::Limit`] above 2^24 visitors in one partition.
     pub fn numbers(&mut self, lists: &[&[VisitorHash]]) -> Result<Vec<Vec<u32>>> {
         let mut numbers: Vec<Vec<u32>> = lists.iter().map(|list| vec![0; list.len()]).collect();
         // Hashes ascend, so a partition's are a slice of each list.
@@ -86,31 +87,32 @@ impl Visitors {
         Ok(numbers)
     }
 
-    /// Above every number.
+    /// A bound of all numbers: each is smaller.
     pub(super) fn number_bound(&self) -> u64 {
         let most =
             self.partitions.iter().map(|partition| partition.hashes.len()).max().unwrap_or(0);
         (most * PARTITIONS) as u64
     }
 
-    /// The partitions, each to be given its own visitors only.
+    /// The partitions. Each must be given only its own visitors.
     pub(super) fn partitions_mut(&mut self) -> &mut [Partition] {
         &mut self.partitions
     }
 }
 
-/// The visitors whose hash begins with one byte. Aligned so that partitions do not share cache lines, as workers do not.
+/// The visitors whose hashes have the same first byte. Aligned so that partitions do not share cache lines; see
+/// [`Worker`](super::Worker).
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Partition {
-    /// By place.
+    /// Hashes by index.
     hashes: Vec<u128>,
-    /// Places by hash.
+    /// Indices by hash.
     places: HashTable<u32>,
 }
 
 impl Partition {
-    /// The run-wide number of a visitor of this partition, a new one if it was not met before.
+    /// The run-wide number of a visitor of this partition, a new one if the visitor is new.
     ///
     /// # Errors
     /// [`Error::Limit`] above 2^24 visitors.
@@ -127,12 +129,12 @@ impl Partition {
             hashbrown::hash_table::Entry::Vacant(entry) => {
                 if hashes.len() >= MAX_PARTITION_VISITORS {
                     return Err(Error::Limit(
-                        "too many distinct visitors (about four thousand million fit one run); analyze fewer days at once".to_owned(),
+                        "too many distinct visitors (a run can hold about four billion); analyze fewer days at a time".to_owned(),
                     ));
                 }
                 let place = u32::try_from(hashes.len()).unwrap_or(u32::MAX);
                 if hashes.len() == hashes.capacity() {
-                    // Not twice as many: all partitions grow at the same time.
+                    // Not doubled: all partitions grow at about the same time.
                     hashes.reserve_exact(hashes.len() / 4 + 4);
                 }
                 hashes.push(visitor.0);
@@ -144,13 +146,13 @@ impl Partition {
     }
 }
 
-/// The run-wide number of a visitor at a place of its partition: 24 bits above 8.
+/// The run-wide number of the visitor at index `place` of its partition.
 #[inline]
 fn number(place: u32, visitor: VisitorHash) -> u32 {
     place << 8 | u32::try_from(partition(visitor)).unwrap_or(u32::MAX)
 }
 
-/// The half of a hash that tells visitors of one partition apart in the table.
+/// The half of a visitor's hash by which the table of its partition finds it.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
 fn low_half(hash: u128) -> u64 {
     hash as u64

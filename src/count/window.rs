@@ -1,7 +1,7 @@
 //! The end of a window: records by visitor become facts by day and page.
 //!
-//! Owns: the second exchange and its key layout. May import: the rest of `count`, rayon.
-//! Must not know: where records come from, what facts are used for.
+//! Owns: the distribution of records to buckets, and the layout of their sort keys. May import: the rest of `count`,
+//! `facts`, `system::allocator`, rayon. Must not know: where records come from, what facts are used for.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -10,48 +10,53 @@ use std::time::Instant;
 use rayon::prelude::*;
 
 use super::exchange::{ChunkList, PARTITIONS, PageViewRecord};
-use super::names::Names;
+use super::names::PageNames;
 use super::visitors::{Partition, Visitors};
 use super::worker::{MINUTE_BITS, Worker};
 use crate::error::Result;
 use crate::facts::{DayFacts, DayKey, radix};
 use crate::system::allocator;
 
-/// Facts of a bucket, so that sorting it stays in the second-level cache.
+/// Most page views of a bucket: few enough for its sort to stay in the second-level cache.
 const BUCKET_FACTS: u64 = 64 * 1024;
 
-/// Page views of a window from which on their memory is given back: 24 MiB.
+/// Number of page views from which on the memory of their records is given back to the system: 24 MiB.
 const GIVEN_BACK_FROM: u64 = 1024 * 1024;
 
-/// Which bucket a (day, page) belongs to. A fat day has several buckets, each some of its pages; thin days share one.
+/// The assignment of (day, page)s to buckets. A day of many page views has several buckets, each with some of its pages;
+/// days of few page views share one.
 #[derive(Debug)]
 struct Plan {
     keys: Vec<DayKey>,
-    /// By day: its first bucket, how many bits of the page choose among its buckets, its number in the bucket.
+    /// By index in `keys`.
     days: Vec<PlannedDay>,
-    /// By bucket: its first day.
     buckets: Vec<BucketDays>,
     layout: Layout,
-    /// Page views of all days.
+    /// Number of page views of all days.
     views: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct PlannedDay {
+    /// The day's first bucket.
     bucket: u32,
+    /// Number of lowest bits of the page that choose among the day's buckets.
     page_bits: u32,
+    /// Number of the day among those of its bucket.
     number: u32,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct BucketDays {
+    /// Index in `Plan::keys` of the bucket's first day.
     first_day: usize,
-    /// Bits and value of the page number that the bucket's place stands for.
+    /// Number of lowest bits that all pages of the bucket share.
     page_bits: u32,
+    /// The value of these bits.
     page_low: u32,
 }
 
-/// Where day, page, visitor and minute stand in a key, from the top down.
+/// The place of each field in a sort key; from the top: day, page, visitor, minute.
 #[derive(Clone, Copy, Debug)]
 struct Layout {
     page_shift: u32,
@@ -59,7 +64,7 @@ struct Layout {
     bits: u32,
 }
 
-/// Bits needed to write every number below `bound`.
+/// Number of bits of the largest number below `bound`.
 fn bits_below(bound: u64) -> u32 {
     u64::BITS - bound.saturating_sub(1).leading_zeros()
 }
@@ -68,7 +73,7 @@ impl Plan {
     fn new(views: &BTreeMap<DayKey, u64>, page_bound: u64, visitor_bound: u64) -> Self {
         let page_bits_total = bits_below(page_bound);
         let (mut days, mut buckets) = (Vec::with_capacity(views.len()), Vec::<BucketDays>::new());
-        // Views in the last bucket while it is one of thin days.
+        // Page views in the last bucket, if other days may share it.
         let mut shared: Option<u64> = None;
         let mut most_days = 1;
         for (day, &count) in views.values().enumerate() {
@@ -111,12 +116,12 @@ impl Plan {
 }
 
 fn index(value: usize) -> u32 {
-    // Days and buckets are far below 2^32: a worker meets at most 2^21 days.
+    // Days and buckets are far fewer than 2^32: a worker has at most 2^21 days.
     u32::try_from(value).unwrap_or(u32::MAX)
 }
 
-/// A sort key: day in the bucket, page, visitor, minute.
-trait FactKey: radix::Key + Sync {
+/// A record as a sort key: number of the day in the bucket, page, visitor, minute.
+trait FactKey: radix::SortKey + Sync {
     fn pack(layout: &Layout, day: u32, page: u32, visitor: u32, minute: u32) -> Self;
     fn unpack(self, layout: &Layout) -> (u32, u32, u32, u16);
 }
@@ -129,7 +134,7 @@ macro_rules! fact_key {
                 let low = Self::from(page) << layout.page_shift
                     | Self::from(visitor) << MINUTE_BITS
                     | Self::from(minute);
-                // With one day a bucket the shift may be the whole width.
+                // If every bucket has one day, the shift may be the full width.
                 if day == 0 { low } else { Self::from(day) << layout.day_shift | low }
             }
 
@@ -149,23 +154,23 @@ macro_rules! fact_key {
 fact_key!(u64);
 fact_key!(u128);
 
-/// What a window holds; a day may be in several pieces without a page in common.
+/// The facts of a window. A day may have several pieces, which have no page in common.
 type Window = Vec<(DayKey, DayFacts)>;
 
-/// Takes the workers' records and returns the window's facts, and when all visitors were known.
+/// Turns the workers' records into the facts of the window. Also returns the moment when all records had been distributed.
 ///
 /// # Errors
-/// [`Error::Limit`](crate::error::Error::Limit) where visitors are too many to number.
+/// [`Error::Limit`](crate::error::Error::Limit) if there are too many visitors to number.
 pub(super) fn fold(
     workers: &mut [Worker],
     visitors: &mut Visitors,
-    names: &Names,
+    names: &PageNames,
 ) -> Result<(Window, Instant)> {
     let mut views = BTreeMap::new();
     for (key, count) in workers.iter().flat_map(|worker| &worker.days) {
         *views.entry(*key).or_insert(0) += count;
     }
-    // New visitors are numbered on the way; a partition cannot get more of them than it gets records.
+    // New visitors are numbered while records are distributed: in a partition, at most one for each record.
     let records = workers.iter_mut().map(|worker| worker.exchange.take()).collect::<Vec<_>>();
     let most_records = (0..PARTITIONS)
         .map(|partition| records.iter().map(|lists| lists[partition].len()).sum::<usize>())
@@ -184,22 +189,22 @@ pub(super) fn fold(
         })
         .collect();
     if plan.layout.bits <= u64::BITS {
-        deal_and_sort::<u64>(&plan, records, &origins, visitors)
+        distribute_and_sort::<u64>(&plan, records, &origins, visitors)
     } else {
-        deal_and_sort::<u128>(&plan, records, &origins, visitors)
+        distribute_and_sort::<u128>(&plan, records, &origins, visitors)
     }
 }
 
-/// What a worker's own numbers stand for.
+/// The meaning of a worker's own numbers.
 struct Origin<'a> {
     pages: &'a [u32],
     days: Vec<PlannedDay>,
 }
 
-/// A partition on its way to whoever deals it: its visitors, and its records by worker.
-type Hand<'a> = (&'a mut Partition, Vec<ChunkList<PageViewRecord>>);
+/// One partition, waiting for a thread: its visitors, and its records by worker.
+type PartitionRecords<'a> = (&'a mut Partition, Vec<ChunkList<PageViewRecord>>);
 
-fn deal_and_sort<K: FactKey>(
+fn distribute_and_sort<K: FactKey>(
     plan: &Plan,
     records: Vec<Vec<ChunkList<PageViewRecord>>>,
     origins: &[Origin<'_>],
@@ -212,30 +217,31 @@ fn deal_and_sort<K: FactKey>(
             partition.push(list);
         }
     }
-    let hands: Vec<Hand<'_>> = visitors.partitions_mut().iter_mut().zip(by_partition).collect();
-    let queue = Mutex::new(hands.into_iter());
-    // Each thread deals into lists of its own, so that nothing is shared.
-    let dealt = (0..rayon::current_num_threads())
+    let partitions: Vec<PartitionRecords<'_>> =
+        visitors.partitions_mut().iter_mut().zip(by_partition).collect();
+    let queue = Mutex::new(partitions.into_iter());
+    // Each thread fills lists of its own, so that nothing is shared.
+    let distributed = (0..rayon::current_num_threads())
         .into_par_iter()
         .map(|_| {
             let mut buckets: Vec<ChunkList<K>> =
                 plan.buckets.iter().map(|_| ChunkList::default()).collect();
             loop {
-                let hand = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-                let Some((partition, lists)) = hand else { return Ok(buckets) };
+                let next = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
+                let Some((partition, lists)) = next else { return Ok(buckets) };
                 for (list, origin) in lists.into_iter().zip(origins) {
-                    deal(plan, partition, &list, origin, &mut buckets)?;
+                    distribute(plan, partition, &list, origin, &mut buckets)?;
                 }
             }
         })
         .collect::<Result<Vec<_>>>()?;
-    let all_dealt = Instant::now();
+    let all_distributed = Instant::now();
     if plan.views >= GIVEN_BACK_FROM {
-        // The records are gone; what follows comes in larger pieces than they left.
+        // The records are freed, but what follows needs larger pieces than they leave.
         allocator::give_back();
     }
     let mut by_bucket: Vec<Vec<ChunkList<K>>> = plan.buckets.iter().map(|_| Vec::new()).collect();
-    for lists in dealt {
+    for lists in distributed {
         for (bucket, list) in by_bucket.iter_mut().zip(lists) {
             bucket.push(list);
         }
@@ -252,11 +258,11 @@ fn deal_and_sort<K: FactKey>(
             to_facts(plan, days, keys)
         },
     );
-    Ok((facts.flatten_iter().collect(), all_dealt))
+    Ok((facts.flatten_iter().collect(), all_distributed))
 }
 
-/// Deals a partition's records from one worker out to the buckets.
-fn deal<K: FactKey>(
+/// Distributes the records that one worker has for a partition to the buckets.
+fn distribute<K: FactKey>(
     plan: &Plan,
     partition: &mut Partition,
     list: &ChunkList<PageViewRecord>,
@@ -277,12 +283,12 @@ fn deal<K: FactKey>(
     Ok(())
 }
 
-/// A bucket's sorted keys as facts, day by day.
+/// The sorted keys of a bucket as facts, day by day.
 fn to_facts<K: FactKey>(plan: &Plan, bucket: &BucketDays, keys: &[K]) -> Vec<(DayKey, DayFacts)> {
     let day = |key: &K| key.unpack(&plan.layout).0;
     keys.chunk_by(|a, b| day(a) == day(b))
         .map(|keys| {
-            // Room for just what comes: lists that grow would leave their smaller selves behind.
+            // The exact capacity: a list that grows leaves holes in memory where it was.
             let distinct = 1 + keys.windows(2).filter(|pair| pair[0] != pair[1]).count();
             let mut facts = DayFacts::with_room(distinct);
             for same in keys.chunk_by(|a, b| a == b) {
@@ -315,7 +321,7 @@ mod tests {
     }
 
     #[test]
-    fn thin_days_share_a_bucket_and_fat_days_have_several() {
+    fn small_days_share_a_bucket_and_large_days_have_several() {
         assert_eq!([0, 1, 2, 3, 256, 257].map(bits_below), [0, 0, 1, 2, 8, 9]);
         let key = |day| DayKey { site: 0, day: Day(day) };
         let views =

@@ -1,7 +1,7 @@
-//! One thread's counts of a window.
+//! One thread's page views of a window.
 //!
-//! Owns: [`Worker`]. May import: `exchange`, `names`, `facts`, `select` (visitor hashes). Must not know: windows that
-//! are over, files, formats.
+//! Owns: [`Worker`]. May import: `count::{exchange, names}`, `facts`, `select` (visitor hashes), `time`. Must not know:
+//! earlier windows, files, formats.
 
 use std::collections::BTreeMap;
 
@@ -13,33 +13,33 @@ use crate::time::CivilTime;
 
 /// One thread's share of a window.
 ///
-/// Workers stand side by side and are written with every page view: a cache line that two of them shared (or two lines,
-/// which the processor fetches together) took two threads a quarter of their time.
+/// Workers lie side by side in memory and change with every page view. Aligned to 128 bytes, they share neither a cache
+/// line nor a pair of lines that the processor fetches together; sharing cost two threads a quarter of their time.
 #[derive(Debug)]
 #[repr(align(128))]
 pub struct Worker {
     pub(super) names: LocalNames,
     pub(super) exchange: Exchange,
-    waiting: Waiting,
-    /// The (site, day)s met in this window and their page views.
+    pending: PendingViews,
+    /// The days of this window and the number of their page views.
     pub(super) days: Vec<(DayKey, u64)>,
     pub(super) day_numbers: BTreeMap<DayKey, u32>,
-    /// Number of the day met last, which is mostly the next one too.
+    /// Number of the last page view's day, which is mostly that of the next one, too.
     last_day: u32,
-    /// A limit was reached; nothing is counted any more.
+    /// Whether there were more than [`MAX_DAYS`] days; then nothing more is counted.
     pub(super) too_many_days: bool,
 }
 
-/// Page views whose pages are numbered together.
+/// Page views that wait until their pages are numbered, [`BATCH`] at a time.
 #[derive(Debug, Default)]
-struct Waiting {
+struct PendingViews {
     hashes: Vec<u64>,
-    /// Visitor, day and minute, end of the page in `pages`.
+    /// Visitor, day and minute, and the index in `pages` at which the page ends.
     views: Vec<(VisitorHash, u32, usize)>,
     pages: Vec<u8>,
 }
 
-impl Waiting {
+impl PendingViews {
     #[inline]
     fn push(&mut self, hash: u64, page: &[u8], visitor: VisitorHash, when: u32) {
         self.hashes.push(hash);
@@ -48,16 +48,16 @@ impl Waiting {
     }
 }
 
-/// How much a worker had counted at some moment of a window.
+/// The amount that a worker had counted at some moment of a window.
 #[derive(Debug)]
-pub struct Mark {
+pub struct Checkpoint {
     records: Vec<usize>,
     days: usize,
 }
 
-/// Bits of a minute of the day in a record.
+/// Number of bits of a minute of the day in a record.
 pub(super) const MINUTE_BITS: u32 = 11;
-/// Most (site, day)s that a worker can meet in a window.
+/// Most days, over all sites, of one worker in a window.
 pub(super) const MAX_DAYS: usize = 1 << (32 - MINUTE_BITS);
 
 impl Worker {
@@ -65,7 +65,7 @@ impl Worker {
         Self {
             names: LocalNames::new(hasher),
             exchange: Exchange::default(),
-            waiting: Waiting::default(),
+            pending: PendingViews::default(),
             days: Vec::new(),
             day_numbers: BTreeMap::new(),
             last_day: 0,
@@ -84,15 +84,15 @@ impl Worker {
         }
         self.days[self.last_day as usize].1 += 1;
         let when = self.last_day << MINUTE_BITS | u32::from(time.minute_of_day());
-        self.waiting.push(self.names.hash(page), page, visitor, when);
-        if self.waiting.hashes.len() == BATCH {
+        self.pending.push(self.names.hash(page), page, visitor, when);
+        if self.pending.hashes.len() == BATCH {
             self.flush();
         }
     }
 
-    /// Numbers the pages of the waiting page views and passes them on.
+    /// Numbers the pages of the pending page views and passes them on.
     pub(super) fn flush(&mut self) {
-        let Waiting { hashes, views, pages } = &mut self.waiting;
+        let PendingViews { hashes, views, pages } = &mut self.pending;
         let mut start = 0;
         let names = views.iter().map(|&(_, _, end)| {
             let name = &pages[start..end];
@@ -108,26 +108,26 @@ impl Worker {
         pages.clear();
     }
 
-    /// Remembers how much is counted, for [`undo`](Self::undo) in the same window.
+    /// The amount counted so far, for [`roll_back`](Self::roll_back) in the same window.
     #[must_use]
-    pub fn mark(&mut self) -> Mark {
+    pub fn checkpoint(&mut self) -> Checkpoint {
         self.flush();
-        Mark { records: self.exchange.lengths(), days: self.days.len() }
+        Checkpoint { records: self.exchange.lengths(), days: self.days.len() }
     }
 
-    /// Takes back everything counted since `mark`. Names of pages stay, without a fact: they are in no result.
-    pub fn undo(&mut self, mark: &Mark) {
+    /// Undoes everything counted since `checkpoint`. Page names stay, but without a fact they are in no result.
+    pub fn roll_back(&mut self, checkpoint: &Checkpoint) {
         self.flush();
         let Self { exchange, days, day_numbers, last_day, .. } = self;
-        exchange.truncate(&mark.records, |record| {
+        exchange.truncate(&checkpoint.records, |record| {
             days[(record.when >> MINUTE_BITS) as usize].1 -= 1;
         });
-        days.truncate(mark.days);
-        day_numbers.retain(|_, &mut number| (number as usize) < mark.days);
+        days.truncate(checkpoint.days);
+        day_numbers.retain(|_, &mut number| (number as usize) < checkpoint.days);
         *last_day = 0;
     }
 
-    /// Makes `key` the last day; false if there are too many.
+    /// Makes `key` the last day; false if there are too many days.
     fn find_day(&mut self, key: DayKey) -> bool {
         if let Some(&number) = self.day_numbers.get(&key) {
             self.last_day = number;

@@ -1,7 +1,7 @@
 //! Cells as rows of text: NDJSON and CSV.
 //!
-//! Owns: the form of a row (`--cells`, and the generator's `--truth`). May import: `calendar`.
-//! Must not know: where cells come from, or in which order they are to stand.
+//! Owns: the format of a row, for `--cells` and the generator's `--truth`. May import: `text`, `time`. Must not know:
+//! where cells come from, the order of rows.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -9,16 +9,16 @@ use std::path::Path;
 use crate::text::is_hostile;
 use crate::time::{Bucket, Granularity};
 
-/// PV and UV of one cell of the cube.
+/// One cell of the cube with its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct CellRow<'a> {
-    /// The site's name.
+    /// Name of the site.
     pub site: &'a str,
-    /// When. Its granularity is the cell's.
+    /// The day, hour or minute.
     pub bucket: Bucket,
-    /// `None` in the site's own cell.
+    /// Name of the section; `None` in the cells of the whole site.
     pub section: Option<&'a str>,
-    /// `None` in the cells of the site and of a section.
+    /// The page; `None` in the cells of the site and of a section.
     pub page: Option<&'a str>,
     /// Page views.
     pub pv: u64,
@@ -26,7 +26,7 @@ pub struct CellRow<'a> {
     pub uv: u64,
 }
 
-/// How rows are written.
+/// The format of rows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CellFormat {
     /// One JSON object a line (RFC 8259).
@@ -36,7 +36,7 @@ pub enum CellFormat {
 }
 
 impl CellFormat {
-    /// The format a file's name asks for: `.csv`, or NDJSON for `.ndjson`, `.jsonl` and everything else.
+    /// The format for a file name: CSV for `.csv`, NDJSON for any other.
     #[must_use]
     pub fn of_path(path: &Path) -> Self {
         match path.extension() {
@@ -84,7 +84,7 @@ impl CellFormat {
         }
     }
 
-    /// What stands before the first row.
+    /// The text before the first row; empty for NDJSON.
     #[must_use]
     pub const fn header(self) -> &'static str {
         match self {
@@ -94,8 +94,7 @@ impl CellFormat {
     }
 }
 
-/// Writes rows to `output`, which should be buffered by whole megabytes or not at all: the writer keeps its own
-/// buffer of 256 KiB.
+/// Writes rows to `output`, through a buffer of 256 KiB: `output` needs no buffer of its own.
 #[derive(Debug)]
 pub struct CellWriter<W: Write> {
     output: W,
@@ -106,7 +105,7 @@ pub struct CellWriter<W: Write> {
 const BUFFER_BYTES: usize = 256 * 1024;
 
 impl<W: Write> CellWriter<W> {
-    /// Starts the output; a CSV header is written at once.
+    /// Starts with the header of the format.
     pub fn new(output: W, format: CellFormat) -> Self {
         let mut buffer = Vec::with_capacity(BUFFER_BYTES + 4096);
         buffer.extend_from_slice(format.header().as_bytes());
@@ -116,7 +115,7 @@ impl<W: Write> CellWriter<W> {
     /// Appends one row.
     ///
     /// # Errors
-    /// Whatever the output says.
+    /// The error of the output.
     pub fn write(&mut self, row: &CellRow<'_>) -> io::Result<()> {
         self.format.append(&mut self.buffer, row);
         if self.buffer.len() >= BUFFER_BYTES {
@@ -126,10 +125,10 @@ impl<W: Write> CellWriter<W> {
         Ok(())
     }
 
-    /// Writes what is left and hands the output back.
+    /// Writes the rest of the buffer, and returns the output.
     ///
     /// # Errors
-    /// Whatever the output says.
+    /// The error of the output.
     pub fn finish(mut self) -> io::Result<W> {
         self.output.write_all(&self.buffer)?;
         self.output.flush()?;
@@ -146,7 +145,7 @@ fn push_two_digits(buffer: &mut Vec<u8>, value: u32) {
     buffer.extend_from_slice(&[b'0' + (value / 10 % 10) as u8, b'0' + (value % 10) as u8]);
 }
 
-/// The same text as `Bucket`'s `Display`, without its machinery: this runs once a cell.
+/// The same text as `Bucket`'s `Display`, but faster: it is needed for every cell.
 fn push_bucket(buffer: &mut Vec<u8>, bucket: Bucket) {
     let (year, month, day) = bucket.day.date();
     match u32::try_from(year) {
@@ -178,7 +177,7 @@ fn push_json_nullable(buffer: &mut Vec<u8>, text: Option<&str>) {
     }
 }
 
-/// A JSON string (RFC 8259 section 7). What could do a terminal harm is escaped as well although JSON allows it.
+/// A JSON string (RFC 8259 section 7). Characters that could harm a terminal are escaped, too, which JSON allows.
 fn push_json_string(buffer: &mut Vec<u8>, text: &str) {
     buffer.push(b'"');
     if text.bytes().all(|byte| (0x20..0x7f).contains(&byte) && byte != b'"' && byte != b'\\') {
@@ -200,7 +199,7 @@ fn push_json_string(buffer: &mut Vec<u8>, text: &str) {
     buffer.push(b'"');
 }
 
-/// A CSV field, quoted where RFC 4180 section 2 asks for it.
+/// A CSV field, quoted if RFC 4180 section 2 requires it.
 fn push_csv_field(buffer: &mut Vec<u8>, text: &str) {
     if text.bytes().any(|byte| matches!(byte, b'"' | b',' | b'\n' | b'\r')) {
         buffer.push(b'"');

@@ -1,7 +1,7 @@
-//! The cube of a finished run: its facts, and what sites and sections are called.
+//! The cube: the facts of a run with the names of its sites and sections, and every cell that follows from them.
 //!
-//! Owns: [`Cube`], sections by number, and the walk over all days. May import: `count`, `select` (section rule), rayon.
-//! Must not know: what a report shows.
+//! Owns: [`Cube`], sections by number, the walk over all days, cells as rows. May import: `error`, `text`, `time`,
+//! `select` (section rule), `facts`, `count`, hashbrown, rayon. Must not know: what a report shows, where rows go.
 
 mod cell_row;
 pub mod rows;
@@ -12,13 +12,13 @@ pub use cell_row::{CellFormat, CellRow, CellWriter};
 use hashbrown::{HashMap, HashSet};
 use rayon::prelude::*;
 
-use crate::count::{Facts, Names};
+use crate::count::{Facts, PageNames};
 use crate::cube::walk::{CellSink, walk_day};
 use crate::error::Result;
 use crate::facts::DayKey;
-use crate::select::{Group, page};
+use crate::select::{SectionPattern, page};
 
-/// Everything a report can be made from.
+/// Facts, and the names of their sites and sections.
 #[derive(Debug)]
 pub struct Cube<'f> {
     /// The facts.
@@ -29,18 +29,18 @@ pub struct Cube<'f> {
     pub sections: Sections,
 }
 
-/// Sections, numbered in the order of their names.
+/// The sections of all pages, numbered in the order of their names.
 #[derive(Debug)]
 pub struct Sections {
     names: Vec<String>,
-    /// By page number.
+    /// Section by page number.
     of_page: Vec<u32>,
 }
 
 impl Sections {
-    /// The sections of all pages; `groups` as in [`page::section`].
+    /// The sections of `pages`, by the patterns `groups`; see [`page::section`].
     #[must_use]
-    pub fn new(pages: &Names, groups: &[Group]) -> Self {
+    pub fn new(pages: &PageNames, groups: &[SectionPattern]) -> Self {
         let numbers: Vec<u32> = pages.numbers().collect();
         let distinct: HashSet<&str> = numbers
             .par_chunks(16 * 1024)
@@ -65,7 +65,7 @@ impl Sections {
         Self { names: names.into_iter().map(str::to_owned).collect(), of_page }
     }
 
-    /// How many there are.
+    /// Number of sections.
     #[must_use]
     pub fn len(&self) -> usize {
         self.names.len()
@@ -77,30 +77,30 @@ impl Sections {
         self.names.is_empty()
     }
 
-    /// The name of a section.
+    /// The name of section number `section`.
     #[must_use]
     pub fn name(&self, section: u32) -> &str {
         &self.names[section as usize]
     }
 
-    /// The section of a page.
+    /// The section of page number `page`.
     #[must_use]
     pub fn of_page(&self, page: u32) -> u32 {
         self.of_page[page as usize]
     }
 }
 
-/// Days are walked together until they have this many facts, so that thin days keep all threads busy.
+/// Number of facts per batch of days: days are walked in batches, so that days of few facts keep all threads busy.
 const BATCH_FACTS: usize = 256 * 1024;
 
 impl<'f> Cube<'f> {
-    /// The cube of `facts` with the sections that `groups` make.
+    /// The cube of `facts`. `sites` are names by number; sections follow from the patterns `groups`.
     #[must_use]
-    pub fn new(facts: &'f Facts, sites: Vec<String>, groups: &[Group]) -> Self {
+    pub fn new(facts: &'f Facts, sites: Vec<String>, groups: &[SectionPattern]) -> Self {
         Self { facts, sites, sections: Sections::new(facts.names(), groups) }
     }
 
-    /// Walks all days in order and hands each day's sinks to `absorb`. No more than a batch of days is held.
+    /// Walks all days in order, and hands the sinks of each day to `absorb`. At most a batch of days is in memory.
     ///
     /// # Errors
     /// The first error of `absorb`.
@@ -112,7 +112,7 @@ impl<'f> Cube<'f> {
         self.walk_days(self.facts.days(), new_sink, absorb)
     }
 
-    /// Walks some days, by ascending key, as [`Cube::walk`] does all.
+    /// Walks the days `keys`, which ascend, as [`Cube::walk`] walks all days.
     ///
     /// # Errors
     /// The first error of `absorb`.

@@ -1,7 +1,7 @@
-//! Every cell of a cube as rows, in the order of the contract, or of single days.
+//! The cells of a cube as rows: all of them, or those of single days.
 //!
-//! Owns: the order of rows (design: site, granularity, bucket, section, page, nulls first, bytewise).
-//! May import: `count`, `report::{cells, cube}`, rayon. Must not know: where rows go.
+//! Owns: the order of rows (site, granularity, bucket, section, page; nulls first; texts bytewise). May import: the rest of
+//! `cube`, `facts`, `time`, `error`, rayon. Must not know: where rows go.
 
 use std::io::Write;
 
@@ -9,29 +9,29 @@ use rayon::prelude::*;
 
 use super::Cube;
 use super::cell_row::{CellFormat, CellRow};
-use crate::cube::walk::{Cell, CellSink, Group};
+use crate::cube::walk::{BucketCount, CellGroup, CellSink};
 use crate::error::{Error, Result};
 use crate::facts::{DayKey, Fact};
 use crate::time::{Bucket, Granularity};
 
-/// A cell with its place among the cells of its day.
+/// A cell with its rank among the cells of its day.
 #[derive(Clone, Copy, Debug)]
 struct RankedCell {
-    /// Granularity, then first minute, then rank of the group.
+    /// From the top: granularity (16 bits), first minute (16), rank of the group (32).
     order: u64,
     pv: u64,
     uv: u64,
 }
 
-/// Keeps the cells that are wanted.
+/// Collects the cells for which `is_wanted` is true.
 struct RankedSink<'r, W> {
     is_wanted: W,
     ranks: &'r Ranks,
     cells: Vec<RankedCell>,
 }
 
-impl<W: Fn(Group, Granularity) -> bool + Send> CellSink for RankedSink<'_, W> {
-    fn group(&mut self, group: Group, cells: &[Cell], _facts: &[Fact]) {
+impl<W: Fn(CellGroup, Granularity) -> bool + Send> CellSink for RankedSink<'_, W> {
+    fn group(&mut self, group: CellGroup, cells: &[BucketCount], _facts: &[Fact]) {
         let rank = u64::from(self.ranks.of(group));
         let wanted = cells.iter().filter(|cell| (self.is_wanted)(group, cell.granularity));
         self.cells.extend(wanted.map(|cell| RankedCell {
@@ -42,12 +42,12 @@ impl<W: Fn(Group, Granularity) -> bool + Send> CellSink for RankedSink<'_, W> {
     }
 }
 
-/// The order of groups: the site, then each section followed by its pages, all by name.
+/// The order of groups: first the site, then each section followed by its pages, both by name.
 #[derive(Debug)]
 struct Ranks {
     pages: Vec<u32>,
     sections: Vec<u32>,
-    groups: Vec<Group>,
+    groups: Vec<CellGroup>,
 }
 
 impl Ranks {
@@ -55,7 +55,7 @@ impl Ranks {
         let names = cube.facts.names();
         let mut pages: Vec<u32> = names.numbers().collect();
         pages.par_sort_unstable_by_key(|&page| (cube.sections.of_page(page), names.get(page)));
-        let mut groups = vec![Group::Site];
+        let mut groups = vec![CellGroup::Site];
         let mut ranks = Self {
             pages: vec![0; names.number_bound()],
             sections: vec![0; cube.sections.len()],
@@ -67,35 +67,35 @@ impl Ranks {
             if last != Some(section) {
                 last = Some(section);
                 ranks.sections[section as usize] = rank(groups.len());
-                groups.push(Group::Section(section));
+                groups.push(CellGroup::Section(section));
             }
             ranks.pages[page as usize] = rank(groups.len());
-            groups.push(Group::Page(page));
+            groups.push(CellGroup::Page(page));
         }
         Self { groups, ..ranks }
     }
 
-    fn of(&self, group: Group) -> u32 {
+    fn of(&self, group: CellGroup) -> u32 {
         match group {
-            Group::Site => 0,
-            Group::Section(section) => self.sections[section as usize],
-            Group::Page(page) => self.pages[page as usize],
+            CellGroup::Site => 0,
+            CellGroup::Section(section) => self.sections[section as usize],
+            CellGroup::Page(page) => self.pages[page as usize],
         }
     }
 }
 
 fn rank(place: usize) -> u32 {
-    // Pages have 32-bit numbers in shards of at most 2^26, so groups fit as well.
+    // Pages have 32-bit numbers, which are never used up, so the groups fit, too.
     u32::try_from(place).unwrap_or(u32::MAX)
 }
 
-/// Rows formatted by one task.
+/// Number of rows that one task formats.
 const TASK_ROWS: usize = 16 * 1024;
 
-/// Writes every cell of `cube` to `output`. Days are made and written one after the other, once a granularity.
+/// Writes all cells of `cube` to `output`. Days are walked and written one after the other, once for each granularity.
 ///
 /// # Errors
-/// [`Error::Output`] with what the output said.
+/// [`Error::Output`] with the error of the output.
 pub fn write(cube: &Cube<'_>, format: CellFormat, output: &mut dyn Write) -> Result<()> {
     output.write_all(format.header().as_bytes()).map_err(Error::Output)?;
     let ranks = Ranks::new(cube);
@@ -127,7 +127,7 @@ pub fn write(cube: &Cube<'_>, format: CellFormat, output: &mut dyn Write) -> Res
     output.flush().map_err(Error::Output)
 }
 
-/// Cells of days by site, day, granularity, bucket and group: each day's together, as stores take them.
+/// The cells of a cube as rows by day: all rows of a day follow each other, which is the order that stores need.
 #[derive(Debug)]
 pub struct Rows<'c> {
     cube: &'c Cube<'c>,
@@ -141,8 +141,8 @@ impl<'c> Rows<'c> {
         Self { cube, ranks: Ranks::new(cube) }
     }
 
-    /// Hands the rows of each of the days `keys`, which ascend, to `each`; without those of pages by the minute unless
-    /// `minute_pages`. Uses the thread pool it is called in.
+    /// Hands the rows of each of the days `keys`, which ascend, to `each`. Rows of pages by the minute are left out unless
+    /// `minute_pages`. Runs in the current thread pool.
     ///
     /// # Errors
     /// The first error of `each`.
@@ -153,7 +153,9 @@ impl<'c> Rows<'c> {
         mut each: impl FnMut(DayKey, &DayRows<'_>) -> Result<()>,
     ) -> Result<()> {
         let is_wanted = |group, granularity| {
-            minute_pages || granularity != Granularity::Minute || !matches!(group, Group::Page(_))
+            minute_pages
+                || granularity != Granularity::Minute
+                || !matches!(group, CellGroup::Page(_))
         };
         let new_sink = || RankedSink { is_wanted, ranks: &self.ranks, cells: Vec::new() };
         self.cube.walk_days(keys, new_sink, |key, sinks| {
@@ -165,7 +167,7 @@ impl<'c> Rows<'c> {
     }
 }
 
-/// The rows of one day.
+/// The rows of one day, by granularity, bucket, section and page.
 #[derive(Debug)]
 pub struct DayRows<'r> {
     rows: &'r Rows<'r>,
@@ -174,14 +176,14 @@ pub struct DayRows<'r> {
 }
 
 impl DayRows<'_> {
-    /// The rows, in order, in lists of `length`.
+    /// The rows in order, in chunks of `length`; the last chunk may be shorter.
     #[must_use]
     pub fn chunks(&self, length: usize) -> Vec<RowChunk<'_>> {
         self.cells.chunks(length).map(|cells| RowChunk { day: self, cells }).collect()
     }
 }
 
-/// Some rows of a day, one after the other.
+/// Consecutive rows of a day.
 #[derive(Clone, Copy, Debug)]
 pub struct RowChunk<'r> {
     day: &'r DayRows<'r>,
@@ -198,14 +200,14 @@ impl<'r> RowChunk<'r> {
 
 /// One cell with its names.
 fn row<'c>(cube: &'c Cube<'_>, ranks: &Ranks, key: DayKey, cell: &RankedCell) -> CellRow<'c> {
-    #[expect(clippy::cast_possible_truncation, reason = "each is cut to its own bits")]
+    #[expect(clippy::cast_possible_truncation, reason = "each field is cut to its own bits")]
     let (granularity, minute_of_day, rank) =
         ((cell.order >> 48) as usize, (cell.order >> 32) as u16, cell.order as u32);
     let granularity = Granularity::ALL[granularity];
     let (section, page) = match ranks.groups[rank as usize] {
-        Group::Site => (None, None),
-        Group::Section(section) => (Some(section), None),
-        Group::Page(page) => (Some(cube.sections.of_page(page)), Some(page)),
+        CellGroup::Site => (None, None),
+        CellGroup::Section(section) => (Some(section), None),
+        CellGroup::Page(page) => (Some(cube.sections.of_page(page)), Some(page)),
     };
     CellRow {
         site: &cube.sites[key.site as usize],

@@ -1,7 +1,7 @@
-//! Cells from day facts: the one walk that every report, store and sum is made by.
+//! The walk from the facts of a day to its cells. Every report, store and sum is made by it.
 //!
-//! Owns: PV and exact UV of site, sections and pages for day, hour and minute. May import: `calendar`, rayon.
-//! Must not know: what cells are for, or how their names read.
+//! Owns: PV and exact UV of the site, its sections and its pages, by day, hour and minute. May import: `facts`, `time`,
+//! rayon. Must not know: what cells are used for, names of any kind.
 
 use rayon::prelude::*;
 
@@ -9,23 +9,23 @@ use crate::facts::day_facts::{DayFacts, Fact, ORDER_SHIFT};
 use crate::facts::radix;
 use crate::time::{Granularity, MINUTES_A_DAY};
 
-/// Whose cell it is.
+/// What a cell counts: the whole site, a section, or a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Group {
+pub enum CellGroup {
     /// The whole site.
     Site,
-    /// A section, by the number the caller gave it.
+    /// A section, by the caller's number.
     Section(u32),
     /// A page, by its run-wide number.
     Page(u32),
 }
 
-/// PV and UV of one group in one bucket of a day.
+/// PV and UV of one group in one bucket of a day: a cell without its names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Cell {
+pub struct BucketCount {
     /// Day, hour or minute.
     pub granularity: Granularity,
-    /// The bucket's first minute of the day.
+    /// The bucket's first minute of the day, 0–1439.
     pub minute_of_day: u16,
     /// Page views, at least 1.
     pub pv: u64,
@@ -33,16 +33,16 @@ pub struct Cell {
     pub uv: u64,
 }
 
-/// Takes a day's cells. One is made for each parallel task.
+/// Receives cells of a day. Each parallel task makes its own.
 pub trait CellSink: Send {
-    /// All cells of a group, by granularity (day, hour, minute), then by time, and the facts they were made from,
-    /// sorted by visitor and minute. A group is met once a day.
-    fn group(&mut self, group: Group, cells: &[Cell], facts: &[Fact]);
+    /// Receives all cells of a group of the day, by granularity (day, hour, minute), then by time, and the facts they were
+    /// made from, sorted by visitor and minute. Called once for each group.
+    fn group(&mut self, group: CellGroup, cells: &[BucketCount], facts: &[Fact]);
 }
 
-/// Walks one site's day and returns the sinks that took its cells.
+/// Walks one day of a site, and returns the sinks with its cells.
 ///
-/// `pieces` have no page in common; `section_of_page` gives each page number's section.
+/// `pieces` are the facts of the day and have no page in common; `section_of_page` is the section of each page number.
 pub fn walk_day<S: CellSink>(
     pieces: &[DayFacts],
     section_of_page: &[u32],
@@ -55,7 +55,7 @@ pub fn walk_day<S: CellSink>(
                 let mut sink = new_sink();
                 let mut walk = Walk::default();
                 for (page, facts) in piece.pages() {
-                    sink.group(Group::Page(page), walk.cells(facts), facts);
+                    sink.group(CellGroup::Page(page), walk.cells(facts), facts);
                 }
                 sink
             })
@@ -77,8 +77,8 @@ pub fn walk_day<S: CellSink>(
     sinks
 }
 
-/// The site and each section with the facts of their pages.
-fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(Group, Vec<&'a [Fact]>)> {
+/// The site and each section, with the facts of their pages.
+fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(CellGroup, Vec<&'a [Fact]>)> {
     let mut pages: Vec<(u32, &[Fact])> = pieces
         .iter()
         .flat_map(DayFacts::pages)
@@ -86,14 +86,17 @@ fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(Group, Vec<
         .collect();
     let site = pages.iter().map(|&(_, facts)| facts).collect();
     pages.sort_by_key(|&(section, _)| section);
-    let mut sums = vec![(Group::Site, site)];
+    let mut sums = vec![(CellGroup::Site, site)];
     for pages in pages.chunk_by(|a, b| a.0 == b.0) {
-        sums.push((Group::Section(pages[0].0), pages.iter().map(|&(_, facts)| facts).collect()));
+        sums.push((
+            CellGroup::Section(pages[0].0),
+            pages.iter().map(|&(_, facts)| facts).collect(),
+        ));
     }
     sums
 }
 
-/// Room for the facts of a section or a site.
+/// Buffers for the facts of a section or a site.
 #[derive(Default)]
 struct Gathered {
     facts: Vec<Fact>,
@@ -102,7 +105,7 @@ struct Gathered {
 }
 
 impl Gathered {
-    /// Puts the facts of several pages together, sorted by visitor and minute.
+    /// Merges the facts of several pages, sorted by visitor and minute.
     fn gather(&mut self, runs: &[&[Fact]]) {
         self.facts.clear();
         for run in runs {
@@ -114,24 +117,24 @@ impl Gathered {
     }
 }
 
-impl radix::Key for Fact {
+impl radix::SortKey for Fact {
     #[inline]
     fn bits(self, shift: u32) -> usize {
         self.0.bits(shift)
     }
 }
 
-/// Counts one group at a time; its arrays are as large as a day has minutes and stay in the first-level cache.
+/// Counts one group at a time. Its arrays, one entry for each minute of a day, stay in the first-level cache.
 struct Walk {
-    minutes: Box<[Count; MINUTES_A_DAY as usize]>,
-    /// Bit `i` says that minute `i` was touched.
+    minutes: Box<[PvUv; MINUTES_A_DAY as usize]>,
+    /// Bit `i`: whether minute `i` has page views.
     touched: [u64; MINUTES_A_DAY.div_ceil(64) as usize],
-    hours: [Count; 24],
-    cells: Vec<Cell>,
+    hours: [PvUv; 24],
+    cells: Vec<BucketCount>,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
-struct Count {
+struct PvUv {
     pv: u64,
     uv: u64,
 }
@@ -139,7 +142,7 @@ struct Count {
 impl Default for Walk {
     fn default() -> Self {
         Self {
-            minutes: Box::new([Count::default(); MINUTES_A_DAY as usize]),
+            minutes: Box::new([PvUv::default(); MINUTES_A_DAY as usize]),
             touched: Default::default(),
             hours: Default::default(),
             cells: Vec::new(),
@@ -148,17 +151,17 @@ impl Default for Walk {
 }
 
 impl Walk {
-    /// The cells of facts that are sorted by visitor and minute.
+    /// The cells of the group with these facts, which are sorted by visitor and minute.
     ///
-    /// Each new (visitor, minute) is one more visitor of its minute; of its hour and day if the visitor was not in
-    /// them before, which the order tells.
-    fn cells(&mut self, facts: &[Fact]) -> &[Cell] {
+    /// Each distinct (visitor, minute) adds one visitor to its minute. It adds one to its hour, or to the day, if the
+    /// previous fact is not of the same visitor and hour, or of the same visitor.
+    fn cells(&mut self, facts: &[Fact]) -> &[BucketCount] {
         self.cells.clear();
         if facts.is_empty() {
             return &self.cells;
         }
-        let mut day = Count::default();
-        // No fact has these bits: the minute would be 2047.
+        let mut day = PvUv::default();
+        // Equal to no fact: its minute would be 2047.
         let mut last = u64::MAX >> ORDER_SHIFT;
         let (mut last_visitor, mut last_hour) = (None, usize::MAX);
         for fact in facts {
@@ -185,15 +188,15 @@ impl Walk {
         &self.cells
     }
 
-    /// Writes the counts out as cells and clears them.
-    fn emit(&mut self, mut day: Count) {
-        let cell = |granularity, minute: usize, count: Count| Cell {
+    /// Turns the counts into cells, and resets them.
+    fn emit(&mut self, mut day: PvUv) {
+        let cell = |granularity, minute: usize, count: PvUv| BucketCount {
             granularity,
             minute_of_day: u16::try_from(minute).unwrap_or(u16::MAX),
             pv: count.pv,
             uv: count.uv,
         };
-        // Day and hours stand before the minutes but are known after them.
+        // The day and the hours come before the minutes, but their page views are known only after them.
         let hours = self.hours.iter().filter(|hour| hour.uv > 0).count();
         self.cells.resize(1 + hours, cell(Granularity::Day, 0, day));
         for (word, touched) in self.touched.iter_mut().enumerate() {
@@ -216,15 +219,15 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::{Cell, CellSink, Group, walk_day};
+    use super::{BucketCount, CellGroup, CellSink, walk_day};
     use crate::facts::{DayFacts, Fact};
     use crate::time::Granularity;
 
     #[derive(Default)]
-    struct Collect(Vec<(Group, Vec<Cell>)>);
+    struct Collect(Vec<(CellGroup, Vec<BucketCount>)>);
 
     impl CellSink for Collect {
-        fn group(&mut self, group: Group, cells: &[Cell], facts: &[Fact]) {
+        fn group(&mut self, group: CellGroup, cells: &[BucketCount], facts: &[Fact]) {
             assert!(facts.is_sorted());
             self.0.push((group, cells.to_vec()));
         }
@@ -242,11 +245,12 @@ mod tests {
         let sinks = walk_day(&[first, second], &[3, 3, 4], Collect::default);
         let mut found: Vec<_> = sinks.into_iter().flat_map(|sink| sink.0).collect();
         found.sort_by_key(|(group, _)| *group);
-        let cell = |granularity, minute_of_day, pv, uv| Cell { granularity, minute_of_day, pv, uv };
+        let cell =
+            |granularity, minute_of_day, pv, uv| BucketCount { granularity, minute_of_day, pv, uv };
         let (day, hour, minute) = (Granularity::Day, Granularity::Hour, Granularity::Minute);
         let expected = [
             (
-                Group::Site,
+                CellGroup::Site,
                 vec![
                     cell(day, 0, 6, 2),
                     cell(hour, 0, 5, 2),
@@ -257,7 +261,7 @@ mod tests {
                 ],
             ),
             (
-                Group::Section(3),
+                CellGroup::Section(3),
                 vec![
                     cell(day, 0, 5, 2),
                     cell(hour, 0, 5, 2),
@@ -266,11 +270,11 @@ mod tests {
                 ],
             ),
             (
-                Group::Section(4),
+                CellGroup::Section(4),
                 vec![cell(day, 0, 1, 1), cell(hour, 60, 1, 1), cell(minute, 65, 1, 1)],
             ),
             (
-                Group::Page(0),
+                CellGroup::Page(0),
                 vec![
                     cell(day, 0, 3, 1),
                     cell(hour, 0, 3, 1),
@@ -278,9 +282,12 @@ mod tests {
                     cell(minute, 59, 1, 1),
                 ],
             ),
-            (Group::Page(1), vec![cell(day, 0, 2, 2), cell(hour, 0, 2, 2), cell(minute, 5, 2, 2)]),
             (
-                Group::Page(2),
+                CellGroup::Page(1),
+                vec![cell(day, 0, 2, 2), cell(hour, 0, 2, 2), cell(minute, 5, 2, 2)],
+            ),
+            (
+                CellGroup::Page(2),
                 vec![cell(day, 0, 1, 1), cell(hour, 60, 1, 1), cell(minute, 65, 1, 1)],
             ),
         ];

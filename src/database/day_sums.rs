@@ -9,7 +9,7 @@ use rusqlite::params;
 use serde::{Deserialize, Serialize};
 
 use super::{Database, sealed};
-use crate::cube::walk::{Cell, Group};
+use crate::cube::walk::{BucketCount, CellGroup};
 use crate::error::Result;
 use crate::time::{Day, Granularity};
 
@@ -38,11 +38,11 @@ pub struct DayVersion {
 
 impl DaySums {
     /// Adds all cells of a group.
-    pub(super) fn add(&mut self, group: Group, cells: &[Cell]) {
+    pub(super) fn add(&mut self, group: CellGroup, cells: &[BucketCount]) {
         let level = match group {
-            Group::Site => 0,
-            Group::Section(_) => 1,
-            Group::Page(_) => 2,
+            CellGroup::Site => 0,
+            CellGroup::Section(_) => 1,
+            CellGroup::Page(_) => 2,
         };
         for cell in cells {
             let sum = &mut self.cells[cell.granularity as usize][level];
@@ -50,7 +50,7 @@ impl DaySums {
             sum[1] += cell.pv;
             sum[2] += cell.uv;
         }
-        for cell in cells.iter().filter(|_| group == Group::Site) {
+        for cell in cells.iter().filter(|_| group == CellGroup::Site) {
             let row = (cell.minute_of_day, cell.pv, cell.uv);
             match cell.granularity {
                 Granularity::Day => self.day = [cell.pv, cell.uv],

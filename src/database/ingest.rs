@@ -1,6 +1,6 @@
 //! A run into a database: what of each input is new, counted once.
 //!
-//! Owns: [`update`], the decision what an input is to the database, and the sentences about it. May import:
+//! Owns: [`ingest`], the decision what an input is to the database, and the sentences about it. May import:
 //! `pipeline`, `source`, `store`, `count`, `part`. Must not know: clap, reports, SQL.
 //!
 //! Inputs are taken one after the other, each against all that the database holds by then, so that copies among the
@@ -21,7 +21,7 @@ use crate::parse::LogFormat;
 use crate::pipeline;
 use crate::pipeline::{Analysis, Counted, CountingOptions, InputReport, Stages, Tracking};
 use crate::select::StoredRules;
-use crate::source::{Check, Input, Opened, Opening, Relation, Spooled};
+use crate::source::{Input, Opened, Opening, Relation, Spooled};
 use crate::system::progress::Progress;
 use crate::text::{counted, grouped};
 use crate::time::{CivilTime, Day};
@@ -140,8 +140,7 @@ impl Run<'_> {
         let opening = Opening { map: self.options.map, whole_lines: false };
         let identities: Vec<_> = self.known.iter().map(|known| known.identity.clone()).collect();
         // What cannot be compared cannot be read either; reading it says why.
-        let relations =
-            input.relations(opening, &identities, Check::Ends).ok().flatten().unwrap_or_default();
+        let relations = input.relations(opening, &identities).ok().flatten().unwrap_or_default();
         let mut grown: Option<Grown> = None;
         let mut truncated = None;
         for (index, relation) in relations.into_iter().enumerate() {

@@ -16,7 +16,7 @@ use super::sets::VisitorSets;
 use super::{Database, Touched, now_millis};
 use crate::count::Visitors;
 use crate::cube::Cube;
-use crate::cube::walk::{Cell, CellSink, Group};
+use crate::cube::walk::{BucketCount, CellGroup, CellSink};
 use crate::error::Result;
 use crate::facts::{DayKey, Fact};
 use crate::time::{Bucket, Day, Granularity};
@@ -25,15 +25,15 @@ use crate::time::{Bucket, Day, Granularity};
 struct DaySink {
     has_minute_pages: bool,
     sums: DaySums,
-    cells: Vec<(Group, Cell)>,
-    visitors: Vec<(Group, u64, RoaringBitmap)>,
+    cells: Vec<(CellGroup, BucketCount)>,
+    visitors: Vec<(CellGroup, u64, RoaringBitmap)>,
 }
 
 impl CellSink for DaySink {
-    fn group(&mut self, group: Group, cells: &[Cell], facts: &[Fact]) {
+    fn group(&mut self, group: CellGroup, cells: &[BucketCount], facts: &[Fact]) {
         self.sums.add(group, cells);
-        let is_page = matches!(group, Group::Page(_));
-        let is_kept = |cell: &&Cell| {
+        let is_page = matches!(group, CellGroup::Page(_));
+        let is_kept = |cell: &&BucketCount| {
             !is_page || self.has_minute_pages || cell.granularity != Granularity::Minute
         };
         self.cells.extend(cells.iter().filter(is_kept).map(|cell| (group, *cell)));
@@ -221,37 +221,37 @@ impl Database {
         day: Day,
         cube: &Cube<'_>,
         places: &mut Places,
-        mut cells: Vec<(Group, Cell)>,
+        mut cells: Vec<(CellGroup, BucketCount)>,
     ) -> rusqlite::Result<()> {
         let connection = &self.connection;
         // New pages get their numbers in the order of their names, so that the index grows at one end.
         let mut pages: Vec<u32> = cells
             .iter()
             .filter_map(|(group, cell)| match group {
-                Group::Page(page) if cell.granularity == Granularity::Day => Some(*page),
+                CellGroup::Page(page) if cell.granularity == Granularity::Day => Some(*page),
                 _ => None,
             })
             .collect();
         let names = cube.facts.names();
         pages.sort_unstable_by_key(|&page| names.get(page));
-        let mut place_of = |group: Group| match group {
-            Group::Site => places.of_site(connection, site),
-            Group::Section(section) => {
+        let mut place_of = |group: CellGroup| match group {
+            CellGroup::Site => places.of_site(connection, site),
+            CellGroup::Section(section) => {
                 places.of_section(connection, site, section, cube.sections.name(section))
             }
-            Group::Page(page) => {
+            CellGroup::Page(page) => {
                 let section = cube.sections.name(cube.sections.of_page(page));
                 places.of_page(connection, site, page, (section, names.get(page)))
             }
         };
         for page in pages {
-            place_of(Group::Page(page))?;
+            place_of(CellGroup::Page(page))?;
         }
         cells.sort_unstable_by_key(|(_, cell)| (cell.granularity, cell.minute_of_day));
         let mut slots: HashMap<(Granularity, u16), i64> = HashMap::new();
         let mut rows: Vec<CellRow> = Vec::with_capacity(cells.len());
         for (group, cell) in cells {
-            let Cell { granularity, minute_of_day, pv, uv } = cell;
+            let BucketCount { granularity, minute_of_day, pv, uv } = cell;
             let slot = match slots.get(&(granularity, minute_of_day)) {
                 Some(&slot) => slot,
                 None => {
@@ -398,10 +398,10 @@ fn day_sets(
     cube: &Cube<'_>,
     visitors: &Visitors,
     day: Day,
-    groups: Vec<(Group, u64, RoaringBitmap)>,
+    groups: Vec<(CellGroup, u64, RoaringBitmap)>,
 ) -> VisitorSets {
     let nobody = RoaringBitmap::new();
-    let site = groups.iter().find(|(group, _, _)| *group == Group::Site);
+    let site = groups.iter().find(|(group, _, _)| *group == CellGroup::Site);
     let numbers = site.map_or(&nobody, |(_, _, numbers)| numbers);
     let mut by_hash: Vec<(u128, u32)> =
         numbers.iter().map(|number| (visitors.hash(number).0, number)).collect();
@@ -410,7 +410,7 @@ fn day_sets(
         by_hash.iter().zip(0..).map(|(&(_, number), place)| (number, place)).collect();
     let groups = groups.into_iter().map(|(group, pv, numbers)| {
         let name = match group {
-            Group::Section(section) => cube.sections.name(section).to_owned(),
+            CellGroup::Section(section) => cube.sections.name(section).to_owned(),
             _ => String::new(),
         };
         let mut places: Vec<u32> =

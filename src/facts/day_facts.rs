@@ -1,22 +1,22 @@
-//! The facts of one site's day: who saw which page in which minute, and how often.
+//! The facts of one day of a site: which visitor saw which page in which minute, and how often.
 //!
 //! Owns: [`Fact`], [`DayFacts`] and their merge. May import: rayon. Must not know: where facts come from.
 
 use rayon::prelude::*;
 
-/// A visitor, a minute of the day, and how many views, in 64 bits that sort by visitor, then by minute.
+/// A visitor, a minute of the day, and a number of page views, in 64 bits that sort by visitor, then by minute.
 ///
-/// Views beyond 2^21 take several facts; adding them up is the walk's work, so no count can overflow here.
+/// More than [`MAX_VIEWS`] views take several facts, whose views are to be added up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fact(pub(crate) u64);
 
-/// Bits of the views, stored less one.
+/// Number of bits of the views. One less than the views is stored.
 const VIEW_BITS: u32 = 21;
 /// Lowest bit of the visitor.
 pub(crate) const VISITOR_SHIFT: u32 = 32;
-/// Lowest bit of what facts are sorted by.
+/// Lowest bit of the sort key, (visitor, minute).
 pub(crate) const ORDER_SHIFT: u32 = VIEW_BITS;
-/// Most views of one fact.
+/// Most views of one fact: 2^21.
 pub const MAX_VIEWS: u64 = 1 << VIEW_BITS;
 
 impl Fact {
@@ -32,33 +32,33 @@ impl Fact {
         )
     }
 
-    /// A fact of one view whose minute the caller checks.
+    /// A fact of one view. The caller checks the minute.
     #[inline]
     pub(crate) fn new_unchecked(visitor: u32, minute_of_day: u16) -> Self {
         Self(u64::from(visitor) << VISITOR_SHIFT | u64::from(minute_of_day) << VIEW_BITS)
     }
 
-    /// The same fact of another visitor.
+    /// The same fact for another visitor.
     #[inline]
     pub(crate) fn with_visitor(self, visitor: u32) -> Self {
         Self(u64::from(visitor) << VISITOR_SHIFT | self.0 & u64::from(u32::MAX))
     }
 
-    /// The visitor's number in the run (or, in a [`LocalDay`](super::LocalDay), in the day).
+    /// The visitor's number: in the run or, in a [`LocalDay`](super::LocalDay), in that day.
     #[must_use]
     #[inline]
     pub fn visitor(self) -> u32 {
         (self.0 >> VISITOR_SHIFT) as u32
     }
 
-    /// The minute of the day.
+    /// The minute of the day, 0–1439.
     #[must_use]
     #[inline]
     pub fn minute_of_day(self) -> u16 {
         (self.0 >> VIEW_BITS & 0x7ff) as u16
     }
 
-    /// How many page views.
+    /// Number of page views, 1 to [`MAX_VIEWS`].
     #[must_use]
     #[inline]
     pub fn views(self) -> u64 {
@@ -66,7 +66,7 @@ impl Fact {
     }
 }
 
-/// The facts of one site's day, page by page; within a page sorted by visitor and minute.
+/// The facts of one day of a site, by page; within a page sorted by visitor and minute.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DayFacts {
     /// Page and the end of its facts, by ascending page number.
@@ -75,16 +75,16 @@ pub struct DayFacts {
 }
 
 impl DayFacts {
-    /// None yet, with room for as many.
+    /// No facts, with room for `facts` of them.
     pub(crate) fn with_room(facts: usize) -> Self {
         Self { pages: Vec::new(), facts: Vec::with_capacity(facts) }
     }
 
-    /// Appends `views` views (at least 1) of `page`; pages come in ascending order, their (visitor, minute)s too.
+    /// Appends `views` views (at least 1) of `page`. Pages must ascend, and within a page (visitor, minute).
     #[inline]
     pub(crate) fn push(&mut self, page: u32, visitor: u32, minute_of_day: u16, views: u64) {
         debug_assert!(self.pages.last().is_none_or(|&(last, _)| last <= page));
-        // The full ones last, so that facts ascend in all their bits.
+        // Full facts last, so that facts ascend in all their bits.
         let rest = (views - 1) % MAX_VIEWS + 1;
         self.facts.push(Fact::new(visitor, minute_of_day, rest));
         let full = (views - rest) / MAX_VIEWS;
@@ -96,7 +96,8 @@ impl DayFacts {
         }
     }
 
-    /// Pages with the end of their facts, both ascending, and facts in order within each page.
+    /// The facts of some pages: each page with the index at which its facts end, both ascending, and all facts, in order
+    /// within each page.
     pub(crate) fn from_columns(pages: Vec<(u32, usize)>, facts: Vec<Fact>) -> Self {
         debug_assert!(pages.last().is_none_or(|&(_, end)| end == facts.len()));
         Self { pages, facts }
@@ -112,7 +113,7 @@ impl DayFacts {
         })
     }
 
-    /// All facts, page after page.
+    /// All facts, page by page.
     #[must_use]
     pub fn facts(&self) -> &[Fact] {
         &self.facts
@@ -130,18 +131,20 @@ impl DayFacts {
         self.facts.is_empty()
     }
 
-    /// All facts of several pieces in pieces that have no page in common; the order of the pieces does not matter.
+    /// Merges pieces of a day, in any order, into pieces that have no page in common. Views of the same page, visitor and
+    /// minute are added up.
     #[must_use]
     pub fn merge(pieces: &[&Self]) -> Vec<Self> {
         let facts: usize = pieces.iter().map(|piece| piece.len()).sum();
         let shards = (facts / SHARD_FACTS).clamp(1, MAX_SHARDS).next_power_of_two();
-        let places: Vec<Place> = pieces.iter().map(|piece| Place::of(piece)).collect();
+        let residues: Vec<PageResidue> =
+            pieces.iter().map(|piece| PageResidue::of(piece)).collect();
         (0..shards)
             .into_par_iter()
             .map(|shard| {
                 let mut runs: Vec<(u32, &[Fact])> = Vec::new();
-                for (piece, place) in pieces.iter().zip(&places) {
-                    if place.may_have(shard, shards) {
+                for (piece, residue) in pieces.iter().zip(&residues) {
+                    if residue.may_have(shard, shards) {
                         runs.extend(
                             piece.pages().filter(|&(page, _)| page as usize % shards == shard),
                         );
@@ -154,19 +157,20 @@ impl DayFacts {
     }
 }
 
-/// Facts of a task when pieces are merged.
+/// Number of facts that one task merges.
 const SHARD_FACTS: usize = 64 * 1024;
-/// Most tasks: each looks at all pages of a piece.
+/// Most tasks of a merge, since each looks at all pages of all pieces.
 const MAX_SHARDS: usize = 64;
 
-/// Which pages a piece has: windows give pieces whose pages have their lowest bits in common.
-struct Place {
+/// The lowest bits that all page numbers of a piece share; the pieces of a window are cut by them.
+struct PageResidue {
+    /// One of its pages.
     page: u32,
-    /// How many of the lowest bits all its pages share with `page`.
+    /// Number of lowest bits that all its pages share with `page`.
     bits: u32,
 }
 
-impl Place {
+impl PageResidue {
     fn of(piece: &DayFacts) -> Self {
         let page = piece.pages.first().map_or(0, |&(page, _)| page);
         let differing = piece.pages.iter().fold(0, |bits, &(other, _)| bits | (other ^ page));
@@ -180,7 +184,7 @@ impl Place {
     }
 }
 
-/// Puts runs of facts together, each the facts of a page.
+/// Merges runs of facts; each run is of one page.
 fn merge_runs(mut runs: Vec<(u32, &[Fact])>) -> DayFacts {
     runs.sort_unstable_by_key(|&(page, _)| page);
     let mut merged = DayFacts::default();
@@ -195,7 +199,7 @@ fn merge_runs(mut runs: Vec<(u32, &[Fact])>) -> DayFacts {
         }
         facts.clear();
         facts.extend(runs.iter().flat_map(|(_, facts)| *facts));
-        // Not the unstable sort: this one finds the runs.
+        // The stable sort, since it detects the sorted runs.
         facts.sort();
         for same in facts.chunk_by(|a, b| a.0 >> ORDER_SHIFT == b.0 >> ORDER_SHIFT) {
             let views = same.iter().map(|fact| fact.views()).sum();

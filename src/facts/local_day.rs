@@ -1,16 +1,16 @@
-//! Days whose visitors and pages have numbers of their own, so that their facts mean the same in every run.
+//! Days that number their own visitors and pages, so that their facts mean the same in every run.
 //!
-//! Owns: [`LocalDay`], [`Texts`]. May import: `day_facts`, `select` (visitor hashes). Must not know: how runs number
-//! visitors and pages, bytes, files.
+//! Owns: [`LocalDay`], [`Texts`]. May import: `facts::day_facts`, `select` (visitor hashes). Must not know: how a run
+//! numbers visitors and pages, bytes, files.
 
 use super::DayFacts;
 use crate::select::VisitorHash;
 
-/// Texts in ascending order, one after the other.
+/// A list of texts in ascending order, in one allocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Texts {
     pub(crate) text: String,
-    /// Where each ends.
+    /// Index in `text` at which each ends.
     pub(crate) ends: Vec<usize>,
 }
 
@@ -21,7 +21,7 @@ impl Texts {
         self.ends.iter().map(move |&end| &self.text[std::mem::replace(&mut start, end)..end])
     }
 
-    /// How many there are.
+    /// Number of texts.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
@@ -33,27 +33,27 @@ impl Texts {
         self.ends.is_empty()
     }
 
-    /// Appends a text.
+    /// Appends a text, which must not be less than the last one.
     pub fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.ends.push(self.text.len());
     }
 }
 
-/// The facts of one site's day that mean the same anywhere: visitors and pages are numbered by their order.
+/// The facts of one day of a site, with the visitors and pages that their numbers stand for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LocalDay {
     /// The day's visitors, strictly ascending.
     pub visitors: Vec<VisitorHash>,
     /// The day's pages, strictly ascending.
     pub pages: Texts,
-    /// The facts; a page's or visitor's number is its place above.
+    /// The facts. The number of a visitor or page is its index in the lists above.
     pub facts: DayFacts,
 }
 
 impl LocalDay {
-    /// The day with the facts of those pages in those minutes alone. Pages and visitors without facts keep their
-    /// numbers.
+    /// The day with only the facts of pages for which `is_page` is true, in the given minutes of the day. Pages and
+    /// visitors are not renumbered, even if they have no facts left.
     #[must_use]
     pub fn only(self, is_page: impl Fn(&str) -> bool, minutes: &std::ops::Range<u16>) -> Self {
         let is_wanted: Vec<bool> = self.pages.iter().map(is_page).collect();

@@ -1,8 +1,8 @@
-//! Facts: who saw which page in which minute, and how often; and what is known of lines besides.
+//! Facts: which visitor saw which page in which minute, and how often; and sums over lines.
 //!
 //! Owns: [`Fact`], the facts of a day in memory ([`DayFacts`], [`LocalDay`]) and as bytes ([`columns`], [`part`]), sums
-//! over lines ([`tally`]). May import: `time`, `parse` (reasons, records), `select` (visitor hashes), rayon. Must not
-//! know: how a run counts, where bytes are kept.
+//! over lines ([`tally`]). May import: `error`, `time`, `parse` (reasons, records), `select` (visitor hashes), rayon,
+//! zstd. Must not know: how a run counts, where bytes are kept.
 
 pub mod columns;
 pub mod day_facts;
@@ -16,7 +16,7 @@ use crate::time::Day;
 pub use day_facts::{DayFacts, Fact};
 pub use local_day::{LocalDay, Texts};
 
-/// Which facts belong together: those of one site and day.
+/// A day of a site: the unit by which facts are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DayKey {
     /// The site's number in the run.

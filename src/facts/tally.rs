@@ -1,6 +1,6 @@
-//! Sums over lines: how many there are of each kind, bytes, statuses, time span, samples of malformed lines.
+//! Sums over lines: the number of each kind, bytes, statuses, time span, samples of malformed lines.
 //!
-//! Owns: [`Tally`] and its merge. May import: `calendar`, `record`, `parse` (reasons). Must not know: files, threads.
+//! Owns: [`Tally`] and its merge. May import: `time`, `parse` (records, reasons). Must not know: files, threads.
 
 use std::collections::BTreeSet;
 
@@ -8,19 +8,19 @@ use crate::parse::Reason;
 use crate::parse::record::Record;
 use crate::time::{CivilTime, Day};
 
-/// Malformed lines kept as samples.
+/// Number of malformed lines kept as samples: the first ones.
 pub const MALFORMED_SAMPLES: usize = 10;
-/// Bytes of a malformed line kept in its sample.
+/// Number of bytes of a malformed line kept in its sample.
 const SAMPLE_BYTES: usize = 400;
 
-/// Sums over some lines. `lines = hits + malformed_lines + empty_lines + other_lines`.
+/// Sums over lines. `lines = hits + malformed_lines + empty_lines + other_lines`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Lines.
+    /// All lines.
     pub lines: u64,
     /// Well-formed lines.
     pub hits: u64,
-    /// Hits that count.
+    /// Hits that count as page views.
     pub page_views: u64,
     /// Malformed lines.
     pub malformed_lines: u64,
@@ -28,37 +28,37 @@ pub struct Tally {
     pub empty_lines: u64,
     /// Lines of a beacon log that are not beacons.
     pub other_lines: u64,
-    /// Bytes sent, over all hits; `u64::MAX` stands for that or more.
+    /// Bytes sent, over all hits. `u64::MAX` means that many or more.
     pub bytes_sent: u64,
-    /// Hits by status class: 1xx to 5xx, other.
+    /// Hits by class of status: 1xx to 5xx, then any other.
     pub status: [u64; 6],
     /// Hits with status 404.
     pub not_found: u64,
-    /// The earliest and the latest hit, as bucketed.
+    /// Times of the earliest and the latest hit, in the zone of the counts.
     pub span: Option<(CivilTime, CivilTime)>,
-    /// Offsets that hits carried, in minutes.
+    /// Offsets from UTC that hits were logged with, in minutes.
     pub offsets_minutes: BTreeSet<i16>,
-    /// Days on which a repeated hour of `--tz` was met.
+    /// Days on which a hit fell into an hour that the clock of `--tz` shows twice.
     pub repeated_hour_days: BTreeSet<Day>,
-    /// The first malformed lines, by offset.
+    /// The first [`MALFORMED_SAMPLES`] malformed lines, by offset.
     pub samples: Vec<Sample>,
 }
 
-/// A malformed line.
+/// A sample of a malformed line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Its place among the lines tallied, from 0.
+    /// Number of tallied lines before it.
     pub line_index: u64,
-    /// Its byte offset in the input.
+    /// Byte offset of the line in the log.
     pub offset: u64,
-    /// Why it is malformed.
+    /// Why the line is malformed.
     pub reason: Reason,
-    /// Its beginning.
+    /// The first bytes of the line.
     pub bytes: Vec<u8>,
 }
 
 impl Tally {
-    /// Adds a hit bucketed at `time`.
+    /// Adds a hit that is counted at `time`.
     #[inline]
     pub fn hit(&mut self, record: &Record<'_>, time: CivilTime) {
         self.hits += 1;
@@ -78,7 +78,7 @@ impl Tally {
         }
     }
 
-    /// Adds a malformed line.
+    /// Adds a malformed line; see [`Sample`] for its place.
     pub fn malformed(&mut self, offset: u64, line_index: u64, line: &[u8], reason: Reason) {
         self.malformed_lines += 1;
         if self.samples.len() < MALFORMED_SAMPLES {
@@ -87,8 +87,8 @@ impl Tally {
         }
     }
 
-    /// Adds another tally. With `Tally::default()` as identity this is associative; it is commutative but for the
-    /// samples, whose `line_index` the caller sets right and which stay ordered by offset.
+    /// Adds another tally. This is associative, with `Tally::default()` as identity, and commutative unless samples have
+    /// the same offset. Samples keep their `line_index`; it is for the caller to make it count from the same line.
     pub fn merge(&mut self, other: Self) {
         // Every field by name, so that a new one cannot be forgotten.
         let Self {

@@ -1,8 +1,8 @@
-//! Integers in as few bytes as they need: 7 bits a byte, the lowest first, the top bit set on all but the last.
+//! Variable-length integers: 7 bits a byte, the lowest first; the top bit is set in all bytes but the last (LEB128).
 //!
-//! Owns: the one variable-length integer that our saved formats use. May import: std. Must not know: what is saved.
+//! Owns: the variable-length integer of all saved formats. May import: std. Must not know: what is saved.
 
-/// Appends `value`, 1 to 10 bytes.
+/// Appends `value` as 1 to 10 bytes.
 #[inline]
 pub(crate) fn put(bytes: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
@@ -12,7 +12,7 @@ pub(crate) fn put(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push(value.to_le_bytes()[0]);
 }
 
-/// Takes an integer off the front of `bytes`; `None` if they end too early or hold more than 64 bits.
+/// Takes an integer off the front of `bytes`; `None` if it is cut off or exceeds 64 bits.
 #[inline]
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let (&first, rest) = bytes.split_first()?;
@@ -36,7 +36,7 @@ fn take_rest(bytes: &mut &[u8], mut value: u64) -> Option<u64> {
     None
 }
 
-/// Takes an integer that fits a `usize` off the front of `bytes`.
+/// As [`take`], also `None` if the integer does not fit a `usize`.
 pub(crate) fn take_usize(bytes: &mut &[u8]) -> Option<usize> {
     usize::try_from(take(bytes)?).ok()
 }

@@ -1,8 +1,8 @@
-//! Threads that read what comes in order: pipes, standard input, compressed files. Decoding overlaps parsing, and
-//! several inputs are decoded at once.
+//! Threads that read streams: pipes, standard input, compressed files. So decoding overlaps parsing, and several inputs are
+//! decoded at the same time.
 //!
-//! Owns: the threads and the bounded channel through which their blocks come. May import: `source`, `parse`
-//! (detection). Must not know: windows, what was read of an input, what is counted.
+//! Owns: the threads, and the bounded channel for their blocks. May import: `source`, `parse` (detection). Must not know:
+//! windows, what was read of an input, what is counted.
 
 use std::io;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -11,31 +11,31 @@ use std::time::Duration;
 use crate::parse::LogFormat;
 use crate::source::{Stream, StreamBlock, StreamEnd};
 
-/// Blocks that wait for a worker, for each thread that reads. They hold about 1 MiB each.
+/// Number of blocks, of about 1 MiB each, that may wait for a worker, for each reading thread.
 const WAITING_BLOCKS: usize = 2;
 
-/// What a reading thread has to say about its input. Events of one input come in order.
+/// A message from a reading thread about its input. Messages about one input arrive in order.
 pub(super) enum Event {
-    /// It could be opened.
+    /// The input could be opened.
     Opened { input: usize },
-    /// Its next lines: its block number `block`.
+    /// The next lines of the input: its block number `block`.
     Lines { input: usize, block: usize, format: Option<LogFormat>, lines: StreamBlock },
-    /// There is nothing more; what there was is whole unless there is an error.
+    /// Nothing follows. Without an error, the input was read to its end.
     Ended { input: usize, end: StreamEnd, error: Option<io::Error> },
 }
 
-/// An input to be read by a thread of its own.
+/// An input for a thread of its own to read.
 pub(super) struct Feed {
     pub(super) input: usize,
-    /// The format that was named; without one it is detected.
+    /// The format of the input; `None` to detect it.
     pub(super) format: Option<LogFormat>,
-    /// Lines that start before this offset were counted before.
+    /// Offset in the log before which lines are left out: those that start there were counted in another run.
     pub(super) start_offset: u64,
-    /// The size of blocks to hash the bytes in, if they are to be hashed.
+    /// Size of the blocks in which to hash the log; `None` not to hash it.
     pub(super) hashed_blocks: Option<u64>,
 }
 
-/// The threads of a run. They end with their inputs, or soon after this is dropped.
+/// The reading threads of a run. Each ends with its input, or soon after `self` is dropped.
 pub(super) struct Feeds {
     sender: SyncSender<Event>,
     receiver: Receiver<Event>,
@@ -43,36 +43,36 @@ pub(super) struct Feeds {
 }
 
 impl Feeds {
-    /// For at most `threads` threads at a time.
+    /// Room for `threads` threads at a time.
     pub(super) fn new(threads: usize) -> Self {
         let (sender, receiver) = sync_channel(threads * WAITING_BLOCKS);
         Self { sender, receiver, active: 0 }
     }
 
-    /// Inputs that have not ended.
+    /// Number of inputs that have not ended.
     pub(super) fn active(&self) -> usize {
         self.active
     }
 
-    /// Starts a thread that opens a stream, which may wait for others, and reads it.
+    /// Starts a thread that calls `open`, which may block, and reads the stream.
     pub(super) fn start(
         &mut self,
         feed: Feed,
         open: impl FnOnce() -> io::Result<Stream> + Send + 'static,
     ) -> io::Result<()> {
-        let mut end = EndOfFeed { sender: self.sender.clone(), input: feed.input, said: None };
+        let mut end = EndOfFeed { sender: self.sender.clone(), input: feed.input, result: None };
         std::thread::Builder::new().name("read".to_owned()).spawn(move || {
-            let said = feed.run(&end.sender, open);
-            end.say(said);
+            let result = feed.run(&end.sender, open);
+            end.set_result(result);
         })?;
         self.active += 1;
         Ok(())
     }
 
-    /// The next event; `None` if there is none within `patience`.
-    pub(super) fn next(&mut self, patience: Duration) -> Option<Event> {
-        // The channel cannot be closed: one sender is here.
-        let event = match self.receiver.recv_timeout(patience) {
+    /// The next event; `None` if there is none within `timeout`.
+    pub(super) fn next(&mut self, timeout: Duration) -> Option<Event> {
+        // The channel is never closed: `self` holds a sender.
+        let event = match self.receiver.recv_timeout(timeout) {
             Ok(event) => event,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => return None,
         };
@@ -83,31 +83,32 @@ impl Feeds {
     }
 }
 
-/// Says that an input has ended, whatever became of its thread.
+/// Sends [`Event::Ended`] when it is dropped, even if its thread panics.
 struct EndOfFeed {
     sender: SyncSender<Event>,
     input: usize,
-    said: Option<(StreamEnd, Option<io::Error>)>,
+    result: Option<(StreamEnd, Option<io::Error>)>,
 }
 
 impl EndOfFeed {
-    fn say(&mut self, said: (StreamEnd, Option<io::Error>)) {
-        self.said = Some(said);
+    /// A method, so that the thread's closure takes all of `self`.
+    fn set_result(&mut self, result: (StreamEnd, Option<io::Error>)) {
+        self.result = Some(result);
     }
 }
 
 impl Drop for EndOfFeed {
     fn drop(&mut self) {
-        let (end, error) = self.said.take().unwrap_or_else(|| {
+        let (end, error) = self.result.take().unwrap_or_else(|| {
             (StreamEnd::default(), Some(io::Error::other("the thread that reads it failed")))
         });
-        // Where nobody listens any more the run has ended.
+        // Without a receiver the run has ended already.
         let _ = self.sender.send(Event::Ended { input: self.input, end, error });
     }
 }
 
 impl Feed {
-    /// Sends the stream's blocks; returns how it ended.
+    /// Opens the stream and sends its blocks; returns its end, and the error if there was one.
     fn run(
         mut self,
         sender: &SyncSender<Event>,

@@ -1,7 +1,8 @@
-//! What is to be read next, and what has been: the only state that workers share while they scan.
+//! The intake of a run: what is to be read next and what has been read. Workers share no other state while they scan.
 //!
-//! Owns: the order of inputs and blocks, windows, format detection of files, the inputs' tallies. May import: `source`,
-//! `parse` (detection), `tally`. Must not know: what is counted.
+//! Owns: the order of inputs and blocks, windows, format detection of files, the tallies of inputs. May import: `error`,
+//! `source`, `parse` (detection), `facts::tally`, `system::progress`, `pipeline::{feed, invalid}`. Must not know: what is
+//! counted.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
@@ -19,21 +20,21 @@ use crate::parse::LogFormat;
 use crate::source::{BlockHash, FileSource, Opened, Opening, SourceIdentity, Stream, StreamBlock};
 use crate::system::progress::Progress;
 
-/// How long a worker waits for a stream before it looks whether the run is to end.
-const PATIENCE: Duration = Duration::from_millis(50);
+/// Time that a worker waits for a stream before it checks whether the run was interrupted.
+const STREAM_WAIT: Duration = Duration::from_millis(50);
 
 /// Lines for one worker.
 pub(super) struct Task {
-    /// Number of the input among those given.
+    /// Index of the input among those given.
     input: usize,
-    /// Number of the block in the input.
+    /// Number of the block in the input, from 0.
     block: usize,
     pub(super) format: Option<LogFormat>,
     pub(super) lines: Lines,
 }
 
 impl Task {
-    /// Bytes of log that are done with when this is.
+    /// Number of bytes of the log that the task accounts for.
     pub(super) fn bytes(&self) -> u64 {
         match &self.lines {
             Lines::File { range, .. } => range.end - range.start,
@@ -42,50 +43,51 @@ impl Task {
     }
 }
 
-/// Where a task's lines are.
+/// The lines of a task.
 pub(super) enum Lines {
     /// The lines of a file that start in a range of it.
     File {
         file: Arc<FileSource>,
         range: Range<u64>,
-        /// The bytes to hash: the block up to the range's end.
+        /// The range to hash: the whole block that ends with `range`. `None` not to hash.
         hashed: Option<Range<u64>>,
     },
-    /// Lines that were read already.
+    /// Lines that a reading thread has read.
     Block(StreamBlock),
 }
 
-/// What became of a task.
+/// The result of a task.
 #[derive(Default)]
-pub(super) struct Outcome {
-    /// Bytes of log that are done with.
+pub(super) struct TaskOutcome {
+    /// Number of bytes of the log that were scanned or skipped.
     pub(super) bytes: u64,
     pub(super) tally: Tally,
-    /// Its malformed lines, where they are wanted.
+    /// The malformed lines; empty unless they are kept.
     pub(super) invalid: Vec<u8>,
-    /// The hash of its block, where it is wanted.
+    /// Hash of the task's block, if it was to be hashed and could be read.
     pub(super) hash: Option<BlockHash>,
+    /// Why lines are missing.
     pub(super) error: Option<io::Error>,
 }
 
-/// Shared by all workers.
+/// The state that all workers share.
 pub(super) struct Intake<'o> {
     options: &'o CountingOptions,
     block_bytes: u64,
     window_bytes: u64,
     progress: &'o Progress,
     queue: Mutex<Queue>,
-    ledger: Mutex<Ledger>,
+    results: Mutex<Results>,
 }
 
-/// What is to be read.
+/// What is still to be read.
 struct Queue {
     next_input: usize,
-    /// Plain files that were opened; the first is being handed out.
+    /// Opened plain files; the first one is being handed out.
     files: VecDeque<CurrentFile>,
-    /// All else that was opened.
+    /// All other opened inputs.
     feeds: Feeds,
-    /// Bytes the window still takes.
+    /// Number of bytes that the window still takes.
     window_left: u64,
     done: bool,
 }
@@ -93,15 +95,15 @@ struct Queue {
 /// A file being handed out.
 struct CurrentFile {
     input: usize,
-    /// Where the next task starts.
+    /// Offset at which the next task starts.
     offset: u64,
     format: Option<LogFormat>,
     file: Arc<FileSource>,
 }
 
-/// What has been read.
+/// What has been read so far.
 #[derive(Default)]
-struct Ledger {
+struct Results {
     inputs: BTreeMap<usize, InputState>,
     unreadable: BTreeMap<usize, String>,
     notes: BTreeMap<usize, String>,
@@ -113,23 +115,23 @@ struct InputState {
     bytes: u64,
     format: Option<LogFormat>,
     tally: Tally,
-    /// Lines of each block that is done; turns a sample's place in its block into a line number.
+    /// By block: number of its lines, once it is done. Needed to turn line numbers in a block into those in the input.
     block_lines: Vec<u64>,
-    /// Samples by block, with places still counted from the block's first line.
+    /// Samples by block and offset; their line index still counts from the first line of the block.
     samples: BTreeMap<(usize, u64), crate::facts::tally::Sample>,
-    /// Hashes of a file's blocks.
+    /// Of a plain file: hashes of its blocks.
     block_hashes: BTreeMap<usize, u128>,
-    /// See [`SourceIdentity::beginnings`]; of a plain file whose first block was hashed.
+    /// Of a plain file: [`SourceIdentity::beginnings`], once its first block is hashed.
     beginnings: Vec<u128>,
-    /// Where a file's counted bytes end.
+    /// Of a plain file: offset at which its counted bytes end.
     file_bytes: Option<u64>,
     pending_bytes: u64,
-    /// What a stream was.
+    /// Of a stream: its identity.
     identity: Option<SourceIdentity>,
 }
 
-/// All that was read.
-pub(super) struct Read {
+/// The final results.
+pub(super) struct ReadInputs {
     pub(super) inputs: Vec<InputReport>,
     pub(super) unreadable: Vec<String>,
     pub(super) notes: Vec<String>,
@@ -160,11 +162,11 @@ impl<'o> Intake<'o> {
             window_bytes,
             progress,
             queue: Mutex::new(queue),
-            ledger: Mutex::new(Ledger { invalid, ..Ledger::default() }),
+            results: Mutex::new(Results { invalid, ..Results::default() }),
         })
     }
 
-    /// Whether everything was handed out.
+    /// Whether all lines were handed out.
     pub(super) fn is_done(&self) -> bool {
         lock(&self.queue).done
     }
@@ -178,7 +180,7 @@ impl<'o> Intake<'o> {
         self.options.invalid_lines.is_some()
     }
 
-    /// The next lines of this window, `None` at its end. What was decoded comes first, so that decoders need not wait.
+    /// The next lines of this window; `None` at its end. Lines of streams come first, so that decoders do not wait.
     pub(super) fn next(&self) -> Result<Option<Task>> {
         let mut queue = lock(&self.queue);
         loop {
@@ -192,13 +194,13 @@ impl<'o> Intake<'o> {
                 queue.done = true;
                 return Ok(None);
             }
-            let task = match queue.feeds.next(if is_idle { PATIENCE } else { Duration::ZERO }) {
+            let task = match queue.feeds.next(if is_idle { STREAM_WAIT } else { Duration::ZERO }) {
                 Some(event) => self.take(event),
                 None => self.next_of_file(&mut queue.files),
             };
             if let Some(task) = task {
                 queue.window_left = queue.window_left.saturating_sub(task.bytes());
-                if let Some(invalid) = &mut lock(&self.ledger).invalid {
+                if let Some(invalid) = &mut lock(&self.results).invalid {
                     invalid.handed_out((task.input, task.block));
                 }
                 return Ok(Some(task));
@@ -206,15 +208,15 @@ impl<'o> Intake<'o> {
         }
     }
 
-    /// Opens inputs, in their order, until there is one for every thread: so many are decoded at once.
+    /// Opens inputs, in their order, until as many are open as there are threads.
     fn open_ahead(&self, queue: &mut Queue) {
-        // The file of malformed lines has the inputs' order.
+        // Malformed lines are written in the order of the inputs.
         let most = if self.keeps_invalid_lines() { 1 } else { self.options.threads };
         while queue.files.len() + queue.feeds.active() < most {
             let number = queue.next_input;
             let Some(input) = self.options.inputs.get(number) else { return };
             queue.next_input += 1;
-            // Opening a pipe may wait, which a thread of its own can do.
+            // Opening a pipe may block, so it is left to the reading thread.
             let opened = if input.bytes().is_some() {
                 input.open(self.opening()).and_then(|opened| self.start(queue, number, opened))
             } else {
@@ -237,14 +239,14 @@ impl<'o> Intake<'o> {
         Opening { map: self.options.map, whole_lines: self.options.tracking.whole_lines }
     }
 
-    /// Where counting starts in an input.
+    /// Offset in the log of an input at which counting starts.
     fn start_offset(&self, input: usize) -> u64 {
         self.options.tracking.counted.get(&input).map_or(0, |counted| counted.identity.bytes)
     }
 
-    /// Gets an opened input ready, its format included if it is a file.
+    /// Puts an opened input into the queue; of a file, detects the format first.
     fn start(&self, queue: &mut Queue, input: usize, opened: Opened) -> io::Result<()> {
-        lock(&self.ledger).inputs.entry(input).or_default().format = self.options.format;
+        lock(&self.results).inputs.entry(input).or_default().format = self.options.format;
         let file = match opened {
             Opened::Stream(stream) => return self.feed(&mut queue.feeds, input, || Ok(stream)),
             Opened::File(file) => Arc::new(file),
@@ -256,8 +258,8 @@ impl<'o> Intake<'o> {
         let offset = self.start_offset(input);
         let skipped = offset.min(file.bytes()) + file.pending_bytes();
         self.progress.bytes.fetch_add(skipped, Ordering::Relaxed);
-        let mut ledger = lock(&self.ledger);
-        let state = ledger.inputs.entry(input).or_default();
+        let mut results = lock(&self.results);
+        let state = results.inputs.entry(input).or_default();
         state.file_bytes = Some(file.bytes());
         state.pending_bytes = file.pending_bytes();
         queue.files.push_back(CurrentFile { input, offset, format, file });
@@ -279,11 +281,11 @@ impl<'o> Intake<'o> {
         feeds.start(feed, open)
     }
 
-    /// Takes what a reading thread says; returns its lines.
+    /// Handles an event; returns a task if it brings lines.
     fn take(&self, event: Event) -> Option<Task> {
         match event {
             Event::Opened { input } => {
-                lock(&self.ledger).inputs.entry(input).or_default();
+                lock(&self.results).inputs.entry(input).or_default();
                 None
             }
             Event::Lines { input, block, format, lines } => {
@@ -295,12 +297,12 @@ impl<'o> Intake<'o> {
                 if let Some(error) = error {
                     self.fail(input, &error);
                 }
-                let mut ledger = lock(&self.ledger);
+                let mut results = lock(&self.results);
                 if let Some(note) = end.note {
                     let name = self.options.inputs[input].display();
-                    ledger.notes.insert(input, format!("{name:?}: {note}"));
+                    results.notes.insert(input, format!("{name:?}: {note}"));
                 }
-                if let Some(state) = ledger.inputs.get_mut(&input) {
+                if let Some(state) = results.inputs.get_mut(&input) {
                     state.bytes += end.log_bytes;
                     state.identity = end.identity;
                 }
@@ -309,7 +311,7 @@ impl<'o> Intake<'o> {
         }
     }
 
-    /// The next block of the first file.
+    /// The next block of the first file; `None` if that file is finished or there is none.
     fn next_of_file(&self, files: &mut VecDeque<CurrentFile>) -> Option<Task> {
         let current = files.front_mut()?;
         let start = current.offset;
@@ -331,15 +333,15 @@ impl<'o> Intake<'o> {
         Some(Task { input: current.input, block, format: current.format, lines })
     }
 
-    /// Notes that an input could not be read, or not to its end.
+    /// Records that an input could not be read, or only in part.
     fn fail(&self, input: usize, error: &io::Error) {
         let reason = format!("{:?}: {error}", self.options.inputs[input].display());
-        lock(&self.ledger).unreadable.entry(input).or_insert(reason);
+        lock(&self.results).unreadable.entry(input).or_insert(reason);
     }
 
-    /// Takes what a task's lines were.
-    pub(super) fn done(&self, task: &Task, outcome: Outcome) -> Result<()> {
-        let Outcome { bytes, mut tally, invalid, hash, error } = outcome;
+    /// Takes the outcome of a task.
+    pub(super) fn done(&self, task: &Task, outcome: TaskOutcome) -> Result<()> {
+        let TaskOutcome { bytes, mut tally, invalid, hash, error } = outcome;
         let input_bytes = match &task.lines {
             Lines::File { .. } => bytes,
             Lines::Block(block) => block.input_bytes,
@@ -348,8 +350,8 @@ impl<'o> Intake<'o> {
         if let Some(error) = error {
             self.fail(task.input, &error);
         }
-        let mut ledger = lock(&self.ledger);
-        let state = ledger.inputs.entry(task.input).or_default();
+        let mut results = lock(&self.results);
+        let state = results.inputs.entry(task.input).or_default();
         state.bytes += bytes;
         state.format = state.format.or(task.format);
         if let Some(BlockHash { hash, beginnings }) = hash {
@@ -367,22 +369,22 @@ impl<'o> Intake<'o> {
             state.samples.pop_last();
         }
         state.tally.merge(tally);
-        match &mut ledger.invalid {
+        match &mut results.invalid {
             Some(lines) => lines.done((task.input, task.block), invalid),
             None => Ok(()),
         }
     }
 
-    /// What was read, and what could not be.
-    pub(super) fn finish(self) -> Result<Read> {
-        let ledger = self.ledger.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if let Some(invalid) = ledger.invalid {
+    /// The final results. Finishes the file of malformed lines.
+    pub(super) fn finish(self) -> Result<ReadInputs> {
+        let results = self.results.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if let Some(invalid) = results.invalid {
             invalid.finish()?;
         }
         let tracking = &self.options.tracking;
-        let inputs = ledger.inputs.into_iter().map(|(input, mut state)| {
+        let inputs = results.inputs.into_iter().map(|(input, mut state)| {
             let counted = tracking.counted.get(&input);
-            let is_whole = tracking.identify && !ledger.unreadable.contains_key(&input);
+            let is_whole = tracking.identify && !results.unreadable.contains_key(&input);
             let before = counted.map(|counted| &counted.identity);
             let identity = is_whole.then(|| state.identity(before, self.block_bytes)).flatten();
             let lines_before = counted.map_or(0, |counted| counted.lines);
@@ -400,16 +402,16 @@ impl<'o> Intake<'o> {
                 tally,
             }
         });
-        Ok(Read {
+        Ok(ReadInputs {
             inputs: inputs.collect(),
-            unreadable: ledger.unreadable.into_values().collect(),
-            notes: ledger.notes.into_values().collect(),
+            unreadable: results.unreadable.into_values().collect(),
+            notes: results.notes.into_values().collect(),
         })
     }
 }
 
 impl InputState {
-    /// What the input is, if all its blocks are known: from those counted `before`, and from this run.
+    /// The identity of the input, from blocks counted `before` and in this run; `None` if a block is missing.
     fn identity(
         &mut self,
         before: Option<&SourceIdentity>,
@@ -435,8 +437,8 @@ impl InputState {
     }
 }
 
-/// The format of a file, judged by the first block of a stream that holds a line of a known format: the same blocks
-/// that decide when the bytes come through a pipe.
+/// The format of a file, judged by the first block that has a line of a known format. Blocks are those of a stream, so
+/// that the same bytes through a pipe are judged alike.
 fn detect(file: Arc<FileSource>) -> io::Result<Option<LogFormat>> {
     let mut stream = Stream::of_file(file);
     while let Some(block) = stream.next_block()? {

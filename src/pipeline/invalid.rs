@@ -1,6 +1,7 @@
 //! The file of malformed lines.
 //!
-//! Owns: the file, and the order in which lines go into it. May import: `text`, `new_file`. Must not know: why a line is malformed.
+//! Owns: the file, and the order of the lines in it. May import: `error`, `text`, `system::new_file`. Must not know: why a
+//! line is malformed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
@@ -9,14 +10,15 @@ use std::path::{Path, PathBuf};
 use crate::error::{Error, Result};
 use crate::system::new_file::NewFile;
 
-/// The file of malformed lines. Blocks end in any order; their lines are written in the blocks' order.
+/// The file of malformed lines. Tasks end in any order; their lines are written in the order of inputs and blocks.
 pub(super) struct InvalidLines {
     path: PathBuf,
     file: io::BufWriter<NewFile>,
-    /// A terminal gets escaped text.
+    /// Whether lines are escaped, because the file is a terminal.
     escape: bool,
+    /// Lines of tasks that are done and must wait for earlier ones, by (input, block).
     waiting: BTreeMap<(usize, usize), Vec<u8>>,
-    /// Tasks handed out and not done, by (input, block).
+    /// Tasks that are handed out and not done, as (input, block).
     open: BTreeSet<(usize, usize)>,
 }
 
@@ -32,12 +34,12 @@ impl InvalidLines {
         })
     }
 
-    /// Notes that a task, an input's block, was handed out; in order.
+    /// Records that a task, as (input, block), was handed out. Tasks must be handed out in order.
     pub(super) fn handed_out(&mut self, task: (usize, usize)) {
         self.open.insert(task);
     }
 
-    /// Takes a task's malformed lines and writes those that no earlier task can come before.
+    /// Takes the malformed lines of a task that is done. Writes all lines that no unfinished task comes before.
     pub(super) fn done(&mut self, task: (usize, usize), lines: Vec<u8>) -> Result<()> {
         self.open.remove(&task);
         self.waiting.insert(task, lines);

@@ -1,7 +1,7 @@
-//! The wiring of a run: inputs through parsing and selection into the counter, window by window.
+//! The pipeline of a run: inputs through parsing and selection into the counter, window by window.
 //!
-//! Owns: [`analyze`], its [`CountingOptions`] and what it returns. May import: every stage's `mod.rs`, rayon.
-//! Must not know: clap, indicatif, reports, stores.
+//! Owns: [`analyze`], its [`CountingOptions`] and its result, [`Analysis`]. May import: `error`, `text`, `time`, `system`,
+//! `source`, `parse`, `select`, `facts`, `count`, rayon. Must not know: command line, cells, databases, reports, stores.
 
 mod feed;
 mod intake;
@@ -28,53 +28,54 @@ use crate::system::progress::{Phase, Progress};
 use intake::Intake;
 use scan::Scanner;
 
-/// What to analyze and how, checked and ready.
+/// The inputs and options of a run, already checked.
 #[derive(Clone, Debug)]
 pub struct CountingOptions {
-    /// The inputs; each distinct file once.
+    /// The inputs, each distinct file once.
     pub inputs: Vec<Input>,
-    /// The format of all inputs; `None` to detect each one's.
+    /// The format of all inputs; `None` to detect the format of each.
     pub format: Option<LogFormat>,
-    /// What counts.
+    /// The counting rules.
     pub rules: Rules,
-    /// Worker threads, at least 1.
+    /// Number of worker threads, at least 1.
     pub threads: usize,
     /// Whether regular files are mapped into memory.
     pub map: bool,
-    /// About how many bytes of log are held as records before they become day facts.
+    /// Approximate number of bytes of the log per window. The page views of a window are held as records until they become
+    /// day facts.
     pub window_bytes: u64,
-    /// Most distinct pages.
+    /// Most distinct pages; more are an error.
     pub page_limit: u64,
-    /// Where to write malformed lines. With it inputs are read one after the other.
+    /// File to write malformed lines to. If it is set, inputs are read one after the other.
     pub invalid_lines: Option<PathBuf>,
-    /// What is to be known of the inputs as sources.
+    /// Whether and how inputs are followed as sources.
     pub tracking: Tracking,
 }
 
-/// How a run tells its inputs from those of other runs; by default it does not.
+/// Options for inputs that are counted in several runs. The default is to count each input as a whole, unidentified.
 #[derive(Clone, Debug, Default)]
 pub struct Tracking {
-    /// Whether to hash what is counted: [`InputReport::identity`].
+    /// Whether to compute [`InputReport::identity`].
     pub identify: bool,
-    /// Whether a plain file is counted up to its last line end only: what follows may be a line that is still being
-    /// written, and is [`InputReport::pending_bytes`]. Compressed files and pipes count to their end.
+    /// Whether a plain file is counted only up to its last line end. The rest may be a line that is still being written:
+    /// it is counted in [`InputReport::pending_bytes`]. Compressed files and pipes are counted to their end.
     pub whole_lines: bool,
-    /// What was counted of inputs before, by their number among [`CountingOptions::inputs`]: only the rest counts now.
+    /// The part of inputs that was counted before, by index in [`CountingOptions::inputs`]. Only the rest is counted.
     pub counted: BTreeMap<usize, Counted>,
 }
 
-/// What was counted of an input before.
+/// The part of an input that was counted before: its first bytes.
 #[derive(Clone, Debug)]
 pub struct Counted {
-    /// Its bytes. Lines that start behind them count now; a line that starts within and ends behind was counted,
-    /// torn. Nothing is checked: see [`Input::relations`].
+    /// Identity of that part. Lines that start after it are counted now; a line that starts in it counts as counted, even
+    /// if it has grown. The identity is not checked against the input: see [`Input::relations`].
     pub identity: SourceIdentity,
-    /// Its lines, so that samples of malformed lines carry their numbers in the whole input; with 0 they are counted
-    /// from the first new line. Offsets are always those in the whole input.
+    /// Number of lines of that part, which is added to the line numbers of malformed samples. With 0 they start at the
+    /// first new line. Byte offsets are always those in the whole log.
     pub lines: u64,
 }
 
-/// No inputs, and everything else as the command line has it by default.
+/// No inputs; all else as the defaults of the command line.
 impl Default for CountingOptions {
     fn default() -> Self {
         Self {
@@ -91,36 +92,36 @@ impl Default for CountingOptions {
     }
 }
 
-/// What a run found.
+/// The result of a run.
 #[derive(Debug)]
 pub struct Analysis {
     /// The facts of every day.
     pub facts: Facts,
-    /// Each input that could be opened, in the order given.
+    /// The inputs that could be opened, in the order given.
     pub inputs: Vec<InputReport>,
-    /// What could not be read, in words; the rest was.
+    /// A sentence for each input that could not be read, or only in part.
     pub unreadable: Vec<String>,
-    /// What is worth telling about inputs that were read, in words.
+    /// Remarks for the user about inputs that were read.
     pub notes: Vec<String>,
-    /// How the time was spent.
+    /// Wall-clock time of the stages.
     pub stages: Stages,
 }
 
-/// One input as it was read.
+/// What was read of one input.
 #[derive(Debug)]
 pub struct InputReport {
-    /// Its name.
+    /// Name of the input; see [`Input::display`].
     pub name: String,
-    /// Bytes of log read; of a compressed input after decoding.
+    /// Number of bytes of the log read, after decoding.
     pub bytes: u64,
-    /// Its format; `None` where no line of any known format was found.
+    /// The format; `None` if no line of a known format was found.
     pub format: Option<LogFormat>,
-    /// All that is counted of it now, with what was counted before; if [`Tracking::identify`] asked for it and the
-    /// input could be read to its end.
+    /// Identity of all bytes counted, in this run and before, if [`Tracking::identify`] asked for it and the input could be
+    /// read to its end.
     pub identity: Option<SourceIdentity>,
-    /// Bytes behind the last line end that were left for another time.
+    /// Number of bytes after the last line end that were not counted; see [`Tracking::whole_lines`].
     pub pending_bytes: u64,
-    /// Sums over its lines.
+    /// Sums over the lines read.
     pub tally: Tally,
 }
 
@@ -129,11 +130,11 @@ pub struct InputReport {
 pub struct Stages {
     /// Reading, parsing and selecting.
     pub scan: Duration,
-    /// Turning windows into day facts: the next two, and what is encoded.
+    /// Turning windows into day facts: the two steps below, and encoding.
     pub fold: Duration,
-    /// Of it: numbering names and visitors, and dealing records out to days.
+    /// Part of `fold`: numbering names and visitors, and distributing records to buckets.
     pub visitors: Duration,
-    /// Of it: sorting records into facts.
+    /// Part of `fold`: sorting records into facts.
     pub facts: Duration,
     /// Number of windows.
     pub windows: u64,
@@ -141,16 +142,16 @@ pub struct Stages {
 
 /// Reads all inputs and counts them.
 ///
-/// Call it inside the thread pool that it may use (see [`thread_pool`]). An input that cannot be read, or not to its
-/// end, is named in [`Analysis::unreadable`], and what was read of it counts.
+/// Runs in the current thread pool, which must have [`CountingOptions::threads`] threads; see [`thread_pool`]. An input that
+/// cannot be read, or only in part, is no error: it is named in [`Analysis::unreadable`], and what was read of it counts.
 ///
 /// # Errors
-/// [`Error::Interrupted`], [`Error::Limit`], [`Error::Write`] for the file of malformed lines.
+/// [`Error::Interrupted`]; [`Error::Limit`]; [`Error::Write`] for the file of malformed lines.
 pub fn analyze(options: &CountingOptions, progress: &Progress) -> Result<Analysis> {
     analyze_by(options, progress, BLOCK_BYTES)
 }
 
-/// [`analyze`] with files split, and sources hashed, by blocks of `block_bytes`.
+/// As [`analyze`], with blocks of `block_bytes` instead of [`BLOCK_BYTES`].
 fn analyze_by(
     options: &CountingOptions,
     progress: &Progress,
@@ -209,19 +210,19 @@ fn analyze_by(
     })
 }
 
-/// The window that cuts `total` bytes into equal windows nearest to `window_bytes`: a small rest would cost a whole
-/// window's end. Never more than half as large again.
+/// The size, close to `window_bytes`, that cuts `total` bytes into equal windows: ending a small last window would cost as
+/// much as any other. At most 1.5 times `window_bytes`.
 fn even_windows(total: u64, window_bytes: u64) -> u64 {
     let windows = (total.saturating_add(window_bytes / 2) / window_bytes).max(1);
-    // One byte more, so that the last window is open until it is known to be the last.
+    // One byte more, so that the last window is not full before the inputs are known to have ended.
     (total.div_ceil(windows) + 1)
         .clamp(window_bytes / 2 + 1, window_bytes.saturating_add(window_bytes / 2))
 }
 
-/// A pool of `threads` threads for [`analyze`] and what follows it.
+/// A pool of `threads` threads, for [`analyze`] and the steps after it.
 ///
 /// # Errors
-/// [`Error::Threads`] if the system gives none.
+/// [`Error::Threads`] if the threads could not be started.
 pub fn thread_pool(threads: usize) -> Result<rayon::ThreadPool> {
     rayon::ThreadPoolBuilder::new()
         .num_threads(threads)

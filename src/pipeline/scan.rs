@@ -1,8 +1,9 @@
-//! One worker's way through one block: parse, select, count.
+//! A worker's work on one block: parse, select, count.
 //!
-//! Owns: [`Scanner`]. May import: `source`, `parse`, `select`, `count`, `tally`. Must not know: which files there are.
+//! Owns: [`Scanner`]. May import: `error`, `time`, `source`, `parse`, `select`, `count`, `facts::tally`,
+//! `pipeline::intake`. Must not know: the list of inputs.
 
-use crate::count::{Mark, Worker};
+use crate::count::{Checkpoint, Worker};
 use crate::error::Result;
 use crate::facts::tally::Tally;
 use crate::parse::record::Record;
@@ -11,18 +12,18 @@ use crate::select::{Rules, Selector};
 use crate::source::ReadBuffer;
 use crate::time::{CivilTime, Day};
 
-use super::intake::{Intake, Lines, Outcome, Task};
+use super::intake::{Intake, Lines, Task, TaskOutcome};
 
-/// The number of the one site, until formats with virtual hosts come.
+/// The number of the only site, until there are formats with virtual hosts.
 const SITE: u32 = 0;
 
-/// A worker's parser, selector and buffers; aligned as [`Worker`] is, for the same reason.
+/// The parser, selector and buffers of a worker. Aligned like [`Worker`], for the same reason.
 #[repr(align(128))]
 pub(super) struct Scanner<'r> {
     selector: Selector<'r>,
     parser: Option<(LogFormat, Parser)>,
     buffer: ReadBuffer,
-    /// Days already told to a tally.
+    /// Days that are in a tally already.
     repeated_hour_days: Vec<Day>,
 }
 
@@ -36,14 +37,14 @@ impl<'r> Scanner<'r> {
         }
     }
 
-    /// Counts the lines of `task` and tells the intake what they were.
+    /// Counts the lines of `task`, and hands the outcome to the intake.
     pub(super) fn scan(
         &mut self,
         task: &Task,
         worker: &mut Worker,
         intake: &Intake<'_>,
     ) -> Result<()> {
-        // Without a known format every line that is not empty is malformed in all of them.
+        // If no format was detected, the lines are malformed in every format, so any format will do.
         let format = task.format.unwrap_or(LogFormat::Combined);
         let parser = match &mut self.parser {
             Some((last, parser)) if *last == format => parser,
@@ -58,10 +59,10 @@ impl<'r> Scanner<'r> {
             base_offset: 0,
             last_offset_minutes: None,
         };
-        let mut outcome = Outcome { bytes: task.bytes(), ..Outcome::default() };
+        let mut outcome = TaskOutcome { bytes: task.bytes(), ..TaskOutcome::default() };
         match &task.lines {
             Lines::File { file, range, hashed } => {
-                let mark = sink.worker.mark();
+                let checkpoint = sink.worker.checkpoint();
                 let buffer = &mut self.buffer;
                 let mut each = |offset, lines: &[u8]| sink.count(parser, offset, lines);
                 let range = range.clone();
@@ -74,13 +75,14 @@ impl<'r> Scanner<'r> {
                 match read {
                     Ok(hash) => outcome.hash = hash,
                     Err(_) => {
-                        sink.forget(&mark);
+                        sink.forget(&checkpoint);
                         let mut end = range.start;
                         let mut each = |offset, lines: &[u8]| {
                             end = offset + lines.len() as u64;
                             sink.count(parser, offset, lines);
                         };
-                        outcome.error = Some(file.what_is_left(range.clone(), buffer, &mut each));
+                        outcome.error =
+                            Some(file.surviving_lines(range.clone(), buffer, &mut each));
                         outcome.bytes = end.min(range.end) - range.start;
                     }
                 }
@@ -93,22 +95,22 @@ impl<'r> Scanner<'r> {
             tally.repeated_hour_days.extend(&days);
             self.repeated_hour_days = days;
         }
-        intake.done(task, Outcome { tally, invalid: invalid.unwrap_or_default(), ..outcome })
+        intake.done(task, TaskOutcome { tally, invalid: invalid.unwrap_or_default(), ..outcome })
     }
 }
 
-/// Takes the UTF-8 byte order mark off the beginning of an input.
+/// The lines without the UTF-8 byte order mark, if they are at the beginning of an input.
 fn strip_byte_order_mark(offset: u64, lines: &[u8]) -> &[u8] {
     if offset == 0 { lines.strip_prefix(b"\xef\xbb\xbf").unwrap_or(lines) } else { lines }
 }
 
-/// Takes the parser's lines.
+/// Receives the lines that the parser has read.
 struct Sink<'s, 'r> {
     selector: &'s mut Selector<'r>,
     worker: &'s mut Worker,
     is_beacon: bool,
     tally: Tally,
-    /// The malformed lines, where they are wanted.
+    /// The malformed lines; `None` not to keep them.
     invalid: Option<Vec<u8>>,
     /// Offset in the input of the bytes being parsed.
     base_offset: u64,
@@ -116,7 +118,7 @@ struct Sink<'s, 'r> {
 }
 
 impl Sink<'_, '_> {
-    /// Counts the lines that stand at `offset` of the input.
+    /// Counts `lines`, which start at `offset` of the log.
     fn count(&mut self, parser: &mut Parser, offset: u64, lines: &[u8]) {
         let end = offset + lines.len() as u64;
         let lines = strip_byte_order_mark(offset, lines);
@@ -124,9 +126,9 @@ impl Sink<'_, '_> {
         self.tally.lines += parser.lines(lines, self);
     }
 
-    /// Forgets all that was counted since `mark`, which is all of this task.
-    fn forget(&mut self, mark: &Mark) {
-        self.worker.undo(mark);
+    /// Undoes all that was counted since `checkpoint`, which is all of this task.
+    fn forget(&mut self, checkpoint: &Checkpoint) {
+        self.worker.roll_back(checkpoint);
         self.tally = Tally::default();
         self.last_offset_minutes = None;
         if let Some(invalid) = &mut self.invalid {
@@ -157,7 +159,7 @@ impl LineSink for Sink<'_, '_> {
     #[cold]
     fn malformed(&mut self, offset: usize, line_index: u64, line: &[u8], reason: Reason) {
         let offset = self.base_offset + offset as u64;
-        // `lines` holds the pieces before this one; it is brought up to date after each.
+        // `tally.lines` holds only the pieces before this one.
         let line_index = self.tally.lines + line_index;
         self.tally.malformed(offset, line_index, line, reason);
         if let Some(invalid) = &mut self.invalid {

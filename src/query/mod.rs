@@ -1,6 +1,6 @@
 //! Questions to a database: any range, to the minute, of sites, a section or a page, answered exactly from the parts.
 //!
-//! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary`] (a report). May import: `store`, `part`, `count`,
+//! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary()`] (a report). May import: `store`, `part`, `count`,
 //! `report`, roaring. Must not know: clap, SQL.
 //!
 //! There are two ways to a report. `facts` loads the facts and walks them, as a run over logs does; it can answer
@@ -22,7 +22,7 @@ use crate::error::{Error, Result};
 use crate::facts::tally::Tally;
 pub use crate::query::summary::Summary;
 use crate::query::summary::{Definition, Stored};
-use crate::select::Group;
+use crate::select::SectionPattern;
 use crate::select::StoredRules;
 use crate::time::{Bucket, Day, Granularity, MINUTES_A_DAY};
 
@@ -128,7 +128,7 @@ struct Scope {
     sites: Vec<Site>,
     /// The rules that all of them are counted by.
     rules: StoredRules,
-    groups: Vec<Group>,
+    groups: Vec<SectionPattern>,
     /// The sites' blocks, by site, then by day.
     all: Vec<StoredBlock>,
     /// Those of days of which something is asked for.

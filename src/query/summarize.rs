@@ -10,7 +10,7 @@ use roaring::RoaringBitmap;
 
 use super::summary::{BucketRow, CellSum, PageRow, SectionRow, Summary, Totals};
 use crate::cube::Cube;
-use crate::cube::walk::{Cell, CellSink, Group};
+use crate::cube::walk::{BucketCount, CellGroup, CellSink};
 use crate::error::Result;
 use crate::facts::tally::Tally;
 use crate::facts::{DayKey, Fact};
@@ -21,18 +21,18 @@ use crate::time::{Bucket, Granularity};
 struct DaySums {
     cells: [[CellSum; 3]; 3],
     /// The site's cells.
-    site: Vec<Cell>,
+    site: Vec<BucketCount>,
     site_visitors: RoaringBitmap,
     sections: Vec<(u32, u64, RoaringBitmap)>,
     pages: Vec<(u32, u64)>,
 }
 
 impl CellSink for DaySums {
-    fn group(&mut self, group: Group, cells: &[Cell], facts: &[Fact]) {
+    fn group(&mut self, group: CellGroup, cells: &[BucketCount], facts: &[Fact]) {
         let level = match group {
-            Group::Site => 0,
-            Group::Section(_) => 1,
-            Group::Page(_) => 2,
+            CellGroup::Site => 0,
+            CellGroup::Section(_) => 1,
+            CellGroup::Page(_) => 2,
         };
         for cell in cells {
             let sum = &mut self.cells[cell.granularity as usize][level];
@@ -43,12 +43,12 @@ impl CellSink for DaySums {
         // The first cell is the day's.
         let pv = cells.first().map_or(0, |day| day.pv);
         match group {
-            Group::Site => {
+            CellGroup::Site => {
                 self.site = cells.to_vec();
                 self.site_visitors = visitors(facts);
             }
-            Group::Section(section) => self.sections.push((section, pv, visitors(facts))),
-            Group::Page(page) => self.pages.push((page, pv)),
+            CellGroup::Section(section) => self.sections.push((section, pv, visitors(facts))),
+            CellGroup::Page(page) => self.pages.push((page, pv)),
         }
     }
 }

@@ -24,7 +24,7 @@ use crate::facts::part::block;
 use crate::facts::{DayKey, Fact, LocalDay};
 use crate::query::summarize::summarize;
 use crate::query::summary::{BucketRow, PageRow, SectionRow, Summary};
-use crate::select::Group;
+use crate::select::SectionPattern;
 use crate::select::page::section;
 use crate::time::{Bucket, Day, Granularity};
 
@@ -128,7 +128,7 @@ struct Met<'d> {
     key: DayKey,
     day: &'d LocalDay,
     numbers: &'d [u32],
-    groups: &'d [Group],
+    groups: &'d [SectionPattern],
 }
 
 impl Range<'_> {

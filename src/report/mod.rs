@@ -1,4 +1,4 @@
-//! Reports: one finished [`Summary`] (or a stream of cells) as text.
+//! Reports: one finished [`Summary`](crate::query::Summary) (or a stream of cells) as text.
 //!
 //! Owns: what a report shows and how it is written. May import: `calendar`, `count`, `tally`.
 //! Must not know: sources, formats' grammar, stores, or whether a terminal is there.

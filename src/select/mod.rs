@@ -1,22 +1,22 @@
-//! What counts: which hits are page views, of which page, by which visitor, and when.
+//! Selection: which hits are page views, of which page, by which visitor, and when.
 //!
-//! Owns: [`Rules`] (the counting options) and their application to one record. May import: `calendar`, `record`.
-//! Must not know: formats' grammar, files, threads, how things are counted.
+//! Owns: [`Rules`] (the counting rules), their stored form, and their application to one record. May import: `time`,
+//! `parse::record`. Must not know: the grammar of formats, files, threads, how page views are counted.
 
 pub mod page;
+mod stored_rules;
 pub mod visitor;
 
 use crate::parse::record::{Method, Record};
 use crate::time::{CivilTime, Converter, Zone};
-pub use page::Group;
-pub use visitor::{VisitorDefinition, VisitorHash, VisitorKey};
-mod stored_rules;
+pub use page::SectionPattern;
 pub use stored_rules::StoredRules;
+pub use visitor::{VisitorDefinition, VisitorHash, VisitorKey};
 
 /// Which hits count.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Count {
-    /// Readable GET and POST requests of pages, answered by 2xx or 304, that are not static files.
+    /// GET and POST requests of a page, answered by 2xx or 304. Static files are not pages.
     #[default]
     PageViews,
     /// Every hit.
@@ -39,44 +39,24 @@ impl Count {
 pub struct Rules {
     /// Which hits count.
     pub count: Count,
-    /// Who a visitor is.
+    /// What makes two hits the same visitor's.
     pub visitor: VisitorDefinition,
-    /// Makes visitor hashes secret.
+    /// The key of visitor hashes, if they are to be secret.
     pub visitor_key: Option<VisitorKey>,
-    /// Whether a page keeps its query.
+    /// Whether the query is a part of the page.
     pub keep_query: bool,
-    /// Sections by pattern, in order; empty for the first path segment.
-    pub groups: Vec<Group>,
-    /// The zone times are converted to; `None` for the clock as written.
+    /// Patterns of sections, the first match wins; if empty, a section is the first segment of the path.
+    pub groups: Vec<SectionPattern>,
+    /// The zone that times are converted to; `None` to leave them as written.
     pub zone: Option<Zone>,
-    /// The name of the site that everything belongs to.
+    /// Name of the site that all hits belong to.
     pub site: String,
 }
 
-impl Rules {
-    /// All rules but the site as text, a line each: equal for rules that count alike, and only for those.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = format!(
-            "count={}\nvisitor={}\nvisitor-key={}\npage={}\ntz={}\n",
-            self.count.name(),
-            self.visitor.text(),
-            self.visitor_key.as_ref().map_or_else(|| "none".to_owned(), VisitorKey::fingerprint),
-            if self.keep_query { "path with query" } else { "path without query" },
-            self.zone.as_ref().map_or("as written", Zone::name),
-        );
-        for group in &self.groups {
-            // `Debug` escapes line ends.
-            text.push_str(&format!("group={:?}={:?}\n", group.name, group.pattern));
-        }
-        text
-    }
-}
-
-/// The page of hits without one, and its section, under `--count hits`.
+/// The page of hits that have none, under `--count hits`, and the section of pages that match no pattern.
 pub const NO_PAGE: &str = "-";
 
-/// One page view: the page as text from the log, and who saw it.
+/// One page view.
 #[derive(Clone, Copy, Debug)]
 pub struct PageView<'a> {
     /// The page's bytes as logged.
@@ -85,7 +65,7 @@ pub struct PageView<'a> {
     pub visitor: VisitorHash,
 }
 
-/// Applies [`Rules`] to records. Keeps buffers, so make one a thread.
+/// Applies [`Rules`] to records. It reuses buffers: make one for each thread.
 #[derive(Debug)]
 pub struct Selector<'r> {
     rules: &'r Rules,
@@ -94,7 +74,7 @@ pub struct Selector<'r> {
 }
 
 impl<'r> Selector<'r> {
-    /// A selector for one thread.
+    /// A selector by `rules`.
     #[must_use]
     pub fn new(rules: &'r Rules) -> Self {
         Self {
@@ -104,7 +84,7 @@ impl<'r> Selector<'r> {
         }
     }
 
-    /// The wall-clock time the record is bucketed by.
+    /// The wall-clock time by which the record is counted: as written, or in the zone of the rules.
     pub fn time(&mut self, record: &Record<'_>) -> CivilTime {
         match &mut self.zone {
             None => record.time,
@@ -112,14 +92,14 @@ impl<'r> Selector<'r> {
         }
     }
 
-    /// Whether a repeated hour of `--tz` was met, by day.
+    /// The days, ascending, on which a record fell into an hour that the clock of `--tz` shows twice.
     #[must_use]
     pub fn repeated_hour_days(&self) -> Vec<crate::time::Day> {
         self.zone.as_ref().map(Converter::repeated_hour_days).unwrap_or_default()
     }
 
-    /// The record as a page view, if it counts as one. `is_beacon` frees it from the rules on method, status and
-    /// static files.
+    /// The record as a page view, or `None` if it does not count. For a beacon the method, the status and the page's
+    /// extension do not matter.
     #[inline]
     pub fn page_view<'a>(&mut self, record: &Record<'a>, is_beacon: bool) -> Option<PageView<'a>> {
         let request = record.request.as_ref();
@@ -139,32 +119,5 @@ impl<'r> Selector<'r> {
             }
         };
         Some(PageView { page, visitor: self.visitors.hash(record) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Count, Group, Rules, VisitorKey};
-
-    #[test]
-    fn rules_that_count_differently_have_different_texts() {
-        let group = |name: &str| Group { name: name.to_owned(), pattern: "/a/{}".to_owned() };
-        let rules = [
-            Rules::default(),
-            Rules { count: Count::Hits, ..Rules::default() },
-            Rules { keep_query: true, ..Rules::default() },
-            Rules { visitor: "ip".parse().unwrap(), ..Rules::default() },
-            Rules { visitor_key: Some(VisitorKey::new(b"one")), ..Rules::default() },
-            Rules { visitor_key: Some(VisitorKey::new(b"two")), ..Rules::default() },
-            Rules { groups: vec![group("a")], ..Rules::default() },
-            Rules { groups: vec![group("a"), group("b")], ..Rules::default() },
-            Rules { groups: vec![group("a\"=\"/a/{}\"\ngroup=\"b")], ..Rules::default() },
-        ];
-        let texts: std::collections::BTreeSet<String> = rules.iter().map(Rules::text).collect();
-        assert_eq!(texts.len(), rules.len());
-        let expected = "count=page-views\nvisitor=ip+ua\nvisitor-key=none\npage=path without query\ntz=as written\n";
-        assert_eq!(rules[0].text(), expected);
-        let elsewhere = Rules { site: "b.example".to_owned(), ..Rules::default() };
-        assert_eq!(elsewhere.text(), expected);
     }
 }

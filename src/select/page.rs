@@ -1,7 +1,7 @@
 //! Pages, sections and static files.
 //!
-//! Owns: the rules that turn a request target into a page and a page into its section. May import: `record`.
-//! Must not know: visitors, time.
+//! Owns: the rules that turn a request target into a page, and a page into its section. May import: `parse::record`,
+//! memchr. Must not know: visitors, time.
 
 use std::str::FromStr;
 
@@ -9,7 +9,8 @@ use memchr::{memchr, memchr2, memmem};
 
 use crate::parse::record::without_host;
 
-/// The page a target names: its path, with the query if `keep_query`, without the fragment. `None` where it has none.
+/// The page of a request target: its path, with the query if `keep_query`, without the fragment. `None` if the target
+/// has no path.
 #[must_use]
 #[inline]
 pub fn page(target: &[u8], keep_query: bool) -> Option<&[u8]> {
@@ -26,7 +27,8 @@ fn path(page: &[u8]) -> &[u8] {
     &page[..memchr(b'?', page).unwrap_or(page.len())]
 }
 
-/// Whether the page's path ends in the extension of a file that no one reads as a page, in any case.
+/// Whether the page's path has the extension of a static file, in upper or lower case: a style, script, image, font,
+/// sound or video.
 #[must_use]
 #[inline]
 pub fn is_static(page: &[u8]) -> bool {
@@ -74,8 +76,8 @@ pub fn is_static(page: &[u8]) -> bool {
     )
 }
 
-/// The section of a page by its first path segment: `/list/` of `/list/3.html`, `/` where there is one slash only.
-/// A page that begins with no slash (the page of pageless hits) is its own section.
+/// The first path segment of a page, as its section: `/list/` for `/list/3.html`, and `/` for a path with one slash. A
+/// page without a slash in front ([`NO_PAGE`](super::NO_PAGE)) is its own section.
 #[must_use]
 pub fn first_segment(page: &str) -> &str {
     let path = page.split('?').next().unwrap_or_default();
@@ -86,16 +88,16 @@ pub fn first_segment(page: &str) -> &str {
     }
 }
 
-/// A named section by pattern: `list=/list/{}.html`, where `{}` stands for one segment's text.
+/// A section defined by a pattern of paths, as in `list=/list/{}.html`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Group {
-    /// The section's name.
+pub struct SectionPattern {
+    /// Name of the section.
     pub name: String,
-    /// The pattern as given.
+    /// The pattern, which begins with `/`. `{}` matches one byte or more, but no slash.
     pub pattern: String,
 }
 
-impl FromStr for Group {
+impl FromStr for SectionPattern {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -111,8 +113,8 @@ impl FromStr for Group {
     }
 }
 
-impl Group {
-    /// Whether the pattern matches the page's path. `{}` matches one byte or more, but no slash.
+impl SectionPattern {
+    /// Whether the pattern matches the whole path of the page, without its query.
     #[must_use]
     pub fn matches(&self, page: &str) -> bool {
         matches(self.pattern.as_bytes(), path(page.as_bytes()))
@@ -127,20 +129,21 @@ fn matches(pattern: &[u8], path: &[u8]) -> bool {
     (1..=segment_end).any(|end| matches(rest, &path[end..]))
 }
 
-/// The section of a page: the first group that matches it (`-` if none does), or the first path segment where
-/// there are no groups.
+/// The section of a page: the name of the first pattern that matches, [`NO_PAGE`](super::NO_PAGE) if none does. Without
+/// patterns it is the first path segment.
 #[must_use]
-pub fn section<'a>(page: &'a str, groups: &'a [Group]) -> &'a str {
-    if groups.is_empty() {
+pub fn section<'a>(page: &'a str, patterns: &'a [SectionPattern]) -> &'a str {
+    if patterns.is_empty() {
         first_segment(page)
     } else {
-        groups.iter().find(|group| group.matches(page)).map_or(super::NO_PAGE, |group| &group.name)
+        let found = patterns.iter().find(|pattern| pattern.matches(page));
+        found.map_or(super::NO_PAGE, |pattern| &pattern.name)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Group, first_segment, is_static, page, section};
+    use super::{SectionPattern, first_segment, is_static, page, section};
 
     #[test]
     fn pages_are_paths() {
@@ -184,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn sections_are_first_segments_or_groups() {
+    fn sections_are_first_segments_or_patterns() {
         for (page, expected) in [
             ("/", "/"),
             ("/a.html", "/"),
@@ -197,7 +200,7 @@ mod tests {
         ] {
             assert_eq!(first_segment(page), expected, "{page}");
         }
-        let groups: Vec<Group> = ["home=/", "list=/list/{}.html", "movie=/movie/{}/{}"]
+        let groups: Vec<SectionPattern> = ["home=/", "list=/list/{}.html", "movie=/movie/{}/{}"]
             .map(|text| text.parse().unwrap())
             .into();
         for (page, expected) in [
@@ -212,6 +215,6 @@ mod tests {
         ] {
             assert_eq!(section(page, &groups), expected, "{page}");
         }
-        assert!("x".parse::<Group>().is_err());
+        assert!("x".parse::<SectionPattern>().is_err());
     }
 }

@@ -1,33 +1,34 @@
-//! Counting rules as text, so that a database knows by which rules it counts.
+//! Counting rules as text, so that a database can record by which rules it counts.
 //!
-//! Owns: the text, its comparison in words. May import: `select`, serde. Must not know: where the text is kept.
+//! Owns: the text, and the comparison of rules in words. May import: `select`, `time`, serde. Must not know: where the
+//! text is kept.
 
 use serde::{Deserialize, Serialize};
 
-use crate::select::{Group, Rules, VisitorKey};
+use super::{Rules, SectionPattern, VisitorKey};
 use crate::time::Zone;
 
-/// The counting rules of a site. Equal rules give equal text.
+/// The counting rules of a site, in the form in which a database keeps them. Equal rules have equal text.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StoredRules {
     /// `page-views` or `hits`.
     pub count: String,
-    /// For instance `ip+ua`.
+    /// The definition of a visitor, such as `ip+ua`.
     pub visitor: String,
-    /// What tells the visitor key from others, but not the key.
+    /// Fingerprint of the visitor key; the key itself is not stored.
     pub visitor_key: Option<String>,
-    /// The zone times were converted to.
+    /// Name of the zone that times are converted to; `None` for times as written.
     pub tz: Option<String>,
-    /// Whether a page keeps its query.
+    /// Whether the query is a part of the page.
     pub keep_query: bool,
-    /// Sections by pattern, as given.
+    /// Patterns of sections as `NAME=PATTERN`.
     pub groups: Vec<String>,
 }
 
 impl From<&Rules> for StoredRules {
     fn from(rules: &Rules) -> Self {
-        // Every field by name, so that a new rule cannot be forgotten. The site is whose rules they are.
+        // Every field by name, so that a new rule cannot be forgotten. The site is not one of its rules.
         let Rules { count, visitor, visitor_key, keep_query, groups, zone, site: _ } = rules;
         Self {
             count: count.name().to_owned(),
@@ -44,13 +45,13 @@ impl From<&Rules> for StoredRules {
 }
 
 impl StoredRules {
-    /// The rules as text.
+    /// The rules as text: a JSON object.
     #[must_use]
     pub fn text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 
-    /// The rules of a text; `None` for a text that this version did not write.
+    /// The rules that [`text`](Self::text) wrote; `None` for a text that this version cannot read.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
@@ -58,17 +59,17 @@ impl StoredRules {
 
     /// The section patterns.
     #[must_use]
-    pub fn groups(&self) -> Vec<Group> {
+    pub fn groups(&self) -> Vec<SectionPattern> {
         self.groups.iter().filter_map(|group| group.parse().ok()).collect()
     }
 
-    /// The name of the clock that buckets are on.
+    /// Name of the zone of all times, or [`Zone::AS_WRITTEN`].
     #[must_use]
     pub fn clock(&self) -> &str {
         self.tz.as_deref().unwrap_or(Zone::AS_WRITTEN)
     }
 
-    /// Each rule by its option, as on the command line.
+    /// Each rule as a command-line option and its value in words.
     fn options(&self) -> [(&'static str, String); 6] {
         let or = |text: &Option<String>, none: &str| text.as_deref().unwrap_or(none).to_owned();
         [
@@ -84,7 +85,8 @@ impl StoredRules {
         ]
     }
 
-    /// What differs, both sides named: `--visitor ip+ua in the database, ip in this run`.
+    /// The rules that differ between the database (`self`) and `run`, in words:
+    /// `--visitor is ip+ua in the database and ip in this run`.
     #[must_use]
     pub fn differences(&self, run: &Self) -> String {
         let pairs = self.options().into_iter().zip(run.options());
@@ -101,7 +103,29 @@ impl StoredRules {
 #[cfg(test)]
 mod tests {
     use super::StoredRules;
-    use crate::select::{Count, Rules, VisitorKey};
+    use crate::select::{Count, Rules, SectionPattern, VisitorKey};
+
+    #[test]
+    fn rules_that_count_differently_have_different_texts() {
+        let group =
+            |name: &str| SectionPattern { name: name.to_owned(), pattern: "/a/{}".to_owned() };
+        let rules = [
+            Rules::default(),
+            Rules { count: Count::Hits, ..Rules::default() },
+            Rules { keep_query: true, ..Rules::default() },
+            Rules { visitor: "ip".parse().unwrap(), ..Rules::default() },
+            Rules { visitor_key: Some(VisitorKey::new(b"one")), ..Rules::default() },
+            Rules { visitor_key: Some(VisitorKey::new(b"two")), ..Rules::default() },
+            Rules { groups: vec![group("a")], ..Rules::default() },
+            Rules { groups: vec![group("a"), group("b")], ..Rules::default() },
+            Rules { groups: vec![group("a=/a/{}\",\"b")], ..Rules::default() },
+        ];
+        let text = |rules: &Rules| StoredRules::from(rules).text();
+        let texts: std::collections::BTreeSet<String> = rules.iter().map(text).collect();
+        assert_eq!(texts.len(), rules.len());
+        let elsewhere = Rules { site: "b.example".to_owned(), ..Rules::default() };
+        assert_eq!(text(&elsewhere), text(&rules[0]));
+    }
 
     #[test]
     fn rules_come_back_and_differences_name_both_sides() {

@@ -1,7 +1,7 @@
 //! Visitors: who made a page view.
 //!
-//! Owns: [`VisitorDefinition`] and the 128-bit hash that a visitor is. May import: `record`.
-//! Must not know: pages, time, how visitors are counted.
+//! Owns: [`VisitorDefinition`] and the 128-bit hash that stands for a visitor. May import: `parse::record`, memchr,
+//! xxhash-rust. Must not know: pages, time, how visitors are counted.
 
 use std::str::FromStr;
 
@@ -10,11 +10,14 @@ use xxhash_rust::xxh3::{xxh3_128, xxh3_128_with_secret};
 
 use crate::parse::record::Record;
 
-/// A visitor: the 128-bit xxh3 of its length-prefixed fields. The same visitor has the same hash in every run.
+/// A visitor, as the xxh3-128 of the fields that define it. The same visitor has the same hash in every run with the
+/// same key.
+///
+/// Hashed are the fields in the order of the definition, each after its length as 4 bytes, least significant first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct VisitorHash(pub u128);
 
-/// A field of a record that a visitor is told by.
+/// A field of a record that can be a part of the definition of a visitor.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Field {
     Ip,
@@ -25,7 +28,8 @@ enum Field {
     Argument(String),
 }
 
-/// What makes a visitor: a `+`-joined list of `ip`, `ua`, `user`, `referrer` and `arg:NAME`.
+/// The fields that must agree for two hits to come from the same visitor: a list of `ip`, `ua`, `user`, `referrer` and
+/// `arg:NAME`, joined by `+`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VisitorDefinition {
     fields: Vec<Field>,
@@ -33,7 +37,7 @@ pub struct VisitorDefinition {
 }
 
 impl VisitorDefinition {
-    /// The list as given.
+    /// The list, as it was parsed.
     #[must_use]
     pub fn text(&self) -> &str {
         &self.text
@@ -67,14 +71,15 @@ impl FromStr for VisitorDefinition {
     }
 }
 
-/// Keys the visitor hash, so that stored hashes mean nothing to others and collisions cannot be crafted.
+/// A secret key of visitor hashes. With it, stored hashes mean nothing to others, and nobody can craft collisions.
 #[derive(Clone)]
 pub struct VisitorKey {
     secret: [u8; 192],
 }
 
 impl VisitorKey {
-    /// A key from the bytes of a key file: block `i` of the secret is the xxh3-128 of `i` and the bytes.
+    /// A key from the bytes of a key file. Block `i` of the secret (16 bytes) is the xxh3-128 of `i` (8 bytes, least
+    /// significant first) and the bytes.
     #[must_use]
     pub fn new(bytes: &[u8]) -> Self {
         let mut secret = [0; 192];
@@ -86,21 +91,21 @@ impl VisitorKey {
         Self { secret }
     }
 
-    /// Tells keys apart without giving one away: 64 bits of its hash, as 16 hexadecimal digits.
+    /// 64 bits of the key's hash, as 16 hexadecimal digits: tells keys apart without revealing them.
     #[must_use]
     pub fn fingerprint(&self) -> String {
         format!("{:016x}", xxh3_128(&self.secret) >> 64)
     }
 }
 
-/// Shows nothing of the key.
+/// Does not show the key.
 impl std::fmt::Debug for VisitorKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("VisitorKey")
     }
 }
 
-/// Hashes visitors; keeps the buffer their fields are put together in.
+/// Hashes visitors. It reuses the buffer in which it joins their fields.
 #[derive(Debug)]
 pub(super) struct Hasher<'r> {
     definition: &'r VisitorDefinition,
@@ -125,7 +130,7 @@ impl<'r> Hasher<'r> {
                 Field::Referrer => record.referrer,
                 Field::Argument(name) => argument(record, name.as_bytes()),
             };
-            // Lines are shorter than 4 GiB, so a length never loses its upper half.
+            // Lines are shorter than 4 GiB, so every length fits.
             let length = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
             self.buffer.extend_from_slice(&length.to_le_bytes());
             self.buffer.extend_from_slice(bytes);
@@ -137,7 +142,7 @@ impl<'r> Hasher<'r> {
     }
 }
 
-/// The value of the first query argument of that name, as logged; empty where there is none.
+/// The value of the first query argument called `name`, as logged; empty if there is none.
 fn argument<'a>(record: &Record<'a>, name: &[u8]) -> &'a [u8] {
     let target = record.request.map(|request| request.logged_target).unwrap_or_default();
     let target = &target[..memchr(b'#', target).unwrap_or(target.len())];

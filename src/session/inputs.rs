@@ -18,7 +18,7 @@ pub fn distinct_inputs(paths: &[PathBuf]) -> (Vec<Input>, Vec<Input>) {
     let (mut inputs, mut repeated) = (Vec::new(), Vec::new());
     for path in paths {
         let input = if path == Path::new("-") { Input::Stdin } else { Input::Path(path.clone()) };
-        let is_new = match input.identity() {
+        let is_new = match input.file_key() {
             Some(identity) => seen.insert(Ok(identity)),
             None => input != Input::Stdin || seen.insert(Err("standard input")),
         };
@@ -32,11 +32,11 @@ pub fn distinct_inputs(paths: &[PathBuf]) -> (Vec<Input>, Vec<Input>) {
 /// # Errors
 /// [`Error::Usage`], which names the file.
 pub fn check_outputs(outputs: &[&Path], inputs: &[Input]) -> Result<()> {
-    let logs: HashSet<_> = inputs.iter().filter_map(Input::identity).collect();
+    let logs: HashSet<_> = inputs.iter().filter_map(Input::file_key).collect();
     let mut targets = HashSet::new();
     for path in outputs {
         // Devices and pipes have no identity here: they can be written twice.
-        if Input::Path(path.to_path_buf()).identity().is_some_and(|file| logs.contains(&file)) {
+        if Input::Path(path.to_path_buf()).file_key().is_some_and(|file| logs.contains(&file)) {
             return Err(Error::Usage(format!(
                 "{path:?} is one of the logs; write to another file"
             )));

@@ -18,7 +18,7 @@ use crate::store::{self, StoreUrl};
 use crate::system::progress::{Phase, Progress};
 use crate::text::counted;
 
-/// Options of [`publish`].
+/// Options of [`publish()`].
 #[derive(Clone, Debug)]
 pub struct PublishOptions {
     /// The database.

@@ -1,9 +1,10 @@
-//! Compressed inputs, told by their first bytes whatever their names.
+//! Compressed inputs, recognized by their first bytes, whatever their names.
 //!
-//! Owns: which compressions there are, [`Decoder`], and gzip. May import: flate2. Must not know: lines, threads.
+//! Owns: the known compressions, [`DecodingReader`], and the decoding of gzip. May import: flate2. Must not know: lines,
+//! threads.
 //!
-//! To add a compression: a variant of [`Decoder`], built in [`Compression::decoder`], and its form of a log in the
-//! test that counts compressed and plain logs alike (`pipeline::tests`).
+//! To add a compression, add a variant of [`DecodingReader`], build it in [`Compression::decoder`], and add a log
+//! compressed that way to the test that compares compressed and plain logs (`pipeline::tests`).
 
 use std::io::{self, Read};
 
@@ -11,10 +12,10 @@ use flate2::{Decompress, FlushDecompress, Status};
 
 use super::read_full;
 
-/// So many first bytes tell every compression.
+/// Number of first bytes that are enough to recognize every compression.
 pub(super) const MAGIC_BYTES: usize = 10;
 
-/// How bytes were compressed.
+/// A compression that is recognized; only some are decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Compression {
     Gzip,
@@ -28,12 +29,12 @@ pub(super) enum Compression {
 }
 
 impl Compression {
-    /// The compression of bytes that begin like this; `None` for plain text.
+    /// The compression of bytes that start with `head`; `None` for plain text.
     pub(super) fn of(head: &[u8]) -> Option<Self> {
         Some(match head {
             [0x1f, 0x8b, 8, ..] => Self::Gzip,
             [0x28, 0xb5, 0x2f, 0xfd, ..] => Self::Zstd,
-            // What parallel compressors put before the data, for decoders to skip.
+            // A skippable frame, which parallel compressors put before the data.
             [0x50..=0x5f, 0x2a, 0x4d, 0x18, ..] => Self::Zstd,
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => Self::Xz,
             [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => Self::Bzip2,
@@ -44,7 +45,7 @@ impl Compression {
         })
     }
 
-    /// Its name, and the command that decodes a file.
+    /// The name of the compression, and the command that decodes a file.
     fn names(self) -> (&'static str, &'static str) {
         match self {
             Self::Gzip => ("gzip", "zcat"),
@@ -57,10 +58,10 @@ impl Compression {
         }
     }
 
-    /// What decodes `reader`; an error in words for a compression that is known and not read.
-    pub(super) fn decoder(self, reader: Box<dyn Read + Send>) -> io::Result<Decoder> {
+    /// A decoder of `reader`. The error names the command to use for a compression that is not decoded here.
+    pub(super) fn decoder(self, reader: Box<dyn Read + Send>) -> io::Result<DecodingReader> {
         match self {
-            Self::Gzip => Ok(Decoder::Gzip(Box::new(Gunzip::new(reader)))),
+            Self::Gzip => Ok(DecodingReader::Gzip(Box::new(Gunzip::new(reader)))),
             _ => {
                 let (name, command) = self.names();
                 Err(io::Error::other(format!(
@@ -70,7 +71,7 @@ impl Compression {
         }
     }
 
-    /// What is said where this was found inside of what had been decoded.
+    /// The error for decoded bytes that are themselves compressed, in this way.
     pub(super) fn inner_error(self) -> io::Error {
         let (name, command) = self.names();
         io::Error::other(format!(
@@ -79,18 +80,18 @@ impl Compression {
     }
 }
 
-/// An input's bytes, decoded if need be.
-pub(super) enum Decoder {
+/// An input's bytes, decoded if they are compressed.
+pub(super) enum DecodingReader {
     Plain {
         reader: Box<dyn Read + Send>,
-        /// Bytes taken from `reader`.
+        /// Number of bytes read from `reader`.
         input_bytes: u64,
     },
     Gzip(Box<Gunzip>),
 }
 
-impl Decoder {
-    /// Looks at the first bytes of `reader` and decodes what they announce.
+impl DecodingReader {
+    /// A reader that decodes `reader` if its first bytes show that it is compressed.
     pub(super) fn new(mut reader: Box<dyn Read + Send>) -> io::Result<Self> {
         let mut head = [0; MAGIC_BYTES];
         let read = read_full(&mut reader, &mut head)?;
@@ -103,7 +104,7 @@ impl Decoder {
         }
     }
 
-    /// Bytes as they are.
+    /// A reader that hands out the bytes of `reader` as they are.
     pub(super) fn plain(reader: Box<dyn Read + Send>) -> Self {
         Self::Plain { reader, input_bytes: 0 }
     }
@@ -112,7 +113,7 @@ impl Decoder {
         matches!(self, Self::Plain { .. })
     }
 
-    /// Bytes of the input that were read so far, still compressed where they are.
+    /// Number of bytes of the input read so far; if it is compressed, of compressed bytes.
     pub(super) fn input_bytes(&self) -> u64 {
         match self {
             Self::Plain { input_bytes, .. } => *input_bytes,
@@ -120,7 +121,7 @@ impl Decoder {
         }
     }
 
-    /// What is worth telling about an input that was decoded to its end.
+    /// A remark for the user about an input that was decoded to its end.
     pub(super) fn note(&self) -> Option<&'static str> {
         match self {
             Self::Plain { .. } => None,
@@ -129,7 +130,7 @@ impl Decoder {
     }
 }
 
-impl Read for Decoder {
+impl Read for DecodingReader {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain { reader, input_bytes } => {
@@ -142,18 +143,18 @@ impl Read for Decoder {
     }
 }
 
-/// How much of a compressed input is read at once.
+/// Size of the buffer for compressed bytes.
 const INPUT_BYTES: usize = 128 * 1024;
 const GZIP_MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
 
-/// Decodes gzip (RFC 1952): any number of members one after the other, as gzip(1) takes them.
+/// Decodes gzip (RFC 1952): any number of members in a row, as gzip(1) does.
 ///
-/// Zero padding behind the last member is skipped, anything else there is noted and ignored. Bytes decoded before
-/// an error are given out before the error is.
+/// Zero padding after the last gzip member is skipped. Any other trailing bytes are ignored, with a note. Bytes decoded
+/// before an error are returned before the error is.
 pub(super) struct Gunzip {
     reader: Box<dyn Read + Send>,
     input: Vec<u8>,
-    /// What of `input` is still to be decoded.
+    /// `input[start..end]` is not decoded yet.
     start: usize,
     end: usize,
     input_bytes: u64,
@@ -164,7 +165,7 @@ pub(super) struct Gunzip {
 
 enum GunzipState {
     Member,
-    /// Behind a member: another may begin.
+    /// After a member: another may follow.
     Between,
     Ended,
     Failed(io::Error),
@@ -189,7 +190,7 @@ impl Gunzip {
         Decompress::new_gzip(15)
     }
 
-    /// Reads on until at least `wanted` bytes are there or the input ends; returns what is there.
+    /// Reads until at least `wanted` bytes are buffered or the input ends; returns all buffered bytes.
     fn fill(&mut self, wanted: usize) -> io::Result<&[u8]> {
         if self.end - self.start < wanted {
             self.input.copy_within(self.start..self.end, 0);
@@ -209,14 +210,14 @@ impl Gunzip {
         Ok(&self.input[self.start..self.end])
     }
 
-    /// Decodes some of a member; `Ok(0)` at its end.
+    /// Decodes a part of a member; `Ok(0)` at its end.
     fn inflate(&mut self, output: &mut [u8]) -> io::Result<usize> {
         loop {
             let is_input_over = self.fill(1)?.is_empty();
             let (bytes_in, bytes_out) = (self.inflate.total_in(), self.inflate.total_out());
             let input = &self.input[self.start..self.end];
             let status = self.inflate.decompress(input, output, FlushDecompress::None);
-            // Both fit: neither is longer than its slice.
+            // Both counts fit: neither exceeds the length of its slice.
             self.start += usize::try_from(self.inflate.total_in() - bytes_in).unwrap_or(usize::MAX);
             let decoded =
                 usize::try_from(self.inflate.total_out() - bytes_out).unwrap_or(usize::MAX);
@@ -239,10 +240,10 @@ impl Gunzip {
         }
     }
 
-    /// Looks for another member; false at the end.
+    /// Whether another member follows.
     fn next_member(&mut self) -> io::Result<bool> {
         let head = self.fill(GZIP_MAGIC.len())?;
-        // The beginning of a member that was cut off is not garbage.
+        // The first bytes of a member that was cut off are not garbage: they lead to an error.
         if !head.is_empty() && GZIP_MAGIC.starts_with(&head[..head.len().min(GZIP_MAGIC.len())]) {
             self.inflate = Self::member();
             return Ok(true);
@@ -252,7 +253,7 @@ impl Gunzip {
             self.start += zeros.count();
         }
         if !self.fill(1)?.is_empty() {
-            self.note = Some("bytes behind its compressed data were ignored");
+            self.note = Some("trailing bytes after the last gzip member were ignored");
         }
         Ok(false)
     }
@@ -290,7 +291,7 @@ mod tests {
 
     use flate2::{GzBuilder, write::GzEncoder};
 
-    use super::{Compression, Decoder};
+    use super::{Compression, DecodingReader};
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), flate2::Compression::new(6));
@@ -298,14 +299,14 @@ mod tests {
         encoder.finish().unwrap()
     }
 
-    /// Lines that do not compress to nothing.
+    /// Lines that do not compress well.
     fn text(lines: u64) -> Vec<u8> {
         (0..lines)
             .flat_map(|i| format!("{i} {}\n", i.wrapping_mul(0x9e37_79b9_7f4a_7c15)).into_bytes())
             .collect()
     }
 
-    /// Gives one byte at a time, and is interrupted now and then.
+    /// A reader of one byte at a time that is interrupted now and then.
     struct Drip(Vec<u8>, usize);
 
     impl Read for Drip {
@@ -321,11 +322,11 @@ mod tests {
         }
     }
 
-    /// All that is decoded, the error that ended it, and the note.
+    /// All decoded bytes, the error at their end, and the note.
     fn decode(
         reader: impl Read + Send + 'static,
     ) -> (Vec<u8>, Option<String>, Option<&'static str>) {
-        let mut decoder = Decoder::new(Box::new(reader)).unwrap();
+        let mut decoder = DecodingReader::new(Box::new(reader)).unwrap();
         let mut decoded = Vec::new();
         let error = decoder.read_to_end(&mut decoded).err();
         (decoded, error.map(|error| error.to_string()), decoder.note())
@@ -374,7 +375,7 @@ mod tests {
         check(&with(b"garbage"), &text, true);
         check(&with(&[&[0; 300_000][..], b"x"].concat()), &text, true);
         check(&with(&[0x1f, 0x8b, 7, 0]), &text, true);
-        // As gzip(1): behind zeros nothing counts.
+        // As gzip(1) does: after zeros no member counts.
         check(&with(&[&[0; 512][..], &gzip(b"more\n")].concat()), &text, true);
     }
 
@@ -419,7 +420,8 @@ mod tests {
             (b"PK\x03\x04....", "zip", "unzip -p"),
             (&[0x1f, 0x9d, 0x90], "compress", "zcat"),
         ] {
-            let error = Decoder::new(Box::new(io::Cursor::new(head.to_vec()))).err().unwrap();
+            let error =
+                DecodingReader::new(Box::new(io::Cursor::new(head.to_vec()))).err().unwrap();
             let text = error.to_string();
             assert!(text.contains(name) && text.contains(command), "{text}");
         }
@@ -432,7 +434,8 @@ mod tests {
     #[test]
     fn input_bytes_are_those_of_the_file() {
         let compressed = [&gzip(&text(100_000))[..], &[0; 1000]].concat();
-        let mut decoder = Decoder::new(Box::new(io::Cursor::new(compressed.clone()))).unwrap();
+        let mut decoder =
+            DecodingReader::new(Box::new(io::Cursor::new(compressed.clone()))).unwrap();
         io::copy(&mut decoder, &mut io::sink()).unwrap();
         assert_eq!(decoder.input_bytes(), compressed.len() as u64);
     }

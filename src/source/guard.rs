@@ -1,11 +1,11 @@
-//! What keeps the process alive when a mapped file shrinks under it.
+//! A SIGBUS handler that keeps the process alive when a mapped file shrinks.
 //!
-//! Owns: the SIGBUS handler and the table of the mappings it watches over. May import: std, libc.
-//! Must not know: files, lines. `unsafe`, because only a signal handler can answer a fault.
+//! Owns: the handler and the table of the mappings it guards. May import: std, libc. Must not know: files, lines.
+//! `unsafe`, because only a signal handler can answer a fault.
 //!
-//! Reading a page that a mapped file no longer has raises SIGBUS. The handler puts zero pages in place of it and of
-//! all that follows in the mapping, and notes where; the read goes on, sees zeros, and whoever reads asks
-//! [`Watch::fault`] afterwards. Any other SIGBUS goes to the handler that was there before.
+//! Reading a page that a mapped file no longer has raises SIGBUS. The handler replaces that page, and all that follow it
+//! in the mapping, by zero pages, and records the offset. The read goes on and sees zeros; the reader checks
+//! [`Watch::fault`] afterwards. Any other SIGBUS is passed on to the handler installed before.
 
 #![allow(unsafe_code, reason = "a signal handler, and mapping zero pages over a lost file")]
 
@@ -14,24 +14,25 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 use libc::{c_int, c_void, siginfo_t};
 
-/// Mappings that can be watched at once: one for every thread there can be, and some.
+/// Number of mappings that can be watched at the same time: more than there are threads.
 const SLOTS: usize = 2048;
 
-/// A place for one mapping. The handler may look at any moment, on any thread, so it is all atomics and no locks.
+/// Entry of the table, for one mapping. The handler may read it at any moment, on any thread: atomics only, no locks.
 struct Slot {
     taken: AtomicBool,
-    /// Odd while `start` and `end` are being changed; the handler skips what changed while it looked.
+    /// Odd while `start` and `end` are being changed. The handler skips a slot that changed while it was read.
     version: AtomicUsize,
-    /// First address and the one behind the last page.
+    /// Address of the first page.
     start: AtomicUsize,
+    /// Address just after the last page.
     end: AtomicUsize,
-    /// Offset of the first page that was lost; `usize::MAX` for none.
+    /// Offset of the first lost page; `usize::MAX` for none.
     fault: AtomicUsize,
 }
 
 static TABLE: [Slot; SLOTS] = [const { Slot::new() }; SLOTS];
 static PAGE_BYTES: AtomicUsize = AtomicUsize::new(4096);
-/// What was to be done about SIGBUS before the guard came; `None` if the guard could not be installed.
+/// The action for SIGBUS before the handler was installed; `None` if it could not be installed.
 static PREVIOUS: OnceLock<Option<libc::sigaction>> = OnceLock::new();
 
 impl Slot {
@@ -45,7 +46,7 @@ impl Slot {
         }
     }
 
-    /// Only for who has `taken` the slot.
+    /// Only for callers that hold `taken`.
     fn set(&self, start: usize, end: usize) {
         self.version.fetch_add(1, SeqCst);
         self.start.store(start, SeqCst);
@@ -55,13 +56,13 @@ impl Slot {
     }
 }
 
-/// A mapping being watched, until this is dropped.
+/// The watch over one mapping, until it is dropped.
 pub(super) struct Watch {
     slot: &'static Slot,
 }
 
 impl Watch {
-    /// Watches over a mapping; `None` if too many are watched, or no handler could be installed.
+    /// Starts to watch a mapping; `None` if the table is full or the handler could not be installed.
     ///
     /// # Safety
     /// `bytes` must be all of one mapping of a file that is only read, and stay mapped until the watch is dropped:
@@ -76,7 +77,7 @@ impl Watch {
         Some(Self { slot })
     }
 
-    /// Offset of the first byte that was lost: from there on the mapping may read as zeros.
+    /// Offset of the first lost byte: from there on the mapping may read as zeros. `None` if none was lost.
     pub(super) fn fault(&self) -> Option<usize> {
         match self.slot.fault.load(SeqCst) {
             usize::MAX => None,
@@ -102,16 +103,16 @@ fn install() -> Option<()> {
         let (mut previous, mut new): (libc::sigaction, libc::sigaction) =
             unsafe { (std::mem::zeroed(), std::mem::zeroed()) };
         new.sa_sigaction = on_bus_error as *const () as usize;
-        // Rust's threads have a stack for signals, and the handler before ours wants to run on it.
+        // The handler that Rust installed before, for stack overflows, has to run on the alternate stack.
         new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK;
-        // SAFETY: both structures are valid, and the handler does only what a handler may.
+        // SAFETY: both structures are valid, and the handler is async-signal-safe.
         let result = unsafe { libc::sigaction(libc::SIGBUS, &raw const new, &raw mut previous) };
         (result == 0).then_some(previous)
     });
     previous.as_ref().map(|_| ())
 }
 
-/// The handler. It only loads and stores atomics and makes system calls; it takes no lock and no memory.
+/// The handler. It only reads and writes atomics and makes system calls: it takes no lock and allocates nothing.
 extern "C" fn on_bus_error(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     // SAFETY: the kernel gives a handler with SA_SIGINFO a valid siginfo; where the kernel itself raised SIGBUS
     // (a positive code) it holds the address.
@@ -121,12 +122,12 @@ extern "C" fn on_bus_error(signal: c_int, info: *mut siginfo_t, context: *mut c_
     }
 }
 
-/// Puts zero pages at `address` and behind it, to the end of its mapping; false if it is in none of ours.
+/// Puts zero pages over the page at `address` and all that follow in its mapping. False if no watched mapping holds it.
 fn cover(address: usize) -> bool {
     for slot in &TABLE {
         let version = slot.version.load(SeqCst);
         let (start, end) = (slot.start.load(SeqCst), slot.end.load(SeqCst));
-        // The slot of the mapping that faulted cannot change: its reader holds it. Others can.
+        // The slot of the faulting mapping cannot change, since its reader holds it; others can.
         if version % 2 == 1
             || !(start..end).contains(&address)
             || slot.version.load(SeqCst) != version
@@ -134,12 +135,12 @@ fn cover(address: usize) -> bool {
             continue;
         }
         let page = address - address % PAGE_BYTES.load(SeqCst);
-        // Before the zeros come: who sees them must see this too.
+        // Before the zeros: a thread that sees them must see this, too.
         slot.fault.fetch_min(page - start, SeqCst);
         // SAFETY: errno is the thread's own; a handler must leave it as it was.
         let errno = unsafe { *libc::__errno_location() };
-        // SAFETY: the pages are part of a mapping given to `Watch::new`, whose caller allowed to replace them; mmap
-        // is a bare system call.
+        // SAFETY: the pages belong to a mapping given to `Watch::new`, whose caller allows them to be replaced; mmap is a
+        // bare system call.
         let mapped = unsafe {
             libc::mmap(
                 page as *mut c_void,
@@ -157,7 +158,7 @@ fn cover(address: usize) -> bool {
     false
 }
 
-/// Does what would have been done without the guard.
+/// Handles the signal as it would have been without the guard.
 fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     type WithInfo = extern "C" fn(c_int, *mut siginfo_t, *mut c_void);
     type Plain = extern "C" fn(c_int);
@@ -165,11 +166,11 @@ fn pass_on(signal: c_int, info: *mut siginfo_t, context: *mut c_void) {
     match previous.map(|previous| (previous.sa_sigaction, previous.sa_flags)) {
         Some((handler, flags)) if handler != libc::SIG_DFL && handler != libc::SIG_IGN => {
             if flags & libc::SA_SIGINFO != 0 {
-                // SAFETY: with SA_SIGINFO this is what was registered.
+                // SAFETY: a handler registered with SA_SIGINFO has this type.
                 let handler: WithInfo = unsafe { std::mem::transmute(handler) };
                 handler(signal, info, context);
             } else {
-                // SAFETY: without SA_SIGINFO this is what was registered.
+                // SAFETY: a handler registered without SA_SIGINFO has this type.
                 let handler: Plain = unsafe { std::mem::transmute(handler) };
                 handler(signal);
             }

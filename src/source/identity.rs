@@ -1,33 +1,33 @@
-//! What tells a source from every other: a hash of its bytes.
+//! The identity of a source: a hash of its bytes.
 //!
-//! Owns: [`SourceIdentity`], how it is computed from bytes that come in order or block by block. May import:
-//! xxhash-rust. Must not know: files, threads, lines, where identities are kept.
+//! Owns: [`SourceIdentity`] and how it is computed, from bytes in order or block by block. May import: xxhash-rust.
+//! Must not know: files, threads, lines, where identities are kept.
 //!
 //! A source is cut into blocks of [`BLOCK_BYTES`](super::BLOCK_BYTES), the last one as long as it happens to be. Its
 //! id is the xxh3-128 (seed 0) of its blocks' xxh3-128s (seed 0), each as 16 bytes, least significant first. The
 //! bytes are those of the log: a file, the same file compressed and the same bytes through a pipe are one source.
 //!
-//! Beside it stand the xxh3-128s of the first 64, 128, 256 ... bytes, up to a block: a log under a block that was cut is
-//! known by them.
+//! The identity also holds the xxh3-128s of the first 64, 128, 256 ... bytes, up to a block. By these a log that is
+//! shorter than a block is still recognized after it was truncated.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
-/// Digits of the shortest id that is shown.
+/// Fewest digits of an id that are shown.
 pub const SHORT_ID_DIGITS: usize = 6;
 
-/// The bytes that were counted of an input.
+/// Identity of a source: of those bytes of an input that were counted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SourceIdentity {
-    /// How many.
+    /// Number of bytes.
     pub bytes: u64,
-    /// The hash of each block of them; the last block may be a part of one.
+    /// Hash of each block; the last block may be shorter than the others.
     pub block_hashes: Vec<u128>,
-    /// The hash of `block_hashes`.
+    /// Hash of `block_hashes`.
     pub id: u128,
-    /// The hashes of its first 64, 128, 256 ... bytes, as far as it goes, up to a block. No part of the id.
+    /// Hashes of the first 64, 128, 256 ... bytes, up to the source's length and one block. Not part of the id.
     pub beginnings: Vec<u128>,
 }
 
@@ -42,9 +42,8 @@ impl SourceIdentity {
         Self { bytes, block_hashes, id: xxh3_128(&list), beginnings }
     }
 
-    /// Whether something shorter, which has these beginnings, begins alike: the longest beginning that both have is
-    /// the same.
-    pub(super) fn begins_like(&self, beginnings: &[u128]) -> bool {
+    /// Whether the longest beginning known of both this source and an input with these beginnings is the same.
+    pub(super) fn shares_beginning(&self, beginnings: &[u128]) -> bool {
         let longest = self.beginnings.len().min(beginnings.len());
         longest > 0 && self.beginnings[longest - 1] == beginnings[longest - 1]
     }
@@ -55,7 +54,7 @@ impl SourceIdentity {
         full_id(self.id)
     }
 
-    /// The first digits of [`full_id`](Self::full_id): at least [`SHORT_ID_DIGITS`], as many as are asked for.
+    /// The first `digits` digits of [`full_id`](Self::full_id), but at least [`SHORT_ID_DIGITS`].
     #[must_use]
     pub fn short_id(&self, digits: usize) -> String {
         let mut id = self.full_id();
@@ -70,172 +69,189 @@ pub fn full_id(id: u128) -> String {
     format!("{id:032x}")
 }
 
-/// What is found behind so many bytes of a source.
+/// Hash of a block, and of the beginnings of a source's first block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockHash {
+    /// Hash of the block's bytes.
+    pub hash: u128,
+    /// [`SourceIdentity::beginnings`] for the first block of a source, empty for any other.
+    pub beginnings: Vec<u128>,
+}
+
+/// Hashes one block of a source, or a part of one, from bytes in order.
+struct BlockHasher {
+    hasher: Box<Xxh3>,
+    /// Number of bytes hashed.
+    bytes: u64,
+    /// Whether beginnings are hashed: only those of the source's first block are.
+    is_first: bool,
+    beginnings: Vec<u128>,
+}
+
+impl BlockHasher {
+    fn new(is_first: bool) -> Self {
+        Self { hasher: Box::default(), bytes: 0, is_first, beginnings: Vec::new() }
+    }
+
+    fn update(&mut self, mut bytes: &[u8]) {
+        while self.is_first {
+            let missing = (SHORTEST_BEGINNING << self.beginnings.len()) - self.bytes;
+            let missing = usize::try_from(missing).unwrap_or(usize::MAX);
+            let Some((now, later)) = bytes.split_at_checked(missing) else { break };
+            self.hasher.update(now);
+            self.bytes += now.len() as u64;
+            self.beginnings.push(self.hash());
+            bytes = later;
+        }
+        self.hasher.update(bytes);
+        self.bytes += bytes.len() as u64;
+    }
+
+    /// Hash of the bytes so far.
+    fn hash(&self) -> u128 {
+        self.hasher.digest128()
+    }
+
+    fn finish(self) -> BlockHash {
+        BlockHash { hash: self.hash(), beginnings: self.beginnings }
+    }
+}
+
+/// How the first bytes of a source end, for some number of bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Mark {
-    /// The hash of the block's bytes up to there.
-    pub(super) hash: u128,
-    /// The byte before.
+pub(super) struct PrefixEnd {
+    /// Hash of the last block, as far as it goes.
+    pub(super) block_hash: u128,
     pub(super) last_byte: u8,
 }
 
-/// Hashes a source whose bytes come in order.
+/// Hashes a whole source from bytes in order.
 pub(super) struct StreamHasher {
     block_bytes: u64,
-    hasher: Box<Xxh3>,
-    /// Bytes of the unfinished block that `hasher` has.
-    in_block: u64,
+    /// The unfinished block.
+    block: BlockHasher,
+    /// Bytes of the source so far.
     bytes: u64,
     block_hashes: Vec<u128>,
+    /// Beginnings of the first block, once it is complete.
     beginnings: Vec<u128>,
-    /// Lengths at which the unfinished block's hash is wanted, the smallest last.
-    marks: Vec<u64>,
-    marked: BTreeMap<u64, Mark>,
+    /// Lengths whose [`PrefixEnd`] is wanted and not yet reached, the smallest last.
+    wanted_lengths: Vec<u64>,
+    prefix_ends: BTreeMap<u64, PrefixEnd>,
 }
 
 impl StreamHasher {
     pub(super) fn new(block_bytes: u64) -> Self {
-        Self::with_marks(block_bytes, Vec::new())
+        Self::with_prefixes(block_bytes, Vec::new())
     }
 
-    /// Also keeps, for each length of `marks`, the hash of the last block of that many bytes, and the last of them.
-    pub(super) fn with_marks(block_bytes: u64, mut marks: Vec<u64>) -> Self {
-        marks.retain(|&mark| mark > 0);
-        marks.sort_unstable_by(|a, b| b.cmp(a));
-        marks.dedup();
+    /// A hasher that also keeps the [`PrefixEnd`] of each of these lengths but 0.
+    pub(super) fn with_prefixes(block_bytes: u64, mut lengths: Vec<u64>) -> Self {
+        lengths.retain(|&length| length > 0);
+        lengths.sort_unstable_by(|a, b| b.cmp(a));
+        lengths.dedup();
         Self {
             block_bytes,
-            hasher: Box::default(),
-            in_block: 0,
+            block: BlockHasher::new(true),
             bytes: 0,
             block_hashes: Vec::new(),
             beginnings: Vec::new(),
-            marks,
-            marked: BTreeMap::new(),
+            wanted_lengths: lengths,
+            prefix_ends: BTreeMap::new(),
         }
     }
 
     /// Adds the next bytes.
     pub(super) fn update(&mut self, mut bytes: &[u8]) {
         while !bytes.is_empty() {
-            let mut wanted = self.block_bytes - self.in_block;
-            if let Some(mark) = self.marks.last() {
-                wanted = wanted.min(mark - self.bytes);
-            }
-            let beginning = Some(SHORTEST_BEGINNING << self.beginnings.len())
-                .filter(|&length| length <= self.block_bytes);
-            if let Some(length) = beginning {
+            let mut wanted = self.block_bytes - self.block.bytes;
+            if let Some(length) = self.wanted_lengths.last() {
                 wanted = wanted.min(length - self.bytes);
             }
-            let take = usize::try_from(wanted).unwrap_or(usize::MAX).min(bytes.len());
-            self.hasher.update(&bytes[..take]);
-            self.bytes += take as u64;
-            self.in_block += take as u64;
-            if Some(self.bytes) == beginning {
-                self.beginnings.push(self.hasher.digest128());
+            let wanted = usize::try_from(wanted).unwrap_or(usize::MAX).min(bytes.len());
+            let (now, later) = bytes.split_at(wanted);
+            self.block.update(now);
+            self.bytes += now.len() as u64;
+            if self.wanted_lengths.last() == Some(&self.bytes) {
+                self.wanted_lengths.pop();
+                let end =
+                    PrefixEnd { block_hash: self.block.hash(), last_byte: now[now.len() - 1] };
+                self.prefix_ends.insert(self.bytes, end);
             }
-            if self.marks.last() == Some(&self.bytes) {
-                self.marks.pop();
-                let mark = Mark { hash: self.hasher.digest128(), last_byte: bytes[take - 1] };
-                self.marked.insert(self.bytes, mark);
-            }
-            if self.in_block == self.block_bytes {
+            if self.block.bytes == self.block_bytes {
                 self.end_block();
             }
-            bytes = &bytes[take..];
+            bytes = later;
         }
     }
 
     fn end_block(&mut self) {
-        self.block_hashes.push(self.hasher.digest128());
-        self.hasher.reset();
-        self.in_block = 0;
+        let block = std::mem::replace(&mut self.block, BlockHasher::new(false));
+        let BlockHash { hash, beginnings } = block.finish();
+        self.block_hashes.push(hash);
+        self.beginnings.extend(beginnings);
     }
 
-    /// Bytes so far.
+    /// Number of bytes so far.
     pub(super) fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Hashes of the blocks that are complete.
+    /// Hashes of the complete blocks.
     pub(super) fn block_hashes(&self) -> &[u128] {
         &self.block_hashes
     }
 
-    /// Hashes of the beginnings that are complete.
+    /// Hashes of the complete beginnings: see [`SourceIdentity::beginnings`].
     pub(super) fn beginnings(&self) -> &[u128] {
-        &self.beginnings
+        if self.block_hashes.is_empty() { &self.block.beginnings } else { &self.beginnings }
     }
 
-    /// What was found at a mark that was reached.
-    pub(super) fn marked(&self, mark: u64) -> Option<Mark> {
-        self.marked.get(&mark).copied()
+    /// The end of the first `length` bytes, if that length was asked for and reached.
+    pub(super) fn prefix_end(&self, length: u64) -> Option<PrefixEnd> {
+        self.prefix_ends.get(&length).copied()
     }
 
-    /// The identity of all bytes.
+    /// The identity of all bytes so far.
     pub(super) fn finish(mut self) -> SourceIdentity {
-        if self.in_block > 0 {
+        if self.block.bytes > 0 {
             self.end_block();
         }
         SourceIdentity::new(self.bytes, self.block_hashes, self.beginnings)
     }
 }
 
-/// What is known of a block.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockHash {
-    /// Its hash.
-    pub hash: u128,
-    /// Of the first block: [`SourceIdentity::beginnings`].
-    pub beginnings: Vec<u128>,
-}
-
-/// Hashes a range of a source from pieces that come in order and may reach beyond it.
+/// Hashes a range of a source, within one block, from pieces in order that may reach beyond the range.
 pub(super) struct RangeHasher {
     range: Range<u64>,
-    hasher: Box<Xxh3>,
-    bytes: u64,
-    beginnings: Vec<u128>,
+    block: BlockHasher,
 }
 
 impl RangeHasher {
     pub(super) fn new(range: Range<u64>) -> Self {
-        Self { range, hasher: Box::default(), bytes: 0, beginnings: Vec::new() }
+        Self { block: BlockHasher::new(range.start == 0), range }
     }
 
-    /// Adds what of the bytes at `offset` lies in the range.
+    /// Adds the part of the bytes at `offset` that lies in the range.
     pub(super) fn update(&mut self, offset: u64, bytes: &[u8]) {
-        let place = |at: u64| {
+        let index = |at: u64| {
             usize::try_from(at.saturating_sub(offset)).unwrap_or(usize::MAX).min(bytes.len())
         };
-        let mut bytes = &bytes[place(self.range.start)..place(self.range.end)];
-        while self.range.start == 0 {
-            let wanted = (SHORTEST_BEGINNING << self.beginnings.len()) - self.bytes;
-            let Some(now) = usize::try_from(wanted).ok().and_then(|wanted| bytes.get(..wanted))
-            else {
-                break;
-            };
-            self.hasher.update(now);
-            self.bytes += wanted;
-            self.beginnings.push(self.hasher.digest128());
-            bytes = &bytes[now.len()..];
-        }
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
+        self.block.update(&bytes[index(self.range.start)..index(self.range.end)]);
     }
 
     pub(super) fn finish(self) -> BlockHash {
-        BlockHash { hash: self.hasher.digest128(), beginnings: self.beginnings }
+        self.block.finish()
     }
 }
 
 #[cfg(test)]
 pub(super) mod tests {
-    use super::{Mark, RangeHasher, SHORTEST_BEGINNING, SourceIdentity, StreamHasher};
+    use super::{PrefixEnd, RangeHasher, SHORTEST_BEGINNING, SourceIdentity, StreamHasher};
     use proptest::prelude::*;
     use xxhash_rust::xxh3::xxh3_128;
 
-    /// The definition, said again in one line a step.
+    /// The definition again, one line a step.
     pub(in crate::source) fn identify(bytes: &[u8], block_bytes: usize) -> SourceIdentity {
         let block_hashes: Vec<u128> = bytes.chunks(block_bytes).map(xxh3_128).collect();
         let list: Vec<[u8; 16]> = block_hashes.iter().map(|hash| hash.to_le_bytes()).collect();
@@ -267,12 +283,12 @@ pub(super) mod tests {
             blocks in 0..5_usize,
             rest in 0..128_usize,
             pieces in prop::collection::vec(1..300_usize, 1..8),
-            marks in prop::collection::vec(0..700_usize, 0..5),
+            prefixes in prop::collection::vec(0..700_usize, 0..5),
         ) {
             const BLOCK: usize = 128;
             let bytes: Vec<u8> = (0..blocks * BLOCK + rest).map(|i| i.to_le_bytes()[0]).collect();
-            let lengths = marks.iter().map(|&mark| mark as u64).collect();
-            let mut hasher = StreamHasher::with_marks(BLOCK as u64, lengths);
+            let lengths = prefixes.iter().map(|&length| length as u64).collect();
+            let mut hasher = StreamHasher::with_prefixes(BLOCK as u64, lengths);
             let mut left = &bytes[..];
             for piece in pieces.iter().cycle() {
                 let (now, later) = left.split_at(left.len().min(*piece));
@@ -280,16 +296,18 @@ pub(super) mod tests {
                 left = later;
                 if left.is_empty() { break }
             }
-            for mark in marks {
-                let reached = mark > 0 && mark <= bytes.len();
-                let expected = reached.then(|| Mark {
-                    hash: *identify(&bytes[..mark], BLOCK).block_hashes.last().unwrap(),
-                    last_byte: bytes[mark - 1],
+            for length in prefixes {
+                let is_reached = length > 0 && length <= bytes.len();
+                let expected = is_reached.then(|| PrefixEnd {
+                    block_hash: *identify(&bytes[..length], BLOCK).block_hashes.last().unwrap(),
+                    last_byte: bytes[length - 1],
                 });
-                prop_assert_eq!(hasher.marked(mark as u64), expected);
+                prop_assert_eq!(hasher.prefix_end(length as u64), expected);
             }
+            let whole = identify(&bytes, BLOCK);
+            prop_assert_eq!(hasher.beginnings(), &whole.beginnings[..]);
             let identity = hasher.finish();
-            prop_assert_eq!(&identity, &identify(&bytes, BLOCK));
+            prop_assert_eq!(&identity, &whole);
             let mut first = RangeHasher::new(0..bytes.len().min(BLOCK) as u64);
             for (index, piece) in bytes.chunks(pieces[0]).enumerate() {
                 first.update((index * pieces[0]) as u64, piece);

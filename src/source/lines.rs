@@ -1,7 +1,7 @@
-//! Which lines start in a range of a file, and reading them piece by piece.
+//! The lines that start in a range of a file, in memory or read piece by piece.
 //!
-//! Owns: the ownership rule of lines (a line belongs to the range its first byte lies in). May import: memchr.
-//! Must not know: what a line means.
+//! Owns: the rule that a line belongs to the range that holds its first byte. May import: `source::identity` (hashing),
+//! memchr. Must not know: what a line means.
 
 use std::fs::File;
 use std::io;
@@ -13,8 +13,8 @@ use memchr::{memchr, memrchr};
 use super::identity::RangeHasher;
 use super::{MAX_LINE_BYTES, truncated};
 
-/// The lines of `bytes` that start in `range`, with their offset; empty where none does. A last line that is too long
-/// is cut somewhere behind that length.
+/// The lines of `bytes` that start in `range`, and their offset; empty if none does. If the last line is longer than
+/// [`MAX_LINE_BYTES`], it is cut somewhere beyond that length.
 pub(super) fn starting_in(bytes: &[u8], range: Range<u64>) -> (u64, &[u8]) {
     let clamp = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
     let (start, end) = (clamp(range.start), clamp(range.end));
@@ -31,23 +31,23 @@ pub(super) fn starting_in(bytes: &[u8], range: Range<u64>) -> (u64, &[u8]) {
     (first as u64, &bytes[first..last])
 }
 
-/// How much one read takes: fits the second-level cache together with what parsing needs.
+/// Size of one read. It fits the second-level cache together with the data of the parser.
 const READ_BYTES: usize = 256 * 1024;
 const PAGE_BYTES: usize = 4096;
 
-/// Room for one read and the unfinished line before it.
+/// Buffer for one read and the unfinished line before it.
 ///
-/// Reads go to a page-aligned address: on some machines a copy from the page cache to an address a few bytes past
-/// a page is four times slower.
+/// Reads go to a page-aligned address: on some machines, copying from the page cache to an address a few bytes after
+/// the start of a page is four times slower.
 #[derive(Debug, Default)]
 pub struct ReadBuffer {
     storage: Vec<u8>,
-    /// Where reads go; the unfinished line stands before.
+    /// Index at which reads are stored; the unfinished line ends just before it.
     base: usize,
 }
 
 impl ReadBuffer {
-    /// Makes room for `carry` bytes before the read. What stands there may go.
+    /// Makes room for `carry` bytes before the read. The content may be lost.
     fn reserve(&mut self, carry: usize) {
         if !self.storage.is_empty() && self.base >= carry {
             return;
@@ -60,8 +60,9 @@ impl ReadBuffer {
 }
 
 /// Reads the lines of `file` that start in `range`; see [`FileSource::lines`](super::FileSource::lines).
-/// `length` is where the file ended when it was opened. If it ends before that now, the lines that end there still
-/// go to `each`, and the rest is an error.
+///
+/// `length` is the length of the file when it was opened. If it is shorter now, `each` still gets the lines that end
+/// before the cut, and the rest is an error.
 pub(super) fn read(
     file: &File,
     length: u64,
@@ -73,9 +74,9 @@ pub(super) fn read(
     buffer.reserve(1);
     let end = range.end.min(length);
     let mut offset = range.start;
-    // Bytes of an unfinished line, standing before `base`.
+    // Number of bytes of the unfinished line, stored just before `base`.
     let mut carry = 0;
-    // The line at `offset` is not ours, or too long: go on behind its end.
+    // Whether the line at `offset` is to be skipped: it started before the range, or it is too long.
     let mut skipping = false;
     if offset > 0 {
         let mut before = [0];
@@ -85,7 +86,7 @@ pub(super) fn read(
         skipping = before[0] != b'\n';
     }
     while offset < length && (carry > 0 || skipping || offset < end) {
-        // A long line takes longer and longer reads: else moving it for each would take quadratic time.
+        // Reads grow with a long line: since each read moves the line, reads of one size would take quadratic time.
         let most = READ_BYTES.max(carry / 2);
         let wanted = usize::try_from(length - offset).unwrap_or(usize::MAX).min(most);
         let base = buffer.base;
@@ -110,7 +111,7 @@ pub(super) fn read(
         if piece_offset + first as u64 >= end {
             return Ok(());
         }
-        // Behind `end` only the line that started before it is still ours.
+        // After `end`, only the line that started before it still belongs to the range.
         let last = if offset >= end {
             let from = usize::try_from(end - 1 - piece_offset).unwrap_or(0).max(first);
             memchr(b'\n', &piece[from..]).map(|at| from + at + 1)
@@ -145,7 +146,7 @@ pub(super) fn read(
     Ok(())
 }
 
-/// Reads until `buffer` is full or the file ends; returns how much that is.
+/// Reads until `buffer` is full or the file ends; returns the number of bytes read.
 pub(super) fn read_available(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
@@ -159,7 +160,7 @@ pub(super) fn read_available(file: &File, buffer: &mut [u8], offset: u64) -> io:
     Ok(filled)
 }
 
-/// The place behind the last line end of the first `length` bytes of `file`; 0 where there is none.
+/// The offset just after the last line end in the first `length` bytes of `file`; 0 if there is none.
 pub(super) fn last_line_end(file: &File, length: u64) -> io::Result<u64> {
     let mut piece = vec![0; 64 * 1024];
     let mut end = length;
@@ -176,7 +177,7 @@ pub(super) fn last_line_end(file: &File, length: u64) -> io::Result<u64> {
 }
 
 impl ReadBuffer {
-    /// Moves the `unfinished` bytes that end at `piece_end` to just before the place of the next read.
+    /// Moves the `unfinished` bytes that end at index `piece_end` to just before the next read.
     fn reserve_behind(&mut self, unfinished: usize, piece_end: usize) {
         if unfinished <= self.base {
             self.storage.copy_within(piece_end - unfinished..piece_end, self.base - unfinished);
@@ -193,7 +194,7 @@ impl ReadBuffer {
 mod tests {
     use super::{ReadBuffer, last_line_end, read, starting_in};
 
-    /// Both readers give every line once, to the range its first byte lies in.
+    /// Both ways to read give every line once, to the range that holds its first byte.
     fn check(text: &[u8], range_bytes: u64) {
         let path = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&path, text).unwrap();

@@ -1,16 +1,16 @@
 //! Inputs: files and streams as blocks of whole lines.
 //!
-//! Owns: opening an input, decoding it, reading the lines that start in a range of it, and what tells one source from
-//! another. May import: std, memmap2, memchr, flate2, xxhash-rust. Must not know: what a line means, threads, the
-//! command line.
+//! Owns: opening an input, decoding it, reading the lines that start in a range of it, and the identity of a source.
+//! May import: `text`, memmap2, memchr, flate2, xxhash-rust, tempfile, libc. Must not know: what a line means, threads,
+//! the command line.
 //!
-//! Files can change while they are read. What is promised, mapped or not:
-//! - What is appended after a file was opened is not read.
-//! - A file that is deleted or replaced (renamed over) is read to its end all the same.
-//! - Of a file that is truncated every line counts whose line end was still there when its block was read for the
-//!   last time; what lies behind is no line at all, neither malformed nor empty, and the file is reported. So a
-//!   block that is cut while it is looked at is read again, as are all that follow, and the rest is kept as it was.
-//! - Bytes that are overwritten in place are seen as they were or as they are.
+//! Files can change while they are read. These promises hold whether a file is mapped or not:
+//! - Bytes appended after the file was opened are not read.
+//! - A file that is deleted or replaced (renamed over) is still read to its end.
+//! - Of a truncated file, every line counts whose line end was still there when its block was last read. The bytes after
+//!   the cut are not a line at all, neither malformed nor empty, and the file is reported. To keep this promise, a block
+//!   that is cut while it is parsed is read again, and so are all that follow; the blocks before it stand.
+//! - Bytes overwritten in place are read as they were before or as they are after.
 
 mod compressed;
 mod guard;
@@ -34,17 +34,17 @@ use identity::RangeHasher;
 pub use identity::{BlockHash, SHORT_ID_DIGITS, SourceIdentity, full_id};
 pub use lines::ReadBuffer;
 use mapped::Mapped;
-pub use relation::{Check, Relation};
+pub use relation::Relation;
 pub use spool::Spooled;
 pub use stream::{Stream, StreamBlock, StreamEnd};
 
-/// The split unit of a file: a worker takes the lines that start in one block.
+/// Size of a block. A worker takes the lines of a file that start in one block.
 pub const BLOCK_BYTES: u64 = 8 * 1024 * 1024;
 
-/// A longer line is malformed, whatever it holds: reading it would take memory without bound.
+/// Length of the longest line that is parsed. A longer one is malformed, so that memory stays bounded.
 pub const MAX_LINE_BYTES: usize = 256 * 1024 * 1024;
 
-/// How an input is named on the command line.
+/// An input, as named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Input {
     /// A file, a named pipe or a device.
@@ -54,7 +54,7 @@ pub enum Input {
 }
 
 impl Input {
-    /// The input as text for reports; bytes that are not UTF-8 stand as `\xNN`.
+    /// The input's name for reports: `-` for standard input. Bytes that are not UTF-8 become `\xNN`.
     #[must_use]
     pub fn display(&self) -> String {
         use std::os::unix::ffi::OsStrExt;
@@ -65,43 +65,42 @@ impl Input {
     }
 }
 
-/// How inputs are opened.
+/// Options for opening inputs.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Opening {
     /// Whether plain files are mapped into memory.
     pub map: bool,
-    /// Whether a plain file ends behind its last line end: what follows may be a line that is still being written.
+    /// Whether a plain file ends after its last line end: the rest may be a line that is still being written.
     pub whole_lines: bool,
 }
 
 /// An opened input.
 #[derive(Debug)]
 pub enum Opened {
-    /// A plain regular file of known length, readable at any place by several threads.
+    /// A plain regular file of known length. Several threads can read it at any offset.
     File(FileSource),
-    /// Bytes that come once, in order: pipes, devices, compressed files.
+    /// Bytes that can only be read once and in order: from a pipe, a device, a compressed file.
     Stream(Stream),
 }
 
-/// A regular file; what is appended after it was opened is not read.
+/// A regular file of the length it had when it was opened.
 #[derive(Debug)]
 pub struct FileSource {
-    /// Length when it was opened.
     bytes: u64,
     pending_bytes: u64,
     file: File,
-    /// Its bytes in memory; without them they are read.
+    /// The mapped file; without it the file is read with read(2).
     map: Option<Mapped>,
-    /// It was seen to be shorter than `bytes`; it can have grown again since.
+    /// Whether the file was once seen to be shorter than `bytes`. It may have grown again since.
     is_truncated: AtomicBool,
 }
 
 impl Input {
-    /// Opens the input. Opening a named pipe waits for its writer, and looking at the first bytes of what comes once
-    /// waits for them.
+    /// Opens the input. This waits for the writer of a named pipe, and for the first bytes of any stream, which show
+    /// whether it is compressed.
     ///
     /// # Errors
-    /// What the system says; for a directory, that it is one; for a compression that is not read, what to do.
+    /// The system's error; in words, if the input is a directory, a socket, or compressed in a way that is not read.
     pub fn open(&self, opening: Opening) -> io::Result<Opened> {
         let path = match self {
             Self::Stdin => return Stream::open(Box::new(io::stdin())).map(Opened::Stream),
@@ -117,7 +116,7 @@ impl Input {
         if metadata.is_dir() {
             return Err(io::Error::other("it is a directory; name the files in it"));
         }
-        // Files of /proc say 0 bytes and have some; an empty stream is as good for a file that really is empty.
+        // Files in /proc have bytes but claim to have none. A file that is really empty may as well be a stream.
         if !metadata.is_file() || metadata.len() == 0 || compression(&file)?.is_some() {
             return Stream::open(Box::new(file)).map(Opened::Stream);
         }
@@ -128,13 +127,13 @@ impl Input {
         Ok(Opened::File(FileSource::new(file, bytes, length - bytes, opening.map)))
     }
 
-    /// Length of a regular file as it lies there, compressed or not.
+    /// Size of a regular file, in bytes, compressed or not; `None` for any other input.
     #[must_use]
     pub fn bytes(&self) -> Option<u64> {
         self.metadata().filter(Metadata::is_file).map(|metadata| metadata.len())
     }
 
-    /// Whether its bytes can be had only once, as from a pipe. Not of what cannot be read at all.
+    /// Whether the input can be read only once, such as a pipe. False if it cannot be read at all.
     #[must_use]
     pub fn is_one_shot(&self) -> bool {
         match self {
@@ -145,10 +144,11 @@ impl Input {
         }
     }
 
-    /// The identity of all its bytes; of a plain file up to its last line end if `opening.whole_lines`.
+    /// The identity of the input's bytes after decoding; with `opening.whole_lines`, of a plain file up to its last line
+    /// end. Reads the whole input.
     ///
     /// # Errors
-    /// What the system or the decoder says.
+    /// The error of the system or the decoder.
     pub fn identify(&self, opening: Opening) -> io::Result<SourceIdentity> {
         let stream = match self.open(opening)? {
             Opened::File(file) => Stream::of_file(Arc::new(file)),
@@ -159,11 +159,11 @@ impl Input {
         stream.end().identity.ok_or_else(truncated)
     }
 
-    /// The id that the first `bytes` bytes of log would have as a source of their own, given the identity of at least
-    /// as many.
+    /// The id that the first `bytes` bytes of the log would have as a source of their own. `identity` is that of at least
+    /// as many bytes of the same log.
     ///
     /// # Errors
-    /// What the system or the decoder says; that there are fewer bytes.
+    /// The error of the system or the decoder, or that the input has fewer bytes.
     pub fn id_of_beginning(&self, identity: &SourceIdentity, bytes: u64) -> io::Result<u128> {
         let whole = usize::try_from(bytes / BLOCK_BYTES).unwrap_or(usize::MAX);
         let mut hashes: Vec<u128> = identity.block_hashes.iter().take(whole).copied().collect();
@@ -177,7 +177,7 @@ impl Input {
         Ok(SourceIdentity::new(bytes, hashes, Vec::new()).id)
     }
 
-    /// Bytes of log in the input, where that is known before: the length of a plain regular file.
+    /// Number of bytes of the log in the input, if known without reading it: the size of a plain regular file.
     #[must_use]
     pub fn log_bytes(&self) -> Option<u64> {
         let bytes = self.bytes()?;
@@ -186,9 +186,9 @@ impl Input {
         is_plain.then_some(bytes)
     }
 
-    /// What tells a file from every other, whatever its names: device and inode.
+    /// Device and inode of a regular file: equal for all names of one file, and only for those.
     #[must_use]
-    pub fn identity(&self) -> Option<(u64, u64)> {
+    pub fn file_key(&self) -> Option<(u64, u64)> {
         use std::os::unix::fs::MetadataExt;
         self.metadata().filter(Metadata::is_file).map(|metadata| (metadata.dev(), metadata.ino()))
     }
@@ -201,7 +201,7 @@ impl Input {
     }
 }
 
-/// The compression of a regular file.
+/// The compression of a regular file, judged by its first bytes.
 fn compression(file: &File) -> io::Result<Option<Compression>> {
     let mut head = [0; MAGIC_BYTES];
     let read = lines::read_available(file, &mut head, 0)?;
@@ -214,25 +214,26 @@ impl FileSource {
         Self { bytes, pending_bytes, file, map, is_truncated: AtomicBool::new(false) }
     }
 
-    /// Length when it was opened, without `pending_bytes`.
+    /// Length of the file when it was opened, without `pending_bytes`.
     #[must_use]
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
-    /// Bytes behind the last line end, which [`Opening::whole_lines`] leaves for another time.
+    /// Number of bytes after the last line end that [`Opening::whole_lines`] left out.
     #[must_use]
     pub fn pending_bytes(&self) -> u64 {
         self.pending_bytes
     }
 
-    /// Calls `each` with the offset and the bytes of pieces of whole lines, in order: all lines that start in
-    /// `range`, the last one whole although it may end behind the range. Only the file's last line may lack its
-    /// line end. Of a line that is longer than [`MAX_LINE_BYTES`] only the beginning is given, but more than that.
+    /// Reads all lines that start in `range`, and calls `each` with pieces of whole lines in order: offset and bytes.
+    ///
+    /// The last line is whole even if it ends after the range. Only the file's last line may lack its line end. A line
+    /// longer than [`MAX_LINE_BYTES`] is cut, somewhere beyond that length.
     ///
     /// # Errors
-    /// What the system says; that the file was truncated. Then what `each` was given of this range may be torn or
-    /// zeros: forget it, and read [`what_is_left`](Self::what_is_left).
+    /// The system's error, or that the file was truncated. Then the bytes that `each` got of this range may be torn or
+    /// zeros: discard them, and read [`surviving_lines`](Self::surviving_lines).
     pub fn lines(
         &self,
         range: Range<u64>,
@@ -242,8 +243,8 @@ impl FileSource {
         self.pieces(range, None, buffer, each)
     }
 
-    /// As [`lines`](Self::lines), and returns the hash of the file's bytes in `hashed`, which ends with `range` and
-    /// does not start behind it. Bytes are hashed just before they are parsed, while they are in the cache.
+    /// As [`lines`](Self::lines); also returns the hash of the file's bytes in `hashed`, a range that contains `range` and
+    /// ends with it. Bytes are hashed just before they are parsed, so that they are read into the cache once.
     ///
     /// # Errors
     /// As for [`lines`](Self::lines).
@@ -280,7 +281,7 @@ impl FileSource {
                 let mut start = range.start;
                 while start < range.end {
                     let end = (start + PIECE_BYTES).min(range.end);
-                    hasher.update(start, &map.bytes()[place(start)..place(end)]);
+                    hasher.update(start, &map.bytes()[as_index(start)..as_index(end)]);
                     let (offset, lines) = lines::starting_in(map.bytes(), start..end);
                     each(offset, lines);
                     start = end;
@@ -288,16 +289,13 @@ impl FileSource {
             }
         }
         self.check(map)?;
-        map.let_go(place(range.start)..place(range.end));
+        map.release(as_index(range.start)..as_index(range.end));
         Ok(())
     }
 
-    /// As [`lines`](Self::lines), for a range that gave an error: calls `each` with the lines that are left, each
-    /// with its line end.
-    ///
-    /// # Errors
-    /// Why lines are missing: always one.
-    pub fn what_is_left(
+    /// Reads the lines that are left in a range for which [`lines`](Self::lines) failed, and calls `each` as that does.
+    /// Each of these lines has its line end. Returns the reason why the others are missing.
+    pub fn surviving_lines(
         &self,
         range: Range<u64>,
         buffer: &mut ReadBuffer,
@@ -307,7 +305,7 @@ impl FileSource {
         read.err().unwrap_or_else(truncated)
     }
 
-    /// Whether all bytes of the mapped file were there whenever this was asked.
+    /// Fails if the mapped file was found to lack bytes, now or at any earlier check.
     fn check(&self, map: &Mapped) -> io::Result<()> {
         if self.file.metadata()?.len() < self.bytes {
             self.is_truncated.store(true, Ordering::Relaxed);
@@ -316,18 +314,18 @@ impl FileSource {
             return Err(truncated());
         }
         let Some(fault) = map.fault() else { return Ok(()) };
-        // It has all its bytes, and one could not be had: a device's error, or it has grown again.
+        // The length is right and yet a page was missing: a device error, or the file was cut and has grown again.
         self.file.read_exact_at(&mut [0], fault)?;
         Err(truncated())
     }
 
     /// Calls `each` with the bytes of `range`, piece by piece.
     fn read_range(&self, range: Range<u64>, each: &mut dyn FnMut(u64, &[u8])) -> io::Result<()> {
-        let mut buffer = vec![0; place(PIECE_BYTES.min(range.end - range.start))];
+        let mut buffer = vec![0; as_index(PIECE_BYTES.min(range.end - range.start))];
         let mut start = range.start;
         while start < range.end {
             let end = (start + PIECE_BYTES).min(range.end);
-            let piece = &mut buffer[..place(end - start)];
+            let piece = &mut buffer[..as_index(end - start)];
             if lines::read_available(&self.file, piece, start)? < piece.len() {
                 return Err(truncated());
             }
@@ -343,19 +341,19 @@ impl FileSource {
         Ok(hasher.finish().hash)
     }
 
-    /// The file's bytes as a stream from its beginning.
+    /// A reader of the file's bytes from its beginning.
     #[must_use]
     pub fn reader(file: Arc<Self>) -> impl Read + Send {
         FileReader { file, offset: 0 }
     }
 }
 
-/// What is said of a file that lost bytes.
+/// The error for a file that lost bytes.
 fn truncated() -> io::Error {
     io::Error::other("it was truncated while being read")
 }
 
-/// Reads a file from its beginning, beside whoever reads its blocks.
+/// Reads a file from its beginning, independent of those that read its blocks.
 struct FileReader {
     file: Arc<FileSource>,
     offset: u64,
@@ -371,10 +369,10 @@ impl Read for FileReader {
     }
 }
 
-/// The hash of a range of what comes in order.
+/// The hash of a range of a stream.
 fn hash_of_stream(reader: &mut dyn Read, range: Range<u64>) -> io::Result<u128> {
     let mut hasher = RangeHasher::new(range.clone());
-    let (mut buffer, mut offset) = (vec![0; place(PIECE_BYTES)], 0);
+    let (mut buffer, mut offset) = (vec![0; as_index(PIECE_BYTES)], 0);
     while offset < range.end {
         let read = read_full(reader, &mut buffer)?;
         if read == 0 {
@@ -386,15 +384,15 @@ fn hash_of_stream(reader: &mut dyn Read, range: Range<u64>) -> io::Result<u128> 
     Ok(hasher.finish().hash)
 }
 
-/// So much is hashed and then parsed: it fits the second-level cache.
+/// Number of bytes that are hashed and then parsed at a time: few enough for the second-level cache.
 const PIECE_BYTES: u64 = 256 * 1024;
 
-/// An offset in a file as a place in memory; a file that does not fit cannot be mapped.
-fn place(offset: u64) -> usize {
+/// A file offset as an index into memory. A file too large for that cannot be mapped.
+fn as_index(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-/// Reads until `buffer` is full or the input ends; returns how much that is.
+/// Reads until `buffer` is full or the input ends; returns the number of bytes read.
 fn read_full(reader: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {

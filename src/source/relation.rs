@@ -1,64 +1,56 @@
 //! How an input relates to sources that were counted before.
 //!
-//! Owns: [`Relation`] and finding it. May import: `identity`, files and streams of `source`. Must not know: ledgers,
-//! what was counted.
+//! Owns: [`Relation`] and how it is found. May import: `identity`, the files and streams of `source`. Must not know:
+//! ledgers, what was counted.
 //!
-//! What is known of a source are the hashes of its blocks, so bytes can be compared where a block, or the counted
-//! part of the last one, is there whole. An input that is longer than the source, or as long, is decided exactly. Of
-//! a shorter one only its beginning can be compared: its first block, or where it has none, the longest beginning with
-//! a hash, which is more than half of it. If that is the source's, the input is the source
-//! [`Truncated`](Relation::Truncated). Under 64 bytes nobody can tell, and it counts as
-//! [`Different`](Relation::Different).
+//! All that is known of a source are hashes of its blocks, so an input can be compared with it block by block, up to
+//! the source's end:
+//! - An input at least as long as the source is compared over the source's whole length; a plain file only in the
+//!   source's first block and its last, since logs are appended to, not changed.
+//! - An input shorter than the source is compared by its first block. If it is shorter than a block, it is compared by
+//!   its longest hashed beginning, which is more than half of it. A match means that the source was
+//!   [`Truncated`](Relation::Truncated). An input under 64 bytes cannot be compared: it is
+//!   [`Different`](Relation::Different).
 
 use std::io::{self, Read};
 
-use super::identity::{Mark, SourceIdentity, StreamHasher};
+use super::identity::{PrefixEnd, SourceIdentity, StreamHasher};
 use super::{BLOCK_BYTES, FileSource, Input, Opened, Opening, read_full};
 
-/// What an input is to a source that was counted before.
+/// How an input relates to a source that was counted before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// It is that source: all its bytes were counted.
     Same,
-    /// It begins with that source; the bytes behind are new.
+    /// It begins with that source; the bytes after it are new.
     GrownFrom {
-        /// Bytes that were counted.
+        /// Length of that source.
         counted_bytes: u64,
-        /// Whether they end with a line end; if not, the last line that was counted has grown, too.
+        /// Whether that source ends with a line end. If not, its last line has grown, too.
         is_at_line_end: bool,
     },
-    /// It is shorter than that source and begins alike: it was cut.
+    /// It is that source, cut short: it is shorter and begins the same way.
     Truncated,
-    /// It is something else, as far as can be known.
+    /// It is something else, or too short to tell.
     Different,
 }
 
-/// How carefully files are compared; what has to be decoded or comes once is always compared whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Check {
-    /// The first block and the last, whatever the file's length: logs are appended to, not changed.
-    Ends,
-    /// Every byte.
-    All,
-}
-
 impl Input {
-    /// What a regular file, compressed or not, is to each of the `known` sources; `None` for inputs that come once.
-    /// A plain file counts up to its last line end if `opening.whole_lines`.
+    /// The relation of a regular file, compressed or not, to each of the `known` sources; `None` for an input that is
+    /// not a regular file. With `opening.whole_lines` a plain file ends after its last line end.
     ///
     /// # Errors
-    /// What the system or the decoder says.
+    /// The error of the system or the decoder.
     pub fn relations(
         &self,
         opening: Opening,
         known: &[SourceIdentity],
-        check: Check,
     ) -> io::Result<Option<Vec<Relation>>> {
         if self.bytes().is_none() {
             return Ok(None);
         }
         match self.open(opening)? {
-            Opened::File(file) => file.relations(known, check).map(Some),
+            Opened::File(file) => relations_of_file(&file, known, BLOCK_BYTES).map(Some),
             Opened::Stream(stream) => {
                 relations_of_stream(&mut stream.into_reader(), known, BLOCK_BYTES).map(Some)
             }
@@ -66,31 +58,21 @@ impl Input {
     }
 }
 
-impl FileSource {
-    /// What the file is to each of the `known` sources.
-    ///
-    /// # Errors
-    /// What the system says.
-    pub fn relations(&self, known: &[SourceIdentity], check: Check) -> io::Result<Vec<Relation>> {
-        relations_of_file(self, known, check, BLOCK_BYTES)
-    }
-}
-
-/// One pass over the first block serves all sources; further blocks are read for those that share it.
+/// The relations of a plain file. Its first block is read once for all sources; each source that shares it costs one
+/// more block.
 fn relations_of_file(
     file: &FileSource,
     known: &[SourceIdentity],
-    check: Check,
     block_bytes: u64,
 ) -> io::Result<Vec<Relation>> {
     let bytes = file.bytes();
     let head_bytes = bytes.min(block_bytes);
-    let marks = known.iter().map(|source| source.bytes).filter(|&mark| mark <= head_bytes);
-    let mut head = StreamHasher::with_marks(block_bytes, marks.collect());
+    let lengths = known.iter().map(|source| source.bytes).filter(|&length| length <= head_bytes);
+    let mut head = StreamHasher::with_prefixes(block_bytes, lengths.collect());
     file.read_range(0..head_bytes, &mut |_, bytes| head.update(bytes))?;
     let relation = |source: &SourceIdentity| -> io::Result<Relation> {
         if source.bytes <= head_bytes {
-            return Ok(longer(source, bytes, head.marked(source.bytes)));
+            return Ok(longer(source, bytes, head.prefix_end(source.bytes)));
         }
         if bytes < source.bytes {
             return Ok(shorter(source, &head));
@@ -98,31 +80,23 @@ fn relations_of_file(
         if head.block_hashes().first() != source.block_hashes.first() {
             return Ok(Relation::Different);
         }
-        let blocks = source.block_hashes.len();
-        let first = if check == Check::All { 1 } else { blocks - 1 };
-        for (block, hash) in source.block_hashes.iter().enumerate().skip(first) {
-            let start = block as u64 * block_bytes;
-            let end = (start + block_bytes).min(source.bytes);
-            if file.hash_range(start..end)? != *hash {
-                return Ok(Relation::Different);
-            }
-        }
+        let last_block = (source.bytes - 1) / block_bytes * block_bytes;
+        let block_hash = file.hash_range(last_block..source.bytes)?;
         let mut last_byte = 0;
         file.read_range(source.bytes - 1..source.bytes, &mut |_, bytes| last_byte = bytes[0])?;
-        let hash = source.block_hashes.last().copied();
-        Ok(longer(source, bytes, hash.map(|hash| Mark { hash, last_byte })))
+        Ok(longer(source, bytes, Some(PrefixEnd { block_hash, last_byte })))
     };
     known.iter().map(relation).collect()
 }
 
-/// For what comes in order: one pass, which ends where nothing is left to be compared.
+/// The relations of bytes in order. Reading ends as soon as all are known.
 fn relations_of_stream(
     reader: &mut dyn Read,
     known: &[SourceIdentity],
     block_bytes: u64,
 ) -> io::Result<Vec<Relation>> {
-    let marks = known.iter().map(|source| source.bytes).collect();
-    let mut hasher = StreamHasher::with_marks(block_bytes, marks);
+    let lengths = known.iter().map(|source| source.bytes).collect();
+    let mut hasher = StreamHasher::with_prefixes(block_bytes, lengths);
     let mut buffer = vec![0; 256 * 1024];
     let shares_blocks = |source: &SourceIdentity, found: &[u128]| {
         let whole = usize::try_from(source.bytes / block_bytes).unwrap_or(usize::MAX);
@@ -132,7 +106,7 @@ fn relations_of_stream(
     while !is_over {
         let read = read_full(reader, &mut buffer)?;
         hasher.update(&buffer[..read]);
-        // One byte behind the longest source tells whether there is more of it.
+        // One byte more than the longest source shows that the input is longer.
         is_over = read < buffer.len()
             || known.iter().all(|source| {
                 source.bytes < hasher.bytes() || !shares_blocks(source, hasher.block_hashes())
@@ -147,25 +121,25 @@ fn relations_of_stream(
         if !shares_blocks(source, found) {
             return Relation::Different;
         }
-        longer(source, bytes, hasher.marked(source.bytes))
+        longer(source, bytes, hasher.prefix_end(source.bytes))
     };
     Ok(known.iter().map(relation).collect())
 }
 
-/// The relation of an input that is shorter than the source to it, given at least the input's first block.
+/// The relation of an input to a longer source, given at least the input's first block.
 fn shorter(source: &SourceIdentity, head: &StreamHasher) -> Relation {
-    let begins_alike = match head.block_hashes().first() {
+    let is_shared = match head.block_hashes().first() {
         Some(hash) => Some(hash) == source.block_hashes.first(),
-        None => source.begins_like(head.beginnings()),
+        None => source.shares_beginning(head.beginnings()),
     };
-    if begins_alike { Relation::Truncated } else { Relation::Different }
+    if is_shared { Relation::Truncated } else { Relation::Different }
 }
 
-/// The relation of an input of `bytes` bytes to a source that is not longer and shares its blocks before the last,
-/// `end` being what the input has where the source ends.
-fn longer(source: &SourceIdentity, bytes: u64, end: Option<Mark>) -> Relation {
-    // Nothing is known of an empty source, and everything begins with it.
-    let Some(end) = end.filter(|end| Some(end.hash) == source.block_hashes.last().copied()) else {
+/// The relation of an input of `bytes` bytes to a source that is not longer. All blocks of the source but the last are
+/// known to match; `end` is the end of as many bytes of the input as the source has.
+fn longer(source: &SourceIdentity, bytes: u64, end: Option<PrefixEnd>) -> Relation {
+    // An empty source has no end: any input begins with it, so it tells nothing.
+    let Some(end) = end.filter(|end| Some(&end.block_hash) == source.block_hashes.last()) else {
         return Relation::Different;
     };
     if bytes == source.bytes {
@@ -180,7 +154,7 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{Check, Relation, relations_of_file, relations_of_stream};
+    use super::{Relation, relations_of_file, relations_of_stream};
     use crate::source::identity::tests::identify;
     use crate::source::{FileSource, Input, Opened, Opening};
 
@@ -196,12 +170,12 @@ mod tests {
         }
     }
 
-    /// How much of the beginning of something shorter is compared.
+    /// Length of the beginning by which a shorter input is compared.
     fn compared(length: usize) -> usize {
         [BLOCK, 128, 64].into_iter().find(|&compared| compared <= length).unwrap_or(0)
     }
 
-    /// The same question, answered with all bytes of both at hand.
+    /// The relation, found with all bytes of both at hand.
     fn naive(bytes: &[u8], known: &[u8]) -> Relation {
         if known.is_empty() {
             Relation::Different
@@ -212,8 +186,8 @@ mod tests {
             Relation::GrownFrom { counted_bytes: known.len() as u64, is_at_line_end }
         } else if bytes.len() < known.len() && compared(bytes.len()) > 0 {
             let compared = compared(bytes.len());
-            let begins_alike = bytes[..compared] == known[..compared];
-            if begins_alike { Relation::Truncated } else { Relation::Different }
+            let is_shared = bytes[..compared] == known[..compared];
+            if is_shared { Relation::Truncated } else { Relation::Different }
         } else {
             Relation::Different
         }
@@ -224,15 +198,28 @@ mod tests {
         (0..=255_u8).flat_map(|i| [i, i / 7, i ^ 0x55, b'\n']).collect()
     }
 
-    fn check(bytes: &[u8], known: &[Vec<u8>]) {
-        let expected: Vec<Relation> = known.iter().map(|known| naive(bytes, known)).collect();
-        let known: Vec<_> = known.iter().map(|known| identify(known, BLOCK)).collect();
+    /// `known` with the bytes between its first and its last block, which files are not compared by, as `bytes` has
+    /// them.
+    fn with_middle_of(bytes: &[u8], known: &[u8]) -> Vec<u8> {
+        let last_block = known.len().saturating_sub(1) / BLOCK * BLOCK;
+        let mut known = known.to_vec();
+        if last_block > BLOCK && bytes.len() >= last_block {
+            known[BLOCK..last_block].copy_from_slice(&bytes[BLOCK..last_block]);
+        }
+        known
+    }
+
+    fn check(bytes: &[u8], sources: &[Vec<u8>]) {
+        let expected: Vec<Relation> = sources.iter().map(|known| naive(bytes, known)).collect();
+        let known: Vec<_> = sources.iter().map(|known| identify(known, BLOCK)).collect();
         let mut stream = Cursor::new(bytes.to_vec());
         let found = relations_of_stream(&mut stream, &known, BLOCK as u64).unwrap();
         assert_eq!(found, expected, "stream of {} bytes", bytes.len());
+        let expected: Vec<Relation> =
+            sources.iter().map(|known| naive(bytes, &with_middle_of(bytes, known))).collect();
         for map in [true, false] {
             let Some((_named, file)) = file(bytes, map) else { continue };
-            let found = relations_of_file(&file, &known, Check::All, BLOCK as u64).unwrap();
+            let found = relations_of_file(&file, &known, BLOCK as u64).unwrap();
             assert_eq!(found, expected, "file of {} bytes", bytes.len());
         }
     }
@@ -248,16 +235,17 @@ mod tests {
     }
 
     #[test]
-    fn ends_are_enough_for_what_is_only_appended_to() {
+    fn files_are_compared_by_their_ends_and_streams_whole() {
         let bytes = text();
         let mut changed = bytes.clone();
         changed[BLOCK + 4] ^= 1;
         let known = [identify(&bytes[..801], BLOCK)];
         let (_named, file) = file(&changed, true).unwrap();
-        let relations = |check| relations_of_file(&file, &known, check, BLOCK as u64).unwrap();
+        let relations = relations_of_file(&file, &known, BLOCK as u64).unwrap();
         let grown = Relation::GrownFrom { counted_bytes: 801, is_at_line_end: false };
-        assert_eq!(relations(Check::Ends), [grown]);
-        assert_eq!(relations(Check::All), [Relation::Different]);
+        assert_eq!(relations, [grown]);
+        let relations = relations_of_stream(&mut Cursor::new(changed), &known, BLOCK as u64);
+        assert_eq!(relations.unwrap(), [Relation::Different]);
     }
 
     proptest! {

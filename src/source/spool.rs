@@ -1,4 +1,4 @@
-//! Inputs that come once, put where they can be read again.
+//! Inputs that can be read only once, stored so that they can be read again.
 //!
 //! Owns: [`Spooled`]. May import: std, tempfile. Must not know: lines, why an input is read twice.
 
@@ -8,17 +8,17 @@ use std::os::fd::AsRawFd;
 
 use super::Input;
 
-/// What came through a pipe, in a file without a name, which is gone with the process.
+/// A copy of an input in a nameless temporary file, which vanishes with the process.
 #[derive(Debug)]
 pub struct Spooled {
     file: File,
 }
 
 impl Spooled {
-    /// Takes in all that comes, or what has come when `is_over` says so.
+    /// Copies the input to its end, or until `is_over` returns true, which is asked before each read.
     ///
     /// # Errors
-    /// What the system says of the input or the temporary file.
+    /// The system's error on the input or the temporary file.
     pub fn new(input: &Input, is_over: &dyn Fn() -> bool) -> io::Result<Self> {
         let mut reader: Box<dyn Read> = match input {
             Input::Stdin => Box::new(io::stdin().lock()),
@@ -37,7 +37,7 @@ impl Spooled {
         Ok(Self { file })
     }
 
-    /// The bytes as an input, as long as this lives.
+    /// The copy as an input. It can be opened as long as `self` lives.
     #[must_use]
     pub fn input(&self) -> Input {
         Input::Path(format!("/dev/fd/{}", self.file.as_raw_fd()).into())

@@ -1,69 +1,69 @@
-//! Inputs that come once and in order: pipes, devices, standard input, and what has to be decoded.
+//! Inputs that are read in order: pipes, devices, standard input, compressed files.
 //!
-//! Owns: cutting a stream into blocks of whole lines. May import: std, memchr, `compressed`, `identity`.
-//! Must not know: what a line means.
+//! Owns: cutting a stream into blocks of whole lines. May import: `source::{compressed, identity}`, memchr. Must not know:
+//! what a line means.
 
 use std::fmt;
 use std::io::{self, Read};
 
 use memchr::{memchr, memrchr};
 
-use super::compressed::{Compression, Decoder};
+use super::compressed::{Compression, DecodingReader};
 use super::identity::{SourceIdentity, StreamHasher};
 use super::{FileSource, MAX_LINE_BYTES};
 
-/// How much of a stream is read at once.
+/// Number of bytes of a stream read for one block, if no line is longer.
 const STREAM_BLOCK_BYTES: usize = 1024 * 1024;
 
-/// A stream being read.
+/// An opened stream.
 pub struct Stream {
-    decoder: Decoder,
-    hasher: Option<StreamHasher>,
-    /// The unfinished last line of the block before.
+    decoder: DecodingReader,
+    hasher: Option<Box<StreamHasher>>,
+    /// The unfinished last line of the previous block.
     carry: Vec<u8>,
-    /// Offset of the carry's first byte.
+    /// Offset of the first byte of `carry`.
     offset: u64,
-    /// The line is too long and was handed out: go on behind its end.
+    /// Whether the rest of the current line is to be skipped: it is too long, and its beginning was handed out.
     skipping: bool,
-    /// Input bytes told with the blocks so far.
-    told_input_bytes: u64,
-    /// Bytes of log told with the blocks so far.
-    told_log_bytes: u64,
+    /// Sum of `input_bytes` of the blocks so far.
+    reported_input_bytes: u64,
+    /// Sum of `log_bytes` of the blocks so far.
+    reported_log_bytes: u64,
     state: State,
 }
 
 enum State {
     Reading,
-    /// Every line before was handed out.
+    /// Reading failed. The error is returned after all whole lines before it.
     Failed(io::Error),
-    /// Whether without an error.
+    /// Nothing follows. True if the stream was read to its end without an error.
     Ended(bool),
 }
 
 /// Whole lines from a stream; only the stream's last line may lack its line end.
 #[derive(Debug)]
 pub struct StreamBlock {
-    /// Where they start.
+    /// Offset of the first line in the log.
     pub offset: u64,
     /// The lines.
     pub bytes: Vec<u8>,
-    /// Bytes of the log that are done with when they are: theirs, and what was skipped before them, which is the rest
-    /// of a line that is too long.
+    /// Number of bytes of the log that this block accounts for: its lines, and before them the skipped rest of a line
+    /// that is too long.
     pub log_bytes: u64,
-    /// Bytes of the input that were read for them, compressed as they are there.
+    /// Number of bytes of the input read for this block; if it is compressed, of compressed bytes.
     pub input_bytes: u64,
 }
 
-/// What is known of a stream that was read to its end.
+/// What is known of a stream after its last block.
 #[derive(Debug, Default)]
 pub struct StreamEnd {
-    /// Bytes of the log that were skipped since the last block.
+    /// Number of bytes of the log skipped since the last block.
     pub log_bytes: u64,
-    /// Bytes of the input read since the last block.
+    /// Number of bytes of the input read since the last block.
     pub input_bytes: u64,
-    /// What its bytes were, if [`Stream::identify`] asked for it and all of them could be read.
+    /// Identity of the log, if [`Stream::identify`] asked for it and the stream was read to its end.
     pub identity: Option<SourceIdentity>,
-    /// What is worth telling about it, in words.
+    /// A remark about the stream for the user.
     pub note: Option<&'static str>,
 }
 
@@ -74,50 +74,50 @@ impl fmt::Debug for Stream {
 }
 
 impl Stream {
-    /// Starts reading bytes that are compressed or not: their beginning tells.
+    /// Opens a stream of bytes, plain or compressed, which their beginning shows.
     ///
     /// # Errors
-    /// What the reader says; that it is a compression that is not read, and what to do.
+    /// The reader's error; in words, if the bytes are compressed in a way that is not read.
     pub fn open(reader: Box<dyn Read + Send>) -> io::Result<Self> {
-        Decoder::new(reader).map(Self::new)
+        DecodingReader::new(reader).map(Self::new)
     }
 
-    /// A plain file's lines, in order.
+    /// A plain file as a stream.
     #[must_use]
     pub fn of_file(file: std::sync::Arc<FileSource>) -> Self {
-        Self::new(Decoder::plain(Box::new(FileSource::reader(file))))
+        Self::new(DecodingReader::plain(Box::new(FileSource::reader(file))))
     }
 
-    pub(super) fn new(decoder: Decoder) -> Self {
+    pub(super) fn new(decoder: DecodingReader) -> Self {
         Self {
             decoder,
             hasher: None,
             carry: Vec::new(),
             offset: 0,
             skipping: false,
-            told_input_bytes: 0,
-            told_log_bytes: 0,
+            reported_input_bytes: 0,
+            reported_log_bytes: 0,
             state: State::Reading,
         }
     }
 
-    /// Hashes the bytes as they come, in blocks of `block_bytes`; see [`SourceIdentity`].
+    /// Makes the stream hash its bytes in blocks of `block_bytes`; see [`SourceIdentity`].
     #[must_use]
     pub fn identify(mut self, block_bytes: u64) -> Self {
-        self.hasher = Some(StreamHasher::new(block_bytes));
+        self.hasher = Some(Box::new(StreamHasher::new(block_bytes)));
         self
     }
 
-    /// The decoded bytes, for one who has no use for lines; only before the first block.
+    /// The decoded bytes, for callers that need no lines. Only before the first block.
     pub(super) fn into_reader(self) -> impl Read {
         self.decoder
     }
 
-    /// The next whole lines, `None` at the end.
+    /// The next block of whole lines; `None` at the end.
     ///
     /// # Errors
-    /// What the reader or the decoder says, after all whole lines before were handed out; a line torn by the error is
-    /// none. After an error there is nothing more.
+    /// The error of the reader or the decoder, after all whole lines before it; a line torn by it is dropped. `None`
+    /// follows an error.
     pub fn next_block(&mut self) -> io::Result<Option<StreamBlock>> {
         loop {
             match std::mem::replace(&mut self.state, State::Ended(false)) {
@@ -158,7 +158,8 @@ impl Stream {
         }
     }
 
-    /// Reads until `buffer` is full or there is no more, which `state` tells then; returns how much was read.
+    /// Reads until `buffer` is full, or the stream ends or fails, which is then its state. Returns the number of bytes
+    /// read.
     fn fill(&mut self, buffer: &mut [u8]) -> usize {
         let mut filled = 0;
         while filled < buffer.len() {
@@ -191,15 +192,15 @@ impl Stream {
     }
 
     fn take_log_bytes(&mut self) -> u64 {
-        self.offset - std::mem::replace(&mut self.told_log_bytes, self.offset)
+        self.offset - std::mem::replace(&mut self.reported_log_bytes, self.offset)
     }
 
     fn take_input_bytes(&mut self) -> u64 {
         let read = self.decoder.input_bytes();
-        read - std::mem::replace(&mut self.told_input_bytes, read)
+        read - std::mem::replace(&mut self.reported_input_bytes, read)
     }
 
-    /// What is known after the last block, or after an error.
+    /// What is known of the stream. Call it after the last block or an error.
     #[must_use]
     pub fn end(mut self) -> StreamEnd {
         let (log_bytes, input_bytes) = (self.take_log_bytes(), self.take_input_bytes());
@@ -209,14 +210,14 @@ impl Stream {
         StreamEnd {
             log_bytes,
             input_bytes,
-            identity: self.hasher.map(StreamHasher::finish),
+            identity: self.hasher.map(|hasher| hasher.finish()),
             note: self.decoder.note(),
         }
     }
 }
 
 impl StreamBlock {
-    /// Takes away the lines that start before `offset` in the stream.
+    /// Drops the lines that start before `offset` of the log.
     pub fn skip_to(&mut self, offset: u64) {
         let skipped = usize::try_from(offset.saturating_sub(self.offset)).unwrap_or(usize::MAX);
         let Some(before) = skipped.checked_sub(1) else { return };
@@ -232,7 +233,7 @@ impl StreamBlock {
 
 #[cfg(test)]
 mod tests {
-    use super::{Decoder, Stream, StreamBlock};
+    use super::{DecodingReader, Stream, StreamBlock};
 
     #[test]
     fn blocks_are_whole_lines() {
@@ -245,7 +246,7 @@ mod tests {
         for end in [&b""[..], b"\n"] {
             let text = [&text[..], end].concat();
             let mut stream =
-                Stream::new(Decoder::plain(Box::new(std::io::Cursor::new(text.clone()))));
+                Stream::new(DecodingReader::plain(Box::new(std::io::Cursor::new(text.clone()))));
             let mut joined = Vec::new();
             while let Some(block) = stream.next_block().unwrap() {
                 assert_eq!(block.offset, joined.len() as u64);

@@ -1,7 +1,6 @@
 //! Stores: where a run's numbers go to stay, or to be read by others.
 //!
-//! Owns: [`Database`] (SQLite, the store of record) and counting rules as text; [`Store`], what is handed to one
-//! ([`Edition`], [`Cells`]), [`open`]. May import: `calendar`, `count`, `part`, `select`, `source` (identities), `tally`,
+//! Owns: [`Store`], what is handed to one ([`Edition`], [`Cells`]), [`open`]. May import: `calendar`, `count`, `part`, `select`, `source` (identities), `tally`,
 //! `report::cube`, rusqlite, its own stores. Must not know: how sources are read, options, how reports look.
 //!
 //! A database is a function of the set of its sources: each is in it once, with the facts of each of its days (part

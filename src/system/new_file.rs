@@ -1,17 +1,19 @@
 //! Files that appear whole or not at all.
 //!
-//! Owns: [`NewFile`], and which of them are unfinished when the process is told to end. May import: std, tempfile.
-//! Must not know: what is written.
+//! Owns: [`NewFile`], and the removal of unfinished files when the process is ended. May import: `error`, std,
+//! tempfile. Must not know: what is written.
 
+use std::fs::Permissions;
 use std::io::{self, IsTerminal, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::error::{Error, Result};
 
-/// A file that takes its name only when it is whole; dropped before that, nothing is left of it.
+/// A file that gets its name only when it is whole. If it is dropped before that, nothing is left of it.
 ///
-/// What cannot be replaced, such as a device or a named pipe, is written as it goes.
+/// A device or a named pipe cannot be replaced: it is written to directly.
 #[derive(Debug)]
 pub(crate) struct NewFile {
     path: PathBuf,
@@ -20,7 +22,7 @@ pub(crate) struct NewFile {
 
 #[derive(Debug)]
 enum Output {
-    /// Beside the path, under another name.
+    /// A file in the same folder, under another name.
     Temporary(tempfile::NamedTempFile),
     Direct(std::fs::File),
 }
@@ -28,35 +30,38 @@ enum Output {
 /// The unfinished files of this process.
 struct Unfinished {
     temporary: Vec<PathBuf>,
-    /// The process is about to end: nothing more is begun or finished.
-    is_over: bool,
+    /// The process is about to end: no file may be started or finished any more.
+    is_ending: bool,
 }
 
 static UNFINISHED: Mutex<Unfinished> =
-    Mutex::new(Unfinished { temporary: Vec::new(), is_over: false });
+    Mutex::new(Unfinished { temporary: Vec::new(), is_ending: false });
 
 fn unfinished() -> MutexGuard<'static, Unfinished> {
     UNFINISHED.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Removes all unfinished files, because the process will end without dropping them. From now on none gets its name.
+/// Removes all unfinished files, because the process is about to end without dropping them. From now on no file is
+/// started or finished.
 pub(crate) fn abandon_all() {
     let mut unfinished = unfinished();
-    unfinished.is_over = true;
+    unfinished.is_ending = true;
     for path in unfinished.temporary.drain(..) {
         let _ = std::fs::remove_file(path);
     }
 }
 
 impl NewFile {
-    /// Starts a file that will be called `path`.
+    /// Starts a file that will be called `path`. A file that is there already is replaced, and its permissions are
+    /// kept; of a symbolic link, the file it points to.
     ///
     /// # Errors
-    /// [`Error::Write`] if it is a directory or the system refuses; [`Error::Interrupted`] if the process is ending.
+    /// [`Error::Write`] if `path` is a directory or the system refuses; [`Error::Interrupted`] if the process is ending.
     pub(crate) fn create(path: &Path) -> Result<Self> {
         let fail = |error| Error::Write { path: path.to_owned(), error };
-        // Through a link the file it names is written, not the link replaced.
         let target = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(".hitmap-");
         match std::fs::metadata(&target) {
             Ok(metadata) if metadata.is_dir() => {
                 return Err(fail(io::Error::other("it is a directory")));
@@ -65,24 +70,28 @@ impl NewFile {
                 let direct = std::fs::OpenOptions::new().write(true).open(&target).map_err(fail)?;
                 return Ok(Self { path: target, output: Output::Direct(direct) });
             }
-            _ => {}
+            // Nobody else may read it until `finish` gives it the permissions of the file that it replaces.
+            Ok(_) => {}
+            // As `open` makes a new file: the umask applies.
+            Err(_) => {
+                builder.permissions(Permissions::from_mode(0o666));
+            }
         }
         let folder = match target.parent() {
             Some(folder) if !folder.as_os_str().is_empty() => folder,
             _ => Path::new("."),
         };
-        // Made and noted as one, as seen by who ends the process.
+        // Locked until the file is on the list: `abandon_all` must not miss it.
         let mut unfinished = unfinished();
-        if unfinished.is_over {
+        if unfinished.is_ending {
             return Err(Error::Interrupted);
         }
-        let temporary =
-            tempfile::Builder::new().prefix(".hitmap-").tempfile_in(folder).map_err(fail)?;
+        let temporary = builder.tempfile_in(folder).map_err(fail)?;
         unfinished.temporary.push(temporary.path().to_owned());
         Ok(Self { path: target, output: Output::Temporary(temporary) })
     }
 
-    /// Whether what is written goes to a terminal.
+    /// Whether the file is a terminal.
     pub(crate) fn is_terminal(&self) -> bool {
         matches!(&self.output, Output::Direct(file) if file.is_terminal())
     }
@@ -95,32 +104,22 @@ impl NewFile {
         let Self { path, output } = self;
         let Output::Temporary(temporary) = output else { return Ok(()) };
         let mut unfinished = unfinished();
-        if unfinished.is_over {
+        if unfinished.is_ending {
             return Err(Error::Interrupted);
         }
         unfinished.temporary.retain(|unfinished| unfinished != temporary.path());
-        // As `open` would have made it: readable as the umask says, or as the file it replaces was.
-        let permissions = std::fs::metadata(&path).ok().map(|metadata| metadata.permissions());
-        if let Some(permissions) = permissions.or_else(default_permissions) {
-            let _ = temporary.as_file().set_permissions(permissions);
+        if let Ok(replaced) = std::fs::metadata(&path) {
+            let _ = temporary.as_file().set_permissions(replaced.permissions());
         }
         temporary.persist(&path).map_err(|error| Error::Write { path, error: error.error })?;
         Ok(())
     }
 }
 
-/// What a new file's permissions are under this process's umask.
-fn default_permissions() -> Option<std::fs::Permissions> {
-    use std::os::unix::fs::PermissionsExt;
-    let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"))?.trim();
-    Some(std::fs::Permissions::from_mode(0o666 & !u32::from_str_radix(umask, 8).ok()?))
-}
-
 impl Write for NewFile {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         match &mut self.output {
-            // Not through tempfile, which would put its own name for the file into the error.
+            // Not through tempfile, which puts the temporary name into the error.
             Output::Temporary(temporary) => temporary.as_file_mut().write(buffer),
             Output::Direct(direct) => direct.write(buffer),
         }
@@ -136,9 +135,34 @@ impl Write for NewFile {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::Permissions;
     use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
+    use std::path::Path;
 
-    use super::NewFile;
+    use super::{NewFile, Output};
+
+    fn mode(path: &Path) -> u32 {
+        std::fs::metadata(path).unwrap().permissions().mode() & 0o7777
+    }
+
+    #[test]
+    fn a_new_file_follows_the_umask_and_a_replaced_one_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, opened) = (folder.path().join("new"), folder.path().join("opened"));
+        NewFile::create(&path).unwrap().finish().unwrap();
+        std::fs::File::create(&opened).unwrap();
+        assert_eq!(mode(&path), mode(&opened));
+
+        for replaced in [0o600, 0o640, 0o666, 0o444] {
+            std::fs::set_permissions(&path, Permissions::from_mode(replaced)).unwrap();
+            let file = NewFile::create(&path).unwrap();
+            let Output::Temporary(temporary) = &file.output else { panic!("not replaced") };
+            assert_eq!(mode(temporary.path()), 0o600);
+            file.finish().unwrap();
+            assert_eq!(mode(&path), replaced);
+        }
+    }
 
     #[test]
     fn a_file_appears_when_it_is_finished() {

@@ -1,26 +1,26 @@
-//! How far a run is, and whether it is to end.
+//! The progress of a run, and the request to end it.
 //!
-//! Owns: [`Progress`], [`Phase`]. May import: `error`. Must not know: who shows it, what is run.
+//! Owns: [`Progress`], [`Phase`]. May import: `error`. Must not know: who shows the progress, how a run works.
 
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use crate::error::{Error, Result};
 
-/// How a run stands; shared with whoever shows or ends it.
+/// The state of a run, shared with the threads that show it or end it.
 #[derive(Debug, Default)]
 pub struct Progress {
-    /// Bytes of all inputs together as they lie there, compressed or not; 0 unless all are known.
+    /// Size of all inputs together, in bytes; compressed files by their compressed size. 0 unless all sizes are known.
     pub total_bytes: AtomicU64,
-    /// Bytes read so far; of compressed inputs the compressed ones.
+    /// Bytes of the inputs read so far; of compressed files, compressed bytes.
     pub bytes: AtomicU64,
-    /// Inputs all of which has been handed to a worker.
+    /// Number of inputs whose last line was handed to a worker.
     pub inputs_done: AtomicU64,
-    /// Set it to end the run soon, with [`Error::Interrupted`].
+    /// Set this to end the run soon, with [`Error::Interrupted`].
     pub interrupted: AtomicBool,
     phase: AtomicU8,
 }
 
-/// What a run is at.
+/// A phase of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Reading a window of the inputs.
@@ -29,7 +29,7 @@ pub enum Phase {
     Counting,
     /// Making the report.
     Reporting,
-    /// Writing every cell.
+    /// Writing all cells (`--cells`).
     WritingCells,
     /// Bringing a store up to date.
     Publishing,
@@ -41,26 +41,28 @@ impl Phase {
 }
 
 impl Progress {
-    /// Whether the run is to end.
+    /// Whether the run was asked to end.
     #[must_use]
     pub fn is_interrupted(&self) -> bool {
         self.interrupted.load(Ordering::Relaxed)
     }
 
-    /// What the run is at.
+    /// The current phase.
     #[must_use]
     pub fn phase(&self) -> Phase {
         let phase = self.phase.load(Ordering::Relaxed);
         Phase::ALL.get(usize::from(phase)).copied().unwrap_or(Phase::Reading)
     }
 
-    /// Says what the run is at.
+    /// Sets the current phase.
     pub fn enter(&self, phase: Phase) {
         self.phase.store(phase as u8, Ordering::Relaxed);
     }
 
+    /// Fails if the run was asked to end.
+    ///
     /// # Errors
-    /// [`Error::Interrupted`] if the run is to end.
+    /// [`Error::Interrupted`] if it was.
     pub fn check(&self) -> Result<()> {
         if self.is_interrupted() { Err(Error::Interrupted) } else { Ok(()) }
     }

@@ -1,7 +1,7 @@
-//! Signals that end a run: it stops within a second and leaves nothing half written.
+//! Signals that end a run: the process ends within a second and leaves no unfinished file.
 //!
-//! Owns: what SIGINT, SIGTERM and SIGHUP do. May import: signal-hook, `error`, its siblings. Must not know: what is being
-//! run, where messages go.
+//! Owns: the effect of SIGINT, SIGTERM and SIGHUP. May import: `error`, `system::{new_file, progress}`, signal-hook.
+//! Must not know: how a run works, where messages go.
 
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
@@ -15,18 +15,20 @@ use super::new_file;
 use super::progress::Progress;
 use crate::error::{Error, Result};
 
-/// How long a run may take to end by itself. It may be waiting for a pipe or a terminal, or be deep in a long sum.
-const PATIENCE: Duration = Duration::from_millis(700);
-/// How long a terminal may take to be tidied up: it may be stopped, or a pipe that nobody reads.
-const FAREWELL: Duration = Duration::from_millis(150);
+/// Time that a run has to end by itself after a signal. It may be waiting for a pipe, or be in a long computation.
+const GRACE_PERIOD: Duration = Duration::from_millis(700);
+/// Time that `clean_up` has. The terminal may be stopped, or be a pipe that nobody reads.
+const CLEAN_UP_LIMIT: Duration = Duration::from_millis(150);
 
-/// Interrupts the run of `progress` at the first signal. If the process is still there a little later, it is ended after
-/// `farewell`, which may tidy up the terminal; at a second signal it is ended at once. A signal that was ignored when the
-/// process began stays ignored (`nohup`, background jobs of scripts).
+/// Starts a thread that interrupts the run of `progress` at the first signal.
+///
+/// If the process is still running after 0.7 s, the thread calls `clean_up`, which may restore the terminal, and ends the
+/// process. A second signal ends it at once. A signal that was ignored when the process started stays ignored (`nohup`,
+/// background jobs of scripts).
 ///
 /// # Errors
-/// [`Error::Threads`] if the system has no thread to wait for signals.
-pub(crate) fn watch(progress: Arc<Progress>, farewell: fn()) -> Result<()> {
+/// [`Error::Threads`] if the thread or the handlers could not be set up.
+pub(crate) fn watch(progress: Arc<Progress>, clean_up: fn()) -> Result<()> {
     let fail = |error: std::io::Error| Error::Threads(error.to_string());
     let ignored = ignored_signals();
     let signals = [SIGINT, SIGTERM, SIGHUP].into_iter().filter(|signal| {
@@ -40,14 +42,14 @@ pub(crate) fn watch(progress: Arc<Progress>, farewell: fn()) -> Result<()> {
             return;
         }
         progress.interrupted.store(true, Ordering::Relaxed);
-        let late = std::thread::Builder::new().name("patience".to_owned()).spawn(move || {
-            std::thread::sleep(PATIENCE);
+        let timer = std::thread::Builder::new().name("grace".to_owned()).spawn(move || {
+            std::thread::sleep(GRACE_PERIOD);
             new_file::abandon_all();
-            say(farewell);
+            call_with_limit(clean_up);
             end();
         });
-        // A second signal, or nobody there to be patient.
-        if late.is_err() || signals.next().is_some() {
+        // A second signal, or no thread to wait for the end of the run.
+        if timer.is_err() || signals.next().is_some() {
             new_file::abandon_all();
             end();
         }
@@ -56,24 +58,24 @@ pub(crate) fn watch(progress: Arc<Progress>, farewell: fn()) -> Result<()> {
     Ok(())
 }
 
-/// Calls `farewell`, but does not wait for it longer than [`FAREWELL`].
-fn say(farewell: fn()) {
+/// Calls `clean_up` and waits for it, but no longer than [`CLEAN_UP_LIMIT`].
+fn call_with_limit(clean_up: fn()) {
     let (done, is_done) = mpsc::channel::<()>();
-    let thread = std::thread::Builder::new().name("farewell".to_owned()).spawn(move || {
-        farewell();
+    let thread = std::thread::Builder::new().name("clean-up".to_owned()).spawn(move || {
+        clean_up();
         drop(done);
     });
     if thread.is_ok() {
-        let _ = is_done.recv_timeout(FAREWELL);
+        let _ = is_done.recv_timeout(CLEAN_UP_LIMIT);
     }
 }
 
-/// Ends the process without waiting for anything that a thread may hold.
+/// Ends the process without waiting for other threads or the locks they hold.
 fn end() -> ! {
     low_level::exit(Error::Interrupted.exit_code().into())
 }
 
-/// The signals that are ignored, a bit each from the lowest; none where the system does not say.
+/// The signals that this process ignores, as bits: signal 1 is the lowest. None where /proc does not tell.
 fn ignored_signals() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));

@@ -1,16 +1,17 @@
 //! Wall-clock time: days, minutes, buckets and their text.
 //!
-//! Owns: [`Day`], [`CivilTime`], [`Granularity`], [`Bucket`]. May import: std.
-//! Must not know: log formats, time zones, counting.
+//! Owns: [`Day`], [`CivilTime`], [`Granularity`], [`Bucket`]. May import: std. Must not know: log formats, time zones,
+//! counting.
 
 use std::fmt;
+use std::str::FromStr;
 
-/// Minutes in a calendar day as written in a log.
+/// Minutes of a calendar day on the wall clock, whatever the zone does to its length.
 pub const MINUTES_A_DAY: u16 = 1440;
 
 /// A calendar day of the proleptic Gregorian calendar, as days since 1970-01-01.
 ///
-/// Years 0 to 9999 are the ones a log line can write.
+/// A log line can write years 0 to 9999; `--tz` can move a time just beyond them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Day(pub i32);
 
@@ -59,14 +60,14 @@ impl Day {
         ((self.0.rem_euclid(7) + 3) % 7).cast_unsigned() as usize
     }
 
-    /// The Monday of its week.
+    /// The Monday of the day's week.
     #[must_use]
     #[expect(clippy::cast_possible_truncation, clippy::cast_possible_wrap, reason = "0 to 6")]
     pub const fn monday(self) -> Self {
         Self(self.0 - self.weekday() as i32)
     }
 
-    /// Its ISO 8601 week, as in `2018-W10`: the year is the one that has the week's Thursday.
+    /// The day's ISO 8601 week, as in `2018-W10`; see [`iso_week`](Self::iso_week).
     #[must_use]
     pub fn week_text(self) -> String {
         let (year, week) = self.iso_week();
@@ -74,7 +75,7 @@ impl Day {
         format!("{year:0width$}-W{week:02}")
     }
 
-    /// The year and the number of its ISO 8601 week.
+    /// Year and number (1–53) of the day's ISO 8601 week. A week belongs to the year of its Thursday.
     #[must_use]
     pub fn iso_week(self) -> (i32, u32) {
         let thursday = Self(self.monday().0 + 3);
@@ -83,7 +84,7 @@ impl Day {
         (year, ((thursday.0 - new_year.0) / 7 + 1).cast_unsigned())
     }
 
-    /// Its month, as in `2018-03`.
+    /// The day's month, as in `2018-03`.
     #[must_use]
     pub fn month_text(self) -> String {
         let (year, month, _) = self.date();
@@ -106,20 +107,39 @@ const fn days_in_month(year: i32, month: u32) -> u32 {
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (year, month, day) = self.date();
-        // Years before 0 only come from `--tz`; they get a sign and four digits as ISO 8601 has them.
+        // Only `--tz` makes a year before 0. ISO 8601 writes it with a sign and four digits.
         let width = if year < 0 { 5 } else { 4 };
         write!(f, "{year:0width$}-{month:02}-{day:02}")
     }
 }
 
-/// A wall-clock second without offset, ordered by time.
+/// Reads a day as [`Day`] is displayed, in years 0 to 9999: `2018-03-05`.
+impl FromStr for Day {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str, digits: usize| {
+            let is_number = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
+            text.parse::<u32>().ok().filter(|_| is_number)
+        };
+        let read = || {
+            let mut parts = text.splitn(3, '-');
+            let year = number(parts.next()?, 4)?;
+            let month = number(parts.next()?, 2)?;
+            Self::from_date(year.cast_signed(), month, number(parts.next()?, 2)?)
+        };
+        read().ok_or_else(|| format!("{text:?} is not a date; write it as 2018-03-05"))
+    }
+}
+
+/// A wall-clock second, without an offset from UTC. Ordered by time.
 ///
-/// Second 60 (a leap second) is kept as written and belongs to the minute it is written in.
+/// A leap second (60) is kept as written, in the minute it is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct CivilTime(i64);
 
 impl CivilTime {
-    /// Puts a day, a minute of the day (0–1439) and a second (0–60) together.
+    /// The given second (0–60) of a minute of a day (0–1439).
     #[must_use]
     pub const fn new(day: Day, minute_of_day: u16, second: u8) -> Self {
         Self((day.0 as i64) << 17 | (minute_of_day as i64) << 6 | second as i64)
@@ -134,7 +154,7 @@ impl CivilTime {
         Self::new(Day(day), (second_of_day / 60) as u16, (second_of_day % 60) as u8)
     }
 
-    /// Seconds since 1970-01-01T00:00:00 on the same clock; a second 60 is the next minute's 0.
+    /// Seconds since 1970-01-01T00:00:00 on the same clock. Second 60 counts as second 0 of the next minute.
     #[must_use]
     pub const fn seconds(self) -> i64 {
         self.day().0 as i64 * 86_400 + self.minute_of_day() as i64 * 60 + self.second() as i64
@@ -179,7 +199,7 @@ pub enum Granularity {
 }
 
 impl Granularity {
-    /// All granularities in the order reports list them.
+    /// All granularities, in the order of reports.
     pub const ALL: [Self; 3] = [Self::Day, Self::Hour, Self::Minute];
 
     /// The word used in every output: `day`, `hour`, `minute`.
@@ -196,11 +216,11 @@ impl Granularity {
 /// A calendar day, hour or minute of the wall clock, ordered by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Bucket {
-    /// The day it lies in.
+    /// The day that holds the bucket.
     pub day: Day,
-    /// Its first minute of the day, 0–1439.
+    /// The first minute of the bucket, as a minute of the day (0–1439).
     pub minute_of_day: u16,
-    /// How long it is.
+    /// The length of the bucket.
     pub granularity: Granularity,
 }
 
@@ -240,6 +260,18 @@ mod tests {
         assert_eq!(Day::from_date(2018, 3, 32), None);
         assert_eq!(Day::from_date(2019, 2, 29), None);
         assert_eq!(Day::from_date(2020, 2, 29).unwrap().to_string(), "2020-02-29");
+    }
+
+    #[test]
+    fn days_are_read_as_they_are_written() {
+        for text in ["0000-01-01", "1970-01-02", "2020-02-29", "9999-12-31"] {
+            assert_eq!(text.parse::<Day>().map(|day| day.to_string()), Ok(text.to_owned()));
+        }
+        for text in
+            ["", "2018", "2018-02-29", "2018-3-5", "+018-03-05", "2018-03-05-01", "2018-03-05 "]
+        {
+            assert!(text.parse::<Day>().is_err(), "{text}");
+        }
     }
 
     #[test]

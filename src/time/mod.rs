@@ -1,6 +1,6 @@
 //! Wall-clock time: days, minutes, buckets, periods and time zones.
 //!
-//! Owns: every calendar computation of the program. May import: jiff. Must not know: log formats, counting, options.
+//! Owns: every calendar computation of the program. May import: std, jiff. Must not know: log formats, counting, options.
 
 mod calendar;
 mod period;

@@ -1,40 +1,40 @@
 //! Periods that numbers are published for: a day, an ISO week, a month, all time.
 //!
-//! Owns: [`Period`], [`Span`] and their text. May import: its siblings. Must not know: where numbers are published.
+//! Owns: [`Period`], [`Span`] and their text. May import: `time::calendar`. Must not know: where numbers are published.
 
 use std::fmt;
 
 use super::Day;
 
-/// A stretch of a site's time that becomes visible at once.
+/// A period of one site. All its numbers are published together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Span {
     /// The site's name.
     pub site: String,
-    /// When.
+    /// The period.
     pub period: Period,
 }
 
-/// When a span is.
+/// A day, a week, a month, or all time. Displayed as `2018-03-05`, `2018-W10`, `2018-03` or `all`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Period {
     /// A day, with its hours and minutes.
     Day(Day),
     /// An ISO 8601 week, as a whole.
     Week {
-        /// The year it belongs to.
+        /// The year that the week belongs to: that of its Thursday.
         year: i32,
         /// 1 to 53.
         week: u32,
     },
-    /// A month, as a whole.
+    /// A calendar month, as a whole.
     Month {
         /// The year.
         year: i32,
         /// 1 to 12.
         month: u32,
     },
-    /// Everything that was ever counted.
+    /// All time: everything that was ever counted.
     All,
 }
 

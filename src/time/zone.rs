@@ -1,7 +1,7 @@
 //! Conversion of log times to another zone (`--tz`).
 //!
-//! Owns: [`Zone`] and its conversion of wall-clock times. May import: `calendar`, jiff.
-//! Must not know: records, buckets. Never the process's own zone.
+//! Owns: [`Zone`] and its conversion of wall-clock times. May import: `time::calendar`, jiff. Must not know: records,
+//! buckets, the zone of the machine it runs on.
 
 use std::collections::BTreeSet;
 use std::str::FromStr;
@@ -11,7 +11,7 @@ use jiff::tz::{Offset, TimeZone};
 
 use crate::time::{CivilTime, Day};
 
-/// A zone that times are converted to: `UTC`, `±HH:MM` or `Area/City`.
+/// A time zone to convert to: `UTC`, `±HH:MM` or `Area/City`.
 #[derive(Clone, Debug)]
 pub struct Zone {
     name: String,
@@ -19,10 +19,10 @@ pub struct Zone {
 }
 
 impl Zone {
-    /// What stands for the zone where times are not converted.
+    /// The text shown in place of a zone's name when times are not converted.
     pub const AS_WRITTEN: &'static str = "as written";
 
-    /// The name as given.
+    /// The name, as it was parsed.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -53,7 +53,8 @@ impl FromStr for Zone {
     }
 }
 
-/// Converts times, remembering the stretch between two changes of the zone's offset that it last met.
+/// Converts times to a zone. Remembers the last interval between two changes of the zone's offset, since the next time
+/// mostly lies in it, too.
 #[derive(Debug)]
 pub(crate) struct Converter {
     zone: TimeZone,
@@ -61,7 +62,7 @@ pub(crate) struct Converter {
     from: i64,
     until: i64,
     offset_seconds: i64,
-    /// Wall-clock seconds in `repeated` occur twice in this stretch and its neighbours.
+    /// Ranges of wall-clock seconds that the zone's clock shows twice, at either end of this interval.
     repeated: Vec<std::ops::Range<i64>>,
     repeated_hour_days: BTreeSet<Day>,
 }
@@ -78,9 +79,9 @@ impl Converter {
         }
     }
 
-    /// The wall clock of the zone at the instant that `time` with `offset_minutes` writes.
+    /// The zone's wall-clock time at the instant written as `time` with the offset `offset_minutes` from UTC.
     ///
-    /// Instants beyond jiff's years -9999 to 9999 keep the offset of the last instant before.
+    /// Beyond the years that jiff knows (-9999 to 9999) the offset of the nearest known instant holds.
     pub(crate) fn convert(&mut self, time: CivilTime, offset_minutes: i16) -> CivilTime {
         let unix_seconds = time.seconds() - i64::from(offset_minutes) * 60;
         if !(self.from..self.until).contains(&unix_seconds) {
@@ -94,21 +95,23 @@ impl Converter {
         converted
     }
 
-    /// The days on which a time fell into an hour that the zone's clock shows twice, ascending.
+    /// The days, ascending, on which a converted time fell into an hour that the zone's clock shows twice.
     pub(crate) fn repeated_hour_days(&self) -> Vec<Day> {
         self.repeated_hour_days.iter().copied().collect()
     }
 
-    /// Looks the stretch around an instant up.
+    /// Looks up the interval around an instant.
     fn move_to(&mut self, unix_seconds: i64) {
         let instant = Timestamp::from_second(unix_seconds).unwrap_or(if unix_seconds < 0 {
             Timestamp::MIN
         } else {
             Timestamp::MAX
         });
-        // `preceding` gives transitions strictly before, so ask from just behind the instant.
-        let behind = instant.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(instant);
-        let before = self.zone.preceding(behind).next().map(|transition| transition.timestamp());
+        // `preceding` excludes the instant it is asked from, so ask from just after this one.
+        let after_instant =
+            instant.checked_add(jiff::SignedDuration::from_nanos(1)).unwrap_or(instant);
+        let before =
+            self.zone.preceding(after_instant).next().map(|transition| transition.timestamp());
         let after = self.zone.following(instant).next().map(|transition| transition.timestamp());
         let offset_at = |instant: Timestamp| i64::from(self.zone.to_offset(instant).seconds());
         self.offset_seconds = offset_at(instant);
@@ -153,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn the_repeated_hour_is_one_hour_and_noticed() {
+    fn the_repeated_hour_is_noticed() {
         // Berlin, 2018-10-28: 03:00 summer time became 02:00 at 01:00 UTC.
         check("Europe/Berlin", (2018, 10, 28, 0, 0), "2018-10-28T02:00:30", true);
         check("Europe/Berlin", (2018, 10, 28, 60, 0), "2018-10-28T02:00:30", true);

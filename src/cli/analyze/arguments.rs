@@ -12,7 +12,7 @@ use super::super::size::parse_size;
 use super::super::{cells_target, paths, publish, threads};
 use crate::error::{Error, Result};
 use crate::parse::LogFormat;
-use crate::select::{Count, Group, Rules, VisitorDefinition};
+use crate::select::{Count, Rules, SectionPattern, VisitorDefinition};
 use crate::session::{
     AnalyzeOptions, CountingOptions, DEFAULT_PAGE_LIMIT, InvalidLimit, StoreInDatabase,
     check_outputs, read_visitor_key,
@@ -58,7 +58,7 @@ pub(in crate::cli) struct AnalyzeArgs {
 
     /// Sections by pattern, the first match counts; {} matches one segment's text, as in list=/list/{}.html
     #[arg(long, value_name = "NAME=PATTERN", help_heading = "Counting")]
-    pub(super) group: Vec<Group>,
+    pub(super) group: Vec<SectionPattern>,
 
     /// Keep the query (?…) as part of a page
     #[arg(long, help_heading = "Counting")]

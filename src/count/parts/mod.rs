@@ -1,6 +1,7 @@
-//! The facts of several parts together.
+//! Facts from blocks and parts, and parts from facts.
 //!
-//! Owns: [`load_blocks`], [`load`]. May import: `renumber`, `facts` (parts). Must not know: where parts are kept.
+//! Owns: [`encode`], [`load_blocks`], [`load`]. May import: `count::renumber`, `facts` (parts), rayon. Must not know: where
+//! parts are kept.
 
 use std::collections::HashSet;
 
@@ -13,24 +14,24 @@ use crate::facts::tally::Tally;
 use crate::facts::{DayKey, LocalDay};
 use crate::time::Day;
 
-/// The part of a run's facts, whose sites are numbered as in `header`. See [`Part::encode`].
+/// The facts of a run as a part, whose sites are numbered as in `header`. See [`Part::encode`].
 #[must_use]
 pub fn encode(header: &Header, facts: &Facts) -> Vec<u8> {
     Part::encode(header, facts.days(), |key| facts.local_day(key))
 }
 
-/// Blocks that are decoded together.
+/// Number of blocks decoded per batch.
 const BATCH_BLOCKS: usize = 64;
-/// Bytes of blocks that are decoded together; about a third of what they take decoded.
+/// Most bytes of blocks decoded per batch; decoded they take about three times as much.
 const BATCH_BYTES: usize = 128 << 20;
 
-/// The facts of days that are given as blocks, `block(index, decoder)` being the `index`th of `keys`.
+/// The facts of days, from blocks. `keys` are the day and the size in bytes of each block; `block(index, decoder)` decodes
+/// the block of `keys[index]`.
 ///
-/// A day may be among the keys again and again, with blocks of different sources. Decodes in parallel, some blocks
-/// at a time.
+/// A day may have several blocks, from different sources. Blocks are decoded in parallel, a batch at a time.
 ///
 /// # Errors
-/// The first error of `block`; [`PartError::Limit`] where there are too many visitors or pages.
+/// The first error of `block`; [`PartError::Limit`] if there are too many visitors or pages.
 pub fn load_blocks(
     keys: &[(DayKey, usize)],
     block: impl Fn(usize, &mut Decoder) -> Result<LocalDay, PartError> + Sync,
@@ -58,24 +59,24 @@ pub fn load_blocks(
     Ok(builder.finish())
 }
 
-/// What some parts hold together.
+/// The content of some parts.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The facts of the days that were wanted.
+    /// The facts of the wanted days.
     pub facts: Facts,
     /// Site names by number.
     pub sites: Vec<String>,
-    /// The line totals of all sources, over all days.
+    /// Sums over the lines of all sources, for all days.
     pub tally: Tally,
-    /// The rules that all parts were counted by.
+    /// The rules by which all parts were counted.
     pub rules: String,
 }
 
-/// Puts the parts' days together for which `is_wanted(site, day)`. A source that comes again is left out.
+/// Merges those days of the parts for which `is_wanted(site, day)` is true. Of several parts of one source only the first
+/// counts.
 ///
 /// # Errors
-/// [`PartError::Rules`] where parts were counted by different rules, and those of [`Part::block`] and
-/// [`load_blocks`].
+/// [`PartError::Rules`] if parts were counted by different rules, and the errors of [`Part::block`] and [`load_blocks`].
 pub fn load(
     parts: &[Part<'_>],
     is_wanted: impl Fn(&str, Day) -> bool,

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{encode, load};
 use crate::count::{Counter, Facts};
 use crate::cube::Cube;
-use crate::cube::walk::{CellSink, Group};
+use crate::cube::walk::{CellGroup, CellSink};
 use crate::facts::columns::{Decoder, Encoder};
 use crate::facts::part::{Header, Part, PartError, SourceId, block};
 use crate::facts::tally::Tally;
@@ -66,10 +66,15 @@ fn header(source: u8) -> Header {
 type Cells = BTreeMap<(String, i32, String, u8, u16), (u64, u64)>;
 
 #[derive(Default)]
-struct Collect(Vec<(Group, u8, u16, u64, u64)>);
+struct Collect(Vec<(CellGroup, u8, u16, u64, u64)>);
 
 impl CellSink for Collect {
-    fn group(&mut self, group: Group, cells: &[crate::cube::walk::Cell], facts: &[Fact]) {
+    fn group(
+        &mut self,
+        group: CellGroup,
+        cells: &[crate::cube::walk::BucketCount],
+        facts: &[Fact],
+    ) {
         assert!(facts.is_sorted());
         let rows = cells
             .iter()
@@ -84,9 +89,9 @@ fn cells(facts: &Facts, sites: &[String]) -> Cells {
     cube.walk(Collect::default, |key, sinks| {
         for (group, granularity, minute, pv, uv) in sinks.into_iter().flat_map(|sink| sink.0) {
             let group = match group {
-                Group::Site => "site".to_owned(),
-                Group::Section(section) => format!("section {}", cube.sections.name(section)),
-                Group::Page(page) => format!("page {}", facts.names().get(page)),
+                CellGroup::Site => "site".to_owned(),
+                CellGroup::Section(section) => format!("section {}", cube.sections.name(section)),
+                CellGroup::Page(page) => format!("page {}", facts.names().get(page)),
             };
             let site = sites[key.site as usize].clone();
             let before = cells.insert((site, key.day.0, group, granularity, minute), (pv, uv));

@@ -1,40 +1,42 @@
-//! Day facts as bytes and back: six columns a frame, each compressed.
+//! Day facts as bytes and back: frames of six columns, each compressed.
 //!
-//! Owns: the column format, which windows keep in memory and parts keep in files. May import: `count::day_facts`,
-//! `varint`, zstd. Must not know: where the bytes are kept, what the numbers stand for.
+//! Owns: the column format, in which a run keeps facts in memory and parts keep them in files. May import:
+//! `facts::{day_facts, varint}`, zstd. Must not know: where the bytes are kept, what the numbers stand for.
 //!
-//! Facts are written group by group; a group is a page (of one day), or a (day, page) where several thin days share
-//! their columns. All integers are `varint`s.
+//! Facts are written group by group. A group is a page of the day or, where several days of few facts share columns, a
+//! (day, page). All integers are `varint`s.
 //!
 //! ```text
 //! blob   = facts · frames · (length · frame)...
 //! frame  = groups · facts (at most 2^17) · column x 6
 //! column = length << 1 | compressed · [length when decompressed] · bytes
 //!
-//! groups    difference from the group before, also across frames; 0 only where a frame goes on with a group
+//! groups    difference from the previous group, also across frames; 0 only where a frame continues a group
 //! counts    facts of each group in this frame, at least 1
-//! visitors  difference from the fact before; the first of a group in a frame is written whole
-//! hours     one byte a fact
+//! visitors  difference from the previous fact; the first of a group in a frame is written whole
+//! hours     of the day, one byte a fact
 //! minutes   of the hour, one byte a fact
-//! views     for each fact of more than one view: facts since the one before, its views less 2
+//! views     for each fact of more than one view: facts since the previous one, its views less 2
 //! ```
 //!
-//! Hours and minutes apart save 0.07 of 2.82 bytes a fact against the two bytes of the minute of the day (`benches/columns.rs`).
+//! Separate hours and minutes save 0.07 of 2.82 bytes a fact, compared with two bytes for the minute of the day
+//! (`benches/columns.rs`).
 
 use zstd::bulk::{Compressor, Decompressor};
 
 use super::day_facts::{DayFacts, Fact, MAX_VIEWS, ORDER_SHIFT};
 use crate::facts::varint;
 
-/// Most facts of a frame: bounds what a decoder holds before it has checked the order of what it decoded.
+/// Most facts of a frame. It bounds the facts that a decoder holds before it has checked their order.
 const FRAME_FACTS: usize = 1 << 17;
-/// zstd's level. Level 3 is a quarter slower and saves nothing: little more than bytes by frequency is to be found.
+/// Compression level of zstd. Level 3 is a quarter slower and saves nothing: apart from the frequency of bytes there is
+/// little to compress.
 const LEVEL: i32 = 1;
-/// Shorter columns are not worth a zstd frame.
+/// Length in bytes below which a column is not worth a zstd frame.
 const COMPRESSED_FROM: usize = 48;
-/// Columns of a frame.
+/// Number of columns of a frame.
 const COLUMNS: usize = 6;
-/// Most bytes that a column has for one fact: a group of 64 bits, or two 32-bit integers.
+/// Most bytes of a column for one fact: those of a group of 64 bits, or of two integers of 32 bits.
 const FACT_BYTES: usize = 10;
 
 /// Why columns cannot be read.
@@ -42,18 +44,18 @@ const FACT_BYTES: usize = 10;
 #[error("damaged columns: {0}")]
 pub struct Damaged(pub &'static str);
 
-/// What decoded numbers must stay below.
+/// Bounds of decoded numbers: each must be smaller.
 #[derive(Clone, Copy, Debug)]
 pub struct Bounds {
-    /// Above every page number (or group).
+    /// Bound of page numbers (or groups).
     pub pages: u64,
-    /// Above every visitor number, at most 2^32.
+    /// Bound of visitor numbers, at most 2^32.
     pub visitors: u64,
 }
 
-/// Writes day facts; keeps its room, so make one a thread.
+/// Writes day facts. It reuses buffers: make one for each thread.
 pub struct Encoder {
-    /// Absent where zstd has no memory: columns are raw then.
+    /// `None` if zstd got no memory; then columns are not compressed.
     compressor: Option<Compressor<'static>>,
     columns: [Vec<u8>; COLUMNS],
     compressed: Vec<u8>,
@@ -61,15 +63,16 @@ pub struct Encoder {
     blob: Vec<u8>,
 }
 
-/// Reads day facts; keeps its room, so make one a thread.
+/// Reads day facts. It reuses buffers: make one for each thread.
 pub struct Decoder {
     decompressor: Option<Decompressor<'static>>,
     columns: [Vec<u8>; COLUMNS],
 }
 
-/// Groups in ascending order with the end of their facts, and all facts.
+/// Decoded facts by group.
 #[derive(Debug, Default)]
 pub(crate) struct Groups {
+    /// Each group, ascending, and the index at which its facts end.
     pub(crate) ends: Vec<(u64, usize)>,
     pub(crate) facts: Vec<Fact>,
 }
@@ -99,7 +102,7 @@ impl Encoder {
         self.encode_groups(facts.pages().map(|(page, facts)| (u64::from(page), facts)))
     }
 
-    /// Groups in ascending order as bytes.
+    /// Groups, which must ascend, and their facts as bytes.
     pub(crate) fn encode_groups<'f>(
         &mut self,
         groups: impl Iterator<Item = (u64, &'f [Fact])>,
@@ -130,7 +133,7 @@ impl Encoder {
         blob
     }
 
-    /// Appends some bytes to `to`, compressed where that makes them fewer.
+    /// Appends `column` to `to`, compressed if that is shorter.
     pub(crate) fn put_column(&mut self, to: &mut Vec<u8>, column: &[u8]) {
         put_column(to, column, self.compressor.as_mut(), &mut self.compressed);
     }
@@ -171,17 +174,17 @@ impl Encoder {
     }
 }
 
-/// Where an encoder stands in a frame.
+/// The state of an encoder within a frame.
 #[derive(Default)]
 struct FrameStart {
     last_group: u64,
     groups: u64,
     facts: usize,
-    /// The last fact of several views.
+    /// Index of the last fact of several views.
     views_from: usize,
 }
 
-/// Minute of the hour, hour.
+/// Minute of the hour, and hour of the day.
 #[inline]
 fn split_minute(minute_of_day: u16) -> [u8; 2] {
     [(minute_of_day % 60).to_le_bytes()[0], (minute_of_day / 60).to_le_bytes()[0]]
@@ -196,7 +199,7 @@ fn put_column(
     if let (Some(compressor), true) = (compressor, column.len() >= COMPRESSED_FROM) {
         compressed.clear();
         compressed.reserve(column.len());
-        // It fails where the result would be longer than the column.
+        // Compression fails if the result would be longer than the column.
         let size = compressor.compress_to_buffer(column, compressed);
         if size.is_ok_and(|size| size + 2 < column.len()) {
             varint::put(frame, (compressed.len() as u64) << 1 | 1);
@@ -222,12 +225,12 @@ impl std::fmt::Debug for Decoder {
 }
 
 impl Decoder {
-    /// The facts of one day.
+    /// The facts of one day, from the bytes that [`Encoder::encode`] wrote.
     ///
-    /// Any bytes may be given. Memory stays within about 2^17 facts of what was decoded and found in order.
+    /// Bytes may come from anywhere: no more than about 2^17 facts are held that are not checked yet.
     ///
     /// # Errors
-    /// [`Damaged`] where the bytes are not what [`Encoder::encode`] writes for pages and visitors in `bounds`.
+    /// [`Damaged`] if `Encoder::encode` cannot have written the bytes for pages and visitors in `bounds`.
     pub fn decode(&mut self, bytes: &[u8], bounds: Bounds) -> Result<DayFacts, Damaged> {
         let bounds = Bounds { pages: bounds.pages.min(1 << 32), ..bounds };
         let Groups { ends, facts } = self.decode_groups(bytes, bounds)?;
@@ -236,7 +239,7 @@ impl Decoder {
         Ok(DayFacts::from_columns(pages, facts))
     }
 
-    /// The groups that [`Encoder::encode_groups`] was given.
+    /// The groups, from the bytes that [`Encoder::encode_groups`] wrote.
     pub(crate) fn decode_groups(
         &mut self,
         mut bytes: &[u8],
@@ -245,7 +248,7 @@ impl Decoder {
         let total = varint::take_usize(&mut bytes).ok_or(Damaged("no number of facts"))?;
         let frames = varint::take(&mut bytes).ok_or(Damaged("no number of frames"))?;
         let mut groups = Groups::default();
-        // Mostly exact: a fact takes 2 bytes or more. A false claim reserves 8 bytes for each that is there.
+        // Mostly exact, since a fact takes at least 2 bytes. A false number reserves at most 8 bytes for each given byte.
         groups.facts.reserve_exact(total.min(bytes.len()));
         for _ in 0..frames {
             let length = varint::take_usize(&mut bytes).ok_or(Damaged("no length of a frame"))?;
@@ -258,7 +261,8 @@ impl Decoder {
         Ok(groups)
     }
 
-    /// Takes what [`Encoder::put_column`] appended off the front of `from`; at most `most` bytes.
+    /// Takes a column that [`Encoder::put_column`] wrote off the front of `from`; an error if it has more than `most`
+    /// bytes.
     pub(crate) fn take_column<'b: 'd, 'd>(
         &'d mut self,
         from: &mut &'b [u8],
@@ -333,7 +337,7 @@ impl Decoder {
     }
 }
 
-/// Appends a group's facts, of one view each, with visitors and minutes in order.
+/// Appends the facts of a group, with one view each, and checks that visitors and minutes ascend.
 #[inline]
 fn decode_group<'a>(
     visitors: &mut &[u8],
@@ -342,11 +346,11 @@ fn decode_group<'a>(
     facts: &mut Vec<Fact>,
 ) -> Result<(), Damaged> {
     let mut visitor = 0;
-    // Each check is one bit here, looked at once in the end: the loop has no branch but that of the varint.
+    // Checks are collected in one bit that is tested at the end, so that the loop has no branch but the varint's.
     let (mut is_wrong, mut last) = (false, 0);
     for (&hour, &minute) in times {
         let step = varint::take(visitors).ok_or(Damaged("a visitor is missing"))?;
-        // No overflow: `visitor` is below 2^32 or wrong already, and wraps are found by the order.
+        // A sum that saturates is above the bound, and so refused.
         visitor = step.saturating_add(visitor);
         is_wrong |= visitor >= visitor_bound || hour >= 24 || minute >= 60;
         #[expect(clippy::cast_possible_truncation, reason = "below the bound, or refused below")]
@@ -375,7 +379,7 @@ fn decode_views(mut views: &[u8], facts: &mut [Fact]) -> Result<(), Damaged> {
     Ok(())
 }
 
-/// Refuses two facts of one (group, visitor, minute), unless the second is full.
+/// Fails if two facts have the same group, visitor and minute, unless the second is full.
 fn check_repeats(groups: &Groups, frame_start: usize, frame_groups: usize) -> Result<(), Damaged> {
     let first_group = groups.ends.len() - frame_groups;
     let mut start = frame_start;
@@ -396,7 +400,7 @@ fn check_repeats(groups: &Groups, frame_start: usize, frame_groups: usize) -> Re
     Ok(())
 }
 
-/// A column's bytes: those in the frame, or decompressed into `room`.
+/// The bytes of a column: a slice of the frame, or decompressed into `room`.
 fn take_column<'b: 'd, 'd>(
     frame: &mut &'b [u8],
     decompressor: Option<&mut Decompressor<'static>>,

@@ -32,7 +32,7 @@ fn read(file: &FileSource, start: u64, end: u64) -> (Vec<u8>, Option<String>) {
     }
     let mut left = Vec::new();
     let mut each = |_, bytes: &[u8]| left.extend_from_slice(bytes);
-    let error = file.what_is_left(start..end, &mut buffer, &mut each);
+    let error = file.surviving_lines(start..end, &mut buffer, &mut each);
     (left, Some(error.to_string()))
 }
 

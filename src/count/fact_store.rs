@@ -1,11 +1,11 @@
-//! The facts of all windows, in bounded memory: those of earlier windows as columns, the last ones as they are.
+//! The facts of all windows in little memory: those of earlier windows as columns, those of the last ones plain.
 //!
-//! Owns: when facts are encoded, how days share columns, how the pieces of a day are put together again.
-//! May import: `count::{columns, day_facts}`, `varint`, rayon. Must not know: where facts come from.
+//! Owns: when facts are encoded, how days share columns, how the pieces of a day are merged again. May import:
+//! `facts::{columns, day_facts, varint}`, `time`, rayon. Must not know: where facts come from.
 //!
-//! The facts of a window stay as they are (8 bytes each) until another window begins. Then, if there are enough of
-//! them, they become columns (about 3 bytes each). Small windows gather until there are enough, and thin days share
-//! their columns, so that neither many windows nor many days cost more than their facts.
+//! The facts of a window stay plain (8 bytes each) until the next window begins. Then they are encoded as columns (about 3
+//! bytes each), unless there are too few: small windows are collected first. Days of few facts share columns. So neither
+//! many windows nor many days cost more memory than their facts.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -17,34 +17,34 @@ use crate::facts::varint;
 use crate::facts::{DayFacts, DayKey};
 use crate::time::Day;
 
-/// Facts below which windows gather before they are encoded: 8 MiB, and enough that a frame of columns is worth it.
+/// Number of facts from which on windows are encoded: 8 MiB, and enough for frames of columns to be worth it.
 const ENCODED_FROM: usize = 1024 * 1024;
-/// Facts from which on a day has columns of its own. Few enough that reading one thin day decodes little more.
+/// Number of facts from which on a day has columns of its own. Loading a smaller day decodes at most this many more.
 const OWN_COLUMNS_FROM: usize = 8 * 1024;
 
 /// The facts of all windows so far.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
-    /// Facts that are not encoded.
+pub(super) struct FactStore {
+    /// Facts that are not encoded yet.
     plain: BTreeMap<DayKey, PlainDay>,
     plain_facts: usize,
-    /// Everything else, by round, and in a round by day.
+    /// All other facts, by round, and within a round by day.
     encoded: Vec<EncodedDays>,
-    /// How often `plain` was encoded.
+    /// Number of rounds: of times that `plain` was encoded.
     rounds: u32,
-    /// Facts a day, those of several windows counted each time.
+    /// Number of facts of each day; one that is in several windows counts each time.
     day_facts: BTreeMap<DayKey, usize>,
 }
 
-/// A day's facts that are not encoded.
+/// The facts of a day that are not encoded yet.
 #[derive(Debug, Default)]
 struct PlainDay {
     pieces: Vec<DayFacts>,
-    /// How many windows they come from; only those of one have no page in common.
+    /// Number of windows they come from. Only pieces of the same window have no page in common.
     windows: u32,
 }
 
-/// Some facts of a day, or all facts of several days, of one round.
+/// Some facts of one day, or all facts of several days, from one round.
 #[derive(Debug)]
 struct EncodedDays {
     round: u32,
@@ -53,8 +53,8 @@ struct EncodedDays {
     bytes: Box<[u8]>,
 }
 
-impl Kept {
-    /// Adds a window: pieces by ascending day, those of a day with no page in common.
+impl FactStore {
+    /// Adds a window as pieces, by ascending day; pieces of the same day have no page in common.
     pub(super) fn add_window(&mut self, pieces: Vec<(DayKey, DayFacts)>) {
         let mut last = None;
         for (key, facts) in pieces {
@@ -69,14 +69,14 @@ impl Kept {
         }
     }
 
-    /// Makes room for another window: encodes what there is, if it is much.
+    /// Makes room for another window: encodes the plain facts, if there are many.
     pub(super) fn begin_window(&mut self) {
         if self.plain_facts >= ENCODED_FROM {
             self.encode();
         }
     }
 
-    /// How many facts are not encoded.
+    /// Number of facts that are not encoded yet.
     pub(super) fn plain_facts(&self) -> usize {
         self.plain_facts
     }
@@ -121,17 +121,12 @@ impl Kept {
         self.rounds += 1;
     }
 
-    /// The days that have facts, and about how many: those of several windows count each time.
+    /// The days that have facts, and an upper bound of their number; see [`Facts::day_len`](super::Facts::day_len).
     pub(super) fn days(&self) -> &BTreeMap<DayKey, usize> {
         &self.day_facts
     }
 
-    /// Bytes of the facts that are encoded.
-    pub(super) fn encoded_bytes(&self) -> usize {
-        self.encoded.iter().map(|encoded| encoded.bytes.len()).sum()
-    }
-
-    /// The facts of some days, by ascending key: of each day pieces that have no page in common.
+    /// The facts of the days `keys`, which ascend. The pieces of each day have no page in common.
     pub(super) fn load(&self, keys: &[DayKey]) -> Vec<Cow<'_, [DayFacts]>> {
         let (Some(&first), Some(&last)) = (keys.first(), keys.last()) else { return Vec::new() };
         let decoded: Vec<(u32, Vec<(DayKey, DayFacts)>)> = self
@@ -155,8 +150,8 @@ impl Kept {
         days.into_par_iter().map(LoadedDay::joined).collect()
     }
 
-    /// Folds over all facts, a piece of a day at a time, in no order, many at once. No more than a piece a thread is
-    /// decoded.
+    /// Folds over all facts in parallel and in any order, by pieces of days. Each thread holds only one decoded piece, or
+    /// one group of days that share columns.
     pub(super) fn fold<T: Send>(
         &self,
         new: impl Fn() -> T + Send + Sync,
@@ -186,7 +181,7 @@ impl Kept {
 }
 
 impl PlainDay {
-    /// The day's facts in pieces that have no page in common.
+    /// The facts of the day, in pieces that have no page in common.
     fn joined(&self) -> Cow<'_, [DayFacts]> {
         if self.windows < 2 {
             return Cow::Borrowed(&self.pieces);
@@ -195,11 +190,11 @@ impl PlainDay {
     }
 }
 
-/// What was found of a day.
+/// The facts of a day while they are loaded.
 struct LoadedDay<'k> {
     plain: Option<&'k PlainDay>,
     decoded: Vec<DayFacts>,
-    /// Rounds that `decoded` comes from.
+    /// Number of rounds that `decoded` comes from.
     rounds: u32,
     last_round: Option<u32>,
 }
@@ -209,7 +204,7 @@ impl<'k> LoadedDay<'k> {
         Self { plain, decoded: Vec::new(), rounds: 0, last_round: None }
     }
 
-    /// Adds what a round knows; rounds come one after the other.
+    /// Adds decoded facts. Facts of the same round must be added in a row.
     fn add(&mut self, round: u32, facts: DayFacts) {
         self.rounds += u32::from(self.last_round != Some(round));
         self.last_round = Some(round);
@@ -228,7 +223,8 @@ impl<'k> LoadedDay<'k> {
     }
 }
 
-/// The pieces of some days as bytes: the days, then columns whose groups are the day's place and the page.
+/// The pieces of some days as bytes: the list of days, then columns, whose groups are the piece's index in that list
+/// (upper 32 bits) and the page.
 fn encode_days(encoder: &mut Encoder, share: &[(DayKey, &DayFacts)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     varint::put(&mut bytes, share.len() as u64);
@@ -246,7 +242,7 @@ fn encode_days(encoder: &mut Encoder, share: &[(DayKey, &DayFacts)]) -> Vec<u8> 
 }
 
 impl EncodedDays {
-    /// The days for which `is_wanted`.
+    /// The facts of the days for which `is_wanted` is true, or of the only day.
     fn decode(
         &self,
         decoder: &mut Decoder,
@@ -299,7 +295,7 @@ fn split(groups: &Groups, range: std::ops::Range<usize>) -> Option<DayFacts> {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::Kept;
+    use super::FactStore;
     use crate::facts::{DayFacts, DayKey};
     use crate::time::Day;
 
@@ -315,9 +311,9 @@ mod tests {
         pieces.into_iter().map(|((key, _), facts)| (key, facts)).collect()
     }
 
-    fn counts(kept: &Kept, keys: &[DayKey]) -> Counts {
+    fn counts(store: &FactStore, keys: &[DayKey]) -> Counts {
         let mut counts = Counts::new();
-        for (key, pieces) in keys.iter().zip(kept.load(keys)) {
+        for (key, pieces) in keys.iter().zip(store.load(keys)) {
             let mut pages = Vec::new();
             for (page, facts) in pieces.iter().flat_map(DayFacts::pages) {
                 pages.push(page);
@@ -343,7 +339,7 @@ mod tests {
             u32::try_from((state >> 33) % below).unwrap()
         };
         for case in 0..60_u32 {
-            let (mut kept, mut expected) = (Kept::default(), Counts::new());
+            let (mut store, mut expected) = (FactStore::default(), Counts::new());
             let fat = case % 3 == 0;
             for number in 0..case % 7 + 1 {
                 let mut facts = Counts::new();
@@ -354,19 +350,19 @@ mod tests {
                     *facts.entry(key).or_default() += 1;
                     *expected.entry(key).or_default() += 1;
                 }
-                kept.add_window(window(&facts));
+                store.add_window(window(&facts));
                 if random(3) > 0 {
-                    kept.encode();
+                    store.encode();
                 }
             }
-            let keys: Vec<DayKey> = kept.days().keys().copied().collect();
-            assert_eq!(counts(&kept, &keys), expected);
+            let keys: Vec<DayKey> = store.days().keys().copied().collect();
+            assert_eq!(counts(&store, &keys), expected);
             let mut by_day = Counts::new();
             for key in &keys {
-                by_day.extend(counts(&kept, &[*key]));
+                by_day.extend(counts(&store, &[*key]));
             }
             assert_eq!(by_day, expected);
-            let views = kept.fold(
+            let views = store.fold(
                 || 0,
                 |sum, _, facts| {
                     *sum += facts
@@ -383,19 +379,19 @@ mod tests {
 
     #[test]
     fn many_thin_days_cost_what_their_facts_cost() {
-        let mut kept = Kept::default();
+        let mut store = FactStore::default();
         let mut all = 0;
         for number in 0..8_u32 {
             let facts: Counts = (0..3650_i32)
                 .map(|day| ((0, day, number % 5, day.cast_unsigned() % 97, 600), 1))
                 .collect();
             all += facts.len();
-            kept.add_window(window(&facts));
-            kept.encode();
+            store.add_window(window(&facts));
+            store.encode();
         }
         let bytes: usize =
-            kept.encoded.iter().map(|days| days.bytes.len() + size_of_val(days)).sum();
+            store.encoded.iter().map(|days| days.bytes.len() + size_of_val(days)).sum();
         assert!(bytes < all * 5, "{bytes} bytes for {all} facts, each alone in its day");
-        assert_eq!(kept.encoded.len(), 8);
+        assert_eq!(store.encoded.len(), 8);
     }
 }
