@@ -11,7 +11,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Decision, Publication, Publishing, write_days};
+use super::{Decision, Publication, Publisher, write_days};
 use crate::cube::Cube;
 use crate::cube::rows::Rows;
 use crate::database::{Database, DayVersion, Site, StoredBlock};
@@ -39,7 +39,7 @@ pub fn publish(
     replace: bool,
     progress: &Progress,
 ) -> Result<Publication> {
-    let mut publishing = Publishing::new(store, progress);
+    let mut publisher = Publisher::new(store, progress);
     let sources = database.sources()?.into_iter().map(|source| {
         let of_day = Source {
             id: source.identity.id,
@@ -64,14 +64,14 @@ pub fn publish(
             sent: &database.published(target, &site.name)?,
             replace,
         };
-        let refused = publishing.publication.refused.len();
-        days.publish(&mut publishing, database)?;
+        let refused = publisher.publication.refused.len();
+        days.publish(&mut publisher, database)?;
         // Weeks that have other days than the store's would contradict it.
-        if publishing.publication.refused.len() == refused {
-            publish_unions(&mut publishing, database, site, &versions, replace)?;
+        if publisher.publication.refused.len() == refused {
+            publish_unions(&mut publisher, database, site, &versions, replace)?;
         }
     }
-    publishing.finish()
+    publisher.finish()
 }
 
 /// The days of a site.
@@ -89,11 +89,11 @@ struct Days<'d> {
 }
 
 impl Days<'_> {
-    fn publish(&self, publishing: &mut Publishing<'_>, database: &mut Database) -> Result<()> {
+    fn publish(&self, publisher: &mut Publisher<'_>, database: &mut Database) -> Result<()> {
         let span = |&day: &Day| Span { site: self.site.name.clone(), period: Period::Day(day) };
         let spans = self.versions.keys().map(span).collect();
-        let (minute_pages, progress) = (publishing.wants_minute_pages(), publishing.progress);
-        publishing.bring(
+        let (minute_pages, progress) = (publisher.wants_minute_pages(), publisher.progress);
+        publisher.publish_spans(
             spans,
             &mut |span, ledger| Ok(self.decide(span, ledger)),
             &mut |writer, editions| self.write(database, editions, minute_pages, writer, progress),
@@ -180,7 +180,7 @@ impl Days<'_> {
 
 /// Publishes the weeks and months of a site, and all time: the site and its sections.
 fn publish_unions(
-    publishing: &mut Publishing<'_>,
+    publisher: &mut Publisher<'_>,
     database: &Database,
     site: &Site,
     days: &BTreeMap<Day, DayVersion>,
@@ -204,7 +204,7 @@ fn publish_unions(
     unions.insert(Period::All, Union { version, granularity: "all", bucket, is_cut: false });
     let spans = unions.keys().map(|&period| Span { site: site.name.clone(), period }).collect();
     let cells_of = |union: &Union| database.unions(site.number, union.granularity, &union.bucket);
-    publishing.bring(
+    publisher.publish_spans(
         spans,
         &mut |span, ledger| {
             let Some(union) = unions.get(&span.period) else { return Ok(Decision::Skip) };

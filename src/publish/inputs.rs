@@ -7,7 +7,7 @@
 //! inputs, or is the beginning of one that has grown; else the inputs are not all there is for it, and publishing
 //! would lose what only the other sources had.
 
-use super::{Decision, Publication, Publishing, write_days};
+use super::{Decision, Publication, Publisher, write_days};
 use crate::cube::Cube;
 use crate::cube::rows::Rows;
 use crate::error::{Error, Result};
@@ -78,14 +78,14 @@ pub fn publish(
     progress: &Progress,
 ) -> Result<Publication> {
     let rows = Rows::new(cube);
-    let mut publishing = Publishing::new(store, progress);
-    let minute_pages = publishing.wants_minute_pages();
+    let mut publisher = Publisher::new(store, progress);
+    let minute_pages = publisher.wants_minute_pages();
     let mut sites: Vec<(u32, &String)> = (0..).zip(&cube.sites).collect();
     sites.sort_unstable_by_key(|&(number, _)| number);
     for (site, name) in sites {
         let days = cube.facts.days().filter(|key| key.site == site).map(|key| key.day);
         let spans = days.map(|day| Span { site: name.clone(), period: Period::Day(day) });
-        publishing.bring(
+        publisher.publish_spans(
             spans.collect(),
             &mut |span, ledger| decide(span, ledger, inputs, replace),
             &mut |writer, editions| {
@@ -97,7 +97,7 @@ pub fn publish(
             },
         )?;
     }
-    publishing.finish()
+    publisher.finish()
 }
 
 fn decide(span: Span, ledger: &Ledger, inputs: &[CountedInput], replace: bool) -> Result<Decision> {

@@ -57,21 +57,21 @@ enum Decision {
 }
 
 /// A store being brought up to date.
-struct Publishing<'p> {
+struct Publisher<'p> {
     /// `None` only while the writer has it.
     store: Option<Box<dyn Store>>,
     progress: &'p Progress,
     publication: Publication,
 }
 
-impl<'p> Publishing<'p> {
+impl<'p> Publisher<'p> {
     fn new(store: Box<dyn Store>, progress: &'p Progress) -> Self {
         Self { store: Some(store), progress, publication: Publication::default() }
     }
 
     /// Publishes spans: `decide` says what of a span's ledger follows; `write` begins, puts and commits the editions that
     /// are to be published, in order. What another run came between is decided and written again.
-    fn bring(
+    fn publish_spans(
         &mut self,
         spans: Vec<Span>,
         decide: &mut dyn FnMut(Span, &Ledger) -> Result<Decision>,
@@ -103,7 +103,7 @@ impl<'p> Publishing<'p> {
             for (edition, outcome) in editions.into_iter().zip(outcomes) {
                 let period = edition.span.period;
                 match outcome {
-                    Outcome::Published { version, cells, changed_keys, .. } => {
+                    Outcome::Published { version, cells, changed_keys } => {
                         self.publication.days += u64::from(is_day(&edition.span));
                         self.publication.seen.push((edition.span, version));
                         self.publication.cells += cells;
@@ -111,12 +111,12 @@ impl<'p> Publishing<'p> {
                     }
                     Outcome::Unchanged => self.count_unchanged(edition.span, edition.replaces),
                     Outcome::Refused(reason) => self.publication.refused.push(reason),
-                    Outcome::Outrun { reason, .. } if attempt == MOST_TRIES => {
+                    Outcome::Conflict { reason, .. } if attempt == MOST_TRIES => {
                         self.publication.refused.push(format!(
                             "{period} was not published, tried {MOST_TRIES} times: {reason}; run again"
                         ));
                     }
-                    Outcome::Outrun { wait, .. } => {
+                    Outcome::Conflict { wait, .. } => {
                         must_wait |= wait;
                         left.push(edition.span);
                     }

@@ -110,13 +110,11 @@ pub enum Outcome {
         cells: u64,
         /// Keys, rows or the like that had to be written.
         changed_keys: u64,
-        /// All that it has.
-        keys: u64,
     },
     /// Readers saw the same already.
     Unchanged,
     /// Something came between, and nothing was published: ask [`Store::ledger`] again, and decide again.
-    Outrun {
+    Conflict {
         /// What, in words.
         reason: String,
         /// Whether it may take a moment to pass.

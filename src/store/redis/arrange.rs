@@ -7,15 +7,15 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::address::Content;
-use super::keys::{self, Level, Metric, Names, total_field};
+use super::keys::{self, KeyNames, Level, Metric, total_field};
 use crate::store::{Cell, Slot};
 use crate::time::Period;
 
 /// A key with all that it is to hold.
 #[derive(Debug)]
-pub(super) struct Key<'k> {
+pub(super) struct SpanKey<'k> {
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) key_type: KeyType,
     /// Each name once.
     pub(super) values: &'k [(&'k str, u64)],
     /// When it expires, in unix seconds.
@@ -25,7 +25,7 @@ pub(super) struct Key<'k> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum KeyType {
     SortedSet,
     Hash,
 }
@@ -35,7 +35,7 @@ pub(super) enum Kind {
 pub(super) struct Arranger {
     content: Content,
     expiry: Expiry,
-    names: Names,
+    names: KeyNames,
     slot: Option<SlotCells>,
     /// Sections whose pages have keys of their own, once the whole span's cells are known.
     top_sections: HashSet<String>,
@@ -76,7 +76,7 @@ impl NamedCell {
 }
 
 impl Arranger {
-    pub(super) fn new(content: Content, period: Period, names: Names, now: i64) -> Self {
+    pub(super) fn new(content: Content, period: Period, names: KeyNames, now: i64) -> Self {
         let expiry = Expiry { content, period, now };
         let (top_sections, totals) = (HashSet::new(), Vec::new());
         Self { content, expiry, names, slot: None, top_sections, totals, cells: 0 }
@@ -86,7 +86,7 @@ impl Arranger {
     pub(super) fn take<E>(
         &mut self,
         cell: &Cell<'_>,
-        each: &mut dyn FnMut(Key<'_>) -> Result<(), E>,
+        each: &mut dyn FnMut(SpanKey<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.slot.as_ref().is_none_or(|held| held.slot != cell.slot) {
             self.end_slot(each)?;
@@ -123,7 +123,7 @@ impl Arranger {
     /// Hands out what is left. Returns how many cells the keys hold.
     pub(super) fn finish<E>(
         mut self,
-        each: &mut dyn FnMut(Key<'_>) -> Result<(), E>,
+        each: &mut dyn FnMut(SpanKey<'_>) -> Result<(), E>,
     ) -> Result<u64, E> {
         self.end_slot(each)?;
         let expires = self.expiry.of(Slot::Whole);
@@ -131,12 +131,18 @@ impl Arranger {
             let values: Vec<(&str, u64)> =
                 self.totals.iter().map(|(field, value)| (&**field, *value)).collect();
             let name = self.names.totals();
-            each(Key { name, kind: Kind::Hash, values: &values, expires, is_ambiguous: false })?;
+            each(SpanKey {
+                name,
+                key_type: KeyType::Hash,
+                values: &values,
+                expires,
+                is_ambiguous: false,
+            })?;
         }
         Ok(self.cells)
     }
 
-    fn end_slot<E>(&mut self, each: &mut dyn FnMut(Key<'_>) -> Result<(), E>) -> Result<(), E> {
+    fn end_slot<E>(&mut self, each: &mut dyn FnMut(SpanKey<'_>) -> Result<(), E>) -> Result<(), E> {
         let Some(mut held) = self.slot.take() else { return Ok(()) };
         let expires = self.expiry.of(held.slot);
         if held.slot == Slot::Whole {
@@ -160,7 +166,13 @@ impl Arranger {
                     continue;
                 }
                 let name = self.names.values(metric, level, held.slot);
-                each(Key { name, kind: Kind::SortedSet, values: &values, expires, is_ambiguous })?;
+                each(SpanKey {
+                    name,
+                    key_type: KeyType::SortedSet,
+                    values: &values,
+                    expires,
+                    is_ambiguous,
+                })?;
             }
             Ok(())
         };
@@ -249,8 +261,8 @@ impl Expiry {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Arranger, Content, Key};
-    use crate::store::redis::keys::Names;
+    use super::{Arranger, Content, SpanKey};
+    use crate::store::redis::keys::KeyNames;
     use crate::store::{Cell, Slot};
     use crate::time::Day;
     use crate::time::{Period, Span};
@@ -261,10 +273,10 @@ mod tests {
 
     fn arranged(content: Content, now: i64, cells: &[Cell<'_>]) -> (Keys, u64) {
         let period = Period::Day(DAY);
-        let names = Names::new("", &Span { site: "s".to_owned(), period });
+        let names = KeyNames::new("", &Span { site: "s".to_owned(), period });
         let mut arranger = Arranger::new(content, period, names, now);
         let mut keys = Keys::new();
-        let mut each = |key: Key<'_>| -> Result<(), ()> {
+        let mut each = |key: SpanKey<'_>| -> Result<(), ()> {
             let mut values: Vec<_> =
                 key.values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
             values.sort();

@@ -8,8 +8,8 @@
 //! version, so one that is equal means that nothing else of the span has changed either.
 
 use super::command::Commands;
-use super::connection::{Answer, Connection, Failure, Reply, Result};
-use super::keys::Names;
+use super::connection::{Connection, Failure, RedisResult, Reply, Response};
+use super::keys::KeyNames;
 use super::{ledger, live};
 use crate::source::full_id;
 use crate::store::Source;
@@ -22,7 +22,7 @@ pub(super) const MANY_VALUES: usize = 1000;
 /// All that a transaction is to do.
 #[derive(Debug)]
 pub(super) struct Transaction<'t> {
-    pub(super) names: &'t Names,
+    pub(super) names: &'t KeyNames,
     /// The version that must still be there.
     pub(super) replaces: Option<u64>,
     pub(super) version: u64,
@@ -55,7 +55,7 @@ pub(super) enum Committed {
 }
 
 impl Transaction<'_> {
-    pub(super) fn run(&self, connection: &mut Connection) -> Result<Committed> {
+    pub(super) fn run(&self, connection: &mut Connection) -> RedisResult<Committed> {
         let version = self.names.version();
         let mut commands = Commands::default();
         commands.push(&[b"WATCH", version.as_bytes()]);
@@ -85,8 +85,8 @@ impl Transaction<'_> {
             return Ok(mismatch);
         }
         self.append(&mut commands);
-        let answers = connection.exchange(&commands)?;
-        executed(answers)
+        let responses = connection.exchange(&commands)?;
+        executed(responses)
     }
 
     fn append(&self, commands: &mut Commands) {
@@ -127,12 +127,12 @@ impl Transaction<'_> {
     }
 }
 
-/// Checks the answers to MULTI, what was queued, and EXEC.
-fn executed(answers: Vec<Answer>) -> Result<Committed> {
+/// Checks the responses to MULTI, what was queued, and EXEC.
+fn executed(responses: Vec<Response>) -> RedisResult<Committed> {
     let mut refused = None;
     let mut last = None;
-    for answer in answers {
-        match answer {
+    for response in responses {
+        match response {
             // The reason stands with the command that was not queued; EXEC only says that there was one.
             Err(error) if refused.is_none() => refused = Some(error),
             Err(_) => {}

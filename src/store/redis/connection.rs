@@ -12,7 +12,7 @@ use super::address::Address;
 use super::command::Commands;
 
 /// Whatever goes wrong between a connection and its server.
-pub(super) type Result<T> = std::result::Result<T, Failure>;
+pub(super) type RedisResult<T> = std::result::Result<T, Failure>;
 
 /// What a server answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,11 +22,11 @@ pub(super) enum Reply {
     Status,
     Integer(i64),
     Text(Vec<u8>),
-    List(Vec<Answer>),
+    List(Vec<Response>),
 }
 
 /// What a command leads to: a reply, or the server's error, after which the connection is as good as before.
-pub(super) type Answer = std::result::Result<Reply, ServerError>;
+pub(super) type Response = std::result::Result<Reply, ServerError>;
 
 /// An error that a server answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,7 +61,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects within the address's timeout, which then is the longest wait for a reply or for room to write.
-    pub(super) fn open(address: &Address) -> Result<Self> {
+    pub(super) fn open(address: &Address) -> RedisResult<Self> {
         let place = if address.is_tls {
             ConnectionAddr::TcpTls {
                 host: address.host.clone(),
@@ -93,17 +93,17 @@ impl Connection {
     }
 
     /// Sends commands; each will have an answer.
-    pub(super) fn send(&mut self, commands: &Commands) -> Result<()> {
+    pub(super) fn send(&mut self, commands: &Commands) -> RedisResult<()> {
         Ok(self.inner.send_packed_command(commands.bytes())?)
     }
 
     /// Waits for the next answer.
-    pub(super) fn receive(&mut self) -> Result<Answer> {
-        answer(self.inner.recv_response()?)
+    pub(super) fn receive(&mut self) -> RedisResult<Response> {
+        response(self.inner.recv_response()?)
     }
 
-    /// Sends commands and waits for the answers to all of them.
-    pub(super) fn exchange(&mut self, commands: &Commands) -> Result<Vec<Answer>> {
+    /// Sends commands and waits for the responses to all of them.
+    pub(super) fn exchange(&mut self, commands: &Commands) -> RedisResult<Vec<Response>> {
         if commands.count() == 0 {
             return Ok(Vec::new());
         }
@@ -112,10 +112,10 @@ impl Connection {
     }
 
     /// As [`exchange`](Self::exchange), for commands that must not fail.
-    pub(super) fn replies(&mut self, commands: &Commands) -> Result<Vec<Reply>> {
-        let answers: std::result::Result<Vec<_>, _> =
+    pub(super) fn replies(&mut self, commands: &Commands) -> RedisResult<Vec<Reply>> {
+        let responses: std::result::Result<Vec<_>, _> =
             self.exchange(commands)?.into_iter().collect();
-        Ok(answers?)
+        Ok(responses?)
     }
 }
 
@@ -157,14 +157,14 @@ impl From<ServerError> for Failure {
     }
 }
 
-fn answer(value: Value) -> Result<Answer> {
+fn response(value: Value) -> RedisResult<Response> {
     Ok(Ok(match value {
         Value::Nil => Reply::Nil,
         Value::Okay | Value::SimpleString(_) => Reply::Status,
         Value::Int(integer) => Reply::Integer(integer),
         Value::BulkString(bytes) => Reply::Text(bytes),
         Value::Array(values) => {
-            Reply::List(values.into_iter().map(answer).collect::<Result<Vec<_>>>()?)
+            Reply::List(values.into_iter().map(response).collect::<RedisResult<Vec<_>>>()?)
         }
         Value::ServerError(error) => {
             return Ok(Err(ServerError {
@@ -177,14 +177,14 @@ fn answer(value: Value) -> Result<Answer> {
 }
 
 impl Reply {
-    pub(super) fn integer(self) -> Result<i64> {
+    pub(super) fn integer(self) -> RedisResult<i64> {
         match self {
             Self::Integer(integer) => Ok(integer),
             other => Err(other.unexpected()),
         }
     }
 
-    pub(super) fn list(self) -> Result<Vec<Answer>> {
+    pub(super) fn list(self) -> RedisResult<Vec<Response>> {
         match self {
             Self::List(list) => Ok(list),
             other => Err(other.unexpected()),
@@ -192,8 +192,8 @@ impl Reply {
     }
 
     /// A list of texts.
-    pub(super) fn texts(self) -> Result<Vec<Vec<u8>>> {
-        let text = |answer: Answer| match answer? {
+    pub(super) fn texts(self) -> RedisResult<Vec<Vec<u8>>> {
+        let text = |response: Response| match response? {
             Self::Text(text) => Ok(text),
             other => Err(other.unexpected()),
         };

@@ -4,14 +4,14 @@
 
 use std::collections::VecDeque;
 
-use super::arrange::Kind;
+use super::arrange::KeyType;
 use super::command::Commands;
-use super::connection::{Connection, Failure, Result};
+use super::connection::{Connection, Failure, RedisResult};
 
 /// A batch is sent when it has so many values or bytes.
 const BATCH_VALUES: usize = 10_000;
 const BATCH_BYTES: usize = 512 * 1024;
-/// Batches sent before the first one's answers are waited for.
+/// Batches sent before the first one's responses are waited for.
 const IN_FLIGHT: usize = 2;
 
 /// Writes values of keys that do not exist yet.
@@ -30,9 +30,9 @@ impl Flow {
         &mut self,
         connection: &mut Connection,
         name: &str,
-        kind: Kind,
+        key_type: KeyType,
         values: &[(&str, u64)],
-    ) -> Result<()> {
+    ) -> RedisResult<()> {
         let mut rest = values;
         while !rest.is_empty() {
             let room = BATCH_VALUES - self.values;
@@ -44,7 +44,7 @@ impl Flow {
             // One value goes in any case, however long.
             let count = rest.iter().take(room).take_while(fits).count().max(1);
             let (now, later) = rest.split_at(count);
-            self.append(name, kind, now);
+            self.append(name, key_type, now);
             rest = later;
             if self.values >= BATCH_VALUES || self.commands.bytes().len() >= BATCH_BYTES - 64 {
                 self.send(connection)?;
@@ -56,17 +56,17 @@ impl Flow {
         Ok(())
     }
 
-    fn append(&mut self, name: &str, kind: Kind, values: &[(&str, u64)]) {
+    fn append(&mut self, name: &str, key_type: KeyType, values: &[(&str, u64)]) {
         self.commands.begin(2 + 2 * values.len());
-        self.commands.argument(if kind == Kind::Hash { b"HSET" } else { b"ZADD" });
+        self.commands.argument(if key_type == KeyType::Hash { b"HSET" } else { b"ZADD" });
         self.commands.argument(name.as_bytes());
         for (name, value) in values {
-            match kind {
-                Kind::SortedSet => {
+            match key_type {
+                KeyType::SortedSet => {
                     self.commands.integer(*value);
                     self.commands.argument(name.as_bytes());
                 }
-                Kind::Hash => {
+                KeyType::Hash => {
                     self.commands.argument(name.as_bytes());
                     self.commands.integer(*value);
                 }
@@ -77,7 +77,7 @@ impl Flow {
     }
 
     /// Sends the batch, first waiting for an older one if enough are in flight.
-    fn send(&mut self, connection: &mut Connection) -> Result<()> {
+    fn send(&mut self, connection: &mut Connection) -> RedisResult<()> {
         if self.in_flight.len() >= IN_FLIGHT {
             self.receive(connection)?;
         }
@@ -88,13 +88,13 @@ impl Flow {
         Ok(())
     }
 
-    /// Waits for the answers to the oldest batch, all of them, and checks them.
-    fn receive(&mut self, connection: &mut Connection) -> Result<()> {
+    /// Waits for the responses to the oldest batch, all of them, and checks them.
+    fn receive(&mut self, connection: &mut Connection) -> RedisResult<()> {
         let Some(expected) = self.in_flight.pop_front() else { return Ok(()) };
         let mut result = Ok(());
         for expected in expected {
-            let answer = connection.receive()?.map_err(Failure::from);
-            let checked = answer.and_then(|reply| match reply.integer()? {
+            let response = connection.receive()?.map_err(Failure::from);
+            let checked = response.and_then(|reply| match reply.integer()? {
                 added if added == expected => Ok(()),
                 added => Err(Failure::Strange(format!(
                     "it added {added} of {expected} values to a new key"
@@ -106,7 +106,7 @@ impl Flow {
     }
 
     /// Sends what is left and waits until all is answered.
-    pub(super) fn finish(&mut self, connection: &mut Connection) -> Result<()> {
+    pub(super) fn finish(&mut self, connection: &mut Connection) -> RedisResult<()> {
         if self.commands.count() > 0 {
             self.send(connection)?;
         }
@@ -122,8 +122,8 @@ impl Flow {
         result
     }
 
-    /// Drops what was not sent and waits for the answers to what was, whatever they are.
-    pub(super) fn abandon(&mut self, connection: &mut Connection) -> Result<()> {
+    /// Drops what was not sent and waits for the responses to what was, whatever they are.
+    pub(super) fn abandon(&mut self, connection: &mut Connection) -> RedisResult<()> {
         self.commands.clear();
         self.added.clear();
         self.values = 0;

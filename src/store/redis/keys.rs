@@ -41,14 +41,14 @@ pub(super) enum Level<'k> {
 
 /// The names of one span's keys.
 #[derive(Clone, Debug)]
-pub(super) struct Names {
+pub(super) struct KeyNames {
     /// What is in the braces.
     tag: String,
     /// What all of the span's keys begin with.
     base: String,
 }
 
-impl Names {
+impl KeyNames {
     pub(super) fn new(prefix: &str, span: &Span) -> Self {
         let period = match span.period {
             Period::Day(day) => compact(day),
@@ -149,13 +149,13 @@ pub(super) fn is_ambiguous(section: &str) -> bool {
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Level, Metric, Names, days, staging, total_field};
+    use super::{KeyNames, Level, Metric, days, staging, total_field};
     use crate::store::Slot;
     use crate::time::Day;
     use crate::time::{Period, Span};
 
-    fn names(site: &str, period: Period) -> Names {
-        Names::new("hitmap:", &Span { site: site.to_owned(), period })
+    fn names(site: &str, period: Period) -> KeyNames {
+        KeyNames::new("hitmap:", &Span { site: site.to_owned(), period })
     }
 
     #[test]

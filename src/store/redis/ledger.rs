@@ -6,14 +6,14 @@
 use serde_json::{Value, json};
 
 use super::command::Commands;
-use super::connection::{Failure, Reply, Result, ServerError};
-use super::keys::Names;
+use super::connection::{Failure, RedisResult, Reply, ServerError};
+use super::keys::KeyNames;
 use super::nodes::Nodes;
 use crate::source::full_id;
 use crate::store::{Ledger, Source};
 
 /// What is held of a span.
-pub(super) fn read(names: &Names, nodes: &mut Nodes) -> Result<Ledger> {
+pub(super) fn read(names: &KeyNames, nodes: &mut Nodes) -> RedisResult<Ledger> {
     let mut command = Commands::default();
     command.push(&[b"GET", names.version().as_bytes()]);
     let version = match nodes.ask(names.tag(), &command)? {
@@ -29,7 +29,7 @@ pub(super) fn read(names: &Names, nodes: &mut Nodes) -> Result<Ledger> {
 }
 
 /// A version that was read.
-pub(super) fn parse_version(reply: &Reply, names: &Names) -> Result<u64> {
+pub(super) fn parse_version(reply: &Reply, names: &KeyNames) -> RedisResult<u64> {
     let Reply::Text(text) = reply else { return Err(reply.unexpected()) };
     let version = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
     version.ok_or_else(|| foreign(&names.version()))

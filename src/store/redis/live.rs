@@ -1,6 +1,6 @@
 //! What readers see of a span now, read back to tell what is to change: nothing else is written.
 //!
-//! Owns: comparing keys with their values ([`Waiting`]), finding keys that are to go. May import: `connection`,
+//! Owns: comparing keys with their values ([`KeyBatch`]), finding keys that are to go. May import: `connection`,
 //! `command`, `arrange`, `keys`. Must not know: staging.
 //!
 //! Values are compared by value, on this side. No digest is kept in Redis, so there is none to go stale, and a key that
@@ -8,10 +8,10 @@
 
 use std::collections::HashSet;
 
-use super::arrange::{Key, Kind};
+use super::arrange::{KeyType, SpanKey};
 use super::command::Commands;
-use super::connection::{Connection, Reply, Result};
-use super::keys::{Level, Metric, Names};
+use super::connection::{Connection, RedisResult, Reply};
+use super::keys::{KeyNames, Level, Metric};
 use crate::store::Slot;
 use crate::time::Period;
 
@@ -24,7 +24,7 @@ const BATCH_SECTIONS: usize = 50;
 
 /// Keys that wait to be compared together.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct KeyBatch {
     keys: Vec<OwnedKey>,
     values: usize,
 }
@@ -33,15 +33,15 @@ pub(super) struct Waiting {
 #[derive(Debug)]
 pub(super) struct OwnedKey {
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) key_type: KeyType,
     pub(super) expires: Option<i64>,
     values: Vec<(String, u64)>,
 }
 
 impl OwnedKey {
-    fn new(key: &Key<'_>) -> Self {
+    fn new(key: &SpanKey<'_>) -> Self {
         let values = key.values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-        Self { name: key.name.clone(), kind: key.kind, expires: key.expires, values }
+        Self { name: key.name.clone(), key_type: key.key_type, expires: key.expires, values }
     }
 
     pub(super) fn values(&self) -> Vec<(&str, u64)> {
@@ -50,15 +50,17 @@ impl OwnedKey {
 
     /// As sorted sets are ordered: by value, then by name.
     fn sort(&mut self) {
-        match self.kind {
-            Kind::SortedSet => self.values.sort_unstable_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0))),
-            Kind::Hash => self.values.sort_unstable(),
+        match self.key_type {
+            KeyType::SortedSet => {
+                self.values.sort_unstable_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)))
+            }
+            KeyType::Hash => self.values.sort_unstable(),
         }
     }
 }
 
-impl Waiting {
-    pub(super) fn push(&mut self, key: &Key<'_>) {
+impl KeyBatch {
+    pub(super) fn push(&mut self, key: &SpanKey<'_>) {
         self.values += key.values.len();
         self.keys.push(OwnedKey::new(key));
     }
@@ -68,7 +70,10 @@ impl Waiting {
     }
 
     /// Takes all keys, each with whether the server has it just so. Keys that it has get the expiry they should have.
-    pub(super) fn compare(&mut self, connection: &mut Connection) -> Result<Vec<(OwnedKey, bool)>> {
+    pub(super) fn compare(
+        &mut self,
+        connection: &mut Connection,
+    ) -> RedisResult<Vec<(OwnedKey, bool)>> {
         self.values = 0;
         let mut keys = std::mem::take(&mut self.keys);
         keys.iter_mut().for_each(OwnedKey::sort);
@@ -104,9 +109,9 @@ pub(super) fn push_expiry(name: &str, expires: Option<i64>, commands: &mut Comma
 }
 
 fn ask_for(key: &OwnedKey, start: usize, commands: &mut Commands) {
-    match key.kind {
-        Kind::Hash => commands.push(&[b"HGETALL", key.name.as_bytes()]),
-        Kind::SortedSet => {
+    match key.key_type {
+        KeyType::Hash => commands.push(&[b"HGETALL", key.name.as_bytes()]),
+        KeyType::SortedSet => {
             commands.begin(5);
             commands.argument(b"ZRANGE");
             commands.argument(key.name.as_bytes());
@@ -118,7 +123,7 @@ fn ask_for(key: &OwnedKey, start: usize, commands: &mut Commands) {
     }
 }
 
-fn is_same_in_batches(key: &OwnedKey, connection: &mut Connection) -> Result<bool> {
+fn is_same_in_batches(key: &OwnedKey, connection: &mut Connection) -> RedisResult<bool> {
     let mut commands = Commands::default();
     let mut start = 0;
     loop {
@@ -129,23 +134,23 @@ fn is_same_in_batches(key: &OwnedKey, connection: &mut Connection) -> Result<boo
             return Ok(false);
         }
         start += BATCH_VALUES;
-        if key.kind == Kind::Hash || start > key.values.len() {
+        if key.key_type == KeyType::Hash || start > key.values.len() {
             return Ok(true);
         }
     }
 }
 
 /// Whether the values from the `start`th are those of the reply, and no more of them than there should be.
-fn is_same(key: &OwnedKey, start: usize, reply: Reply) -> Result<bool> {
+fn is_same(key: &OwnedKey, start: usize, reply: Reply) -> RedisResult<bool> {
     let texts = reply.texts()?;
     let mut pairs: Vec<(&[u8], &[u8])> =
         texts.as_chunks::<2>().0.iter().map(|[name, value]| (&**name, &**value)).collect();
-    let expected = match key.kind {
-        Kind::SortedSet => {
+    let expected = match key.key_type {
+        KeyType::SortedSet => {
             let expected = &key.values[start.min(key.values.len())..];
             &expected[..expected.len().min(BATCH_VALUES)]
         }
-        Kind::Hash => {
+        KeyType::Hash => {
             pairs.sort_unstable();
             &key.values[..]
         }
@@ -158,7 +163,11 @@ fn is_same(key: &OwnedKey, start: usize, reply: Reply) -> Result<bool> {
 }
 
 /// Whether the server has any key of the span that does not depend on sections' names.
-pub(super) fn has_any(names: &Names, period: Period, connection: &mut Connection) -> Result<bool> {
+pub(super) fn has_any(
+    names: &KeyNames,
+    period: Period,
+    connection: &mut Connection,
+) -> RedisResult<bool> {
     let mut all = plain_keys(names, period);
     all.push(names.ledger());
     Ok(!existing(&all, connection)?.is_empty())
@@ -166,11 +175,11 @@ pub(super) fn has_any(names: &Names, period: Period, connection: &mut Connection
 
 /// The keys of the span that the server has and that are not among `wanted`.
 pub(super) fn obsolete(
-    names: &Names,
+    names: &KeyNames,
     period: Period,
     wanted: &HashSet<String>,
     connection: &mut Connection,
-) -> Result<Vec<String>> {
+) -> RedisResult<Vec<String>> {
     let mut candidates = plain_keys(names, period);
     candidates.retain(|name| !wanted.contains(name));
     let mut obsolete = existing(&candidates, connection)?;
@@ -198,11 +207,11 @@ pub(super) fn obsolete(
 
 /// The sections that the server has values of. By rank, if the flag says so.
 fn sections(
-    names: &Names,
+    names: &KeyNames,
     period: Period,
     connection: &mut Connection,
-) -> Result<(Vec<String>, bool)> {
-    let of = |slot: Slot, connection: &mut Connection| -> Result<Vec<(u64, String)>> {
+) -> RedisResult<(Vec<String>, bool)> {
+    let of = |slot: Slot, connection: &mut Connection| -> RedisResult<Vec<(u64, String)>> {
         let key = names.values(Metric::Pv, Level::Sections, slot);
         let mut found = Vec::new();
         loop {
@@ -241,7 +250,7 @@ fn sections(
 }
 
 /// All keys a span can have but those of single sections.
-fn plain_keys(names: &Names, period: Period) -> Vec<String> {
+fn plain_keys(names: &KeyNames, period: Period) -> Vec<String> {
     let mut all = vec![names.totals()];
     for slot in slots(period) {
         for metric in Metric::ALL {
@@ -264,7 +273,7 @@ fn slots(period: Period) -> impl Iterator<Item = Slot> {
 }
 
 /// Which of the keys the server has.
-fn existing(names: &[String], connection: &mut Connection) -> Result<Vec<String>> {
+fn existing(names: &[String], connection: &mut Connection) -> RedisResult<Vec<String>> {
     let batches: Vec<&[String]> = names.chunks(BATCH_KEYS).collect();
     let mut commands = Commands::default();
     for batch in &batches {

@@ -26,13 +26,13 @@ pub use address::OPTIONS_HELP;
 use crate::error::{Error, Result};
 use crate::store::{Cells, Edition, Ledger, Outcome, Source, Store};
 use crate::time::{Period, Span};
-use arrange::{Arranger, Expiry, Key, Kind};
+use arrange::{Arranger, Expiry, KeyType, SpanKey};
 use command::Commands;
 use commit::{Changed, Committed, Transaction};
-use connection::Failure;
+use connection::{Failure, RedisResult};
 use flow::Flow;
-use keys::Names;
-use live::Waiting;
+use keys::KeyNames;
+use live::KeyBatch;
 use nodes::Nodes;
 use staging::{MOST_KEYS, Run, now_millis};
 
@@ -60,13 +60,13 @@ struct Begun {
 
 /// What is being written of an edition.
 struct Work {
-    names: Names,
+    names: KeyNames,
     node: usize,
     /// The server has nothing of the span, so that there is nothing to compare with.
     is_new: bool,
     is_registered: bool,
     flow: Flow,
-    waiting: Waiting,
+    batch: KeyBatch,
     changed: Vec<Changed>,
     /// The names of all keys; not kept of a new span.
     wanted: HashSet<String>,
@@ -96,7 +96,7 @@ impl RedisStore {
     /// What a failure means: the edition has ended with an outcome, or the run with an error.
     fn end(&mut self, failure: Failure) -> Result<()> {
         if let Failure::Moving(reason) = failure {
-            return self.end_with(Outcome::Outrun { reason, wait: true });
+            return self.end_with(Outcome::Conflict { reason, wait: true });
         }
         let error = self.fail(&failure);
         let begun = self.begun.take();
@@ -118,16 +118,16 @@ impl RedisStore {
         }
     }
 
-    fn start(&mut self, edition: Edition) -> connection::Result<Begun> {
+    fn start(&mut self, edition: Edition) -> RedisResult<Begun> {
         let period = edition.span.period;
-        let names = Names::new(&self.address.prefix, &edition.span);
+        let names = KeyNames::new(&self.address.prefix, &edition.span);
         let node = self.nodes.locate(names.tag(), &names.version())?;
         let held = ledger::read(&names, &mut self.nodes)?;
         let is_new = held.version.is_none() && !live::has_any(&names, period, self.nodes.at(node))?;
         let content = self.address.content;
         let now = i64::try_from(now_millis() / 1000).unwrap_or(i64::MAX);
         let ended = if held.version != edition.replaces {
-            Some(Outcome::Outrun { reason: PUBLISHED_BY_ANOTHER.to_owned(), wait: false })
+            Some(Outcome::Conflict { reason: PUBLISHED_BY_ANOTHER.to_owned(), wait: false })
         } else if edition.version.is_some() && edition.version <= held.version {
             Some(Outcome::Refused(format!("{period} is there already, and not older")))
         } else {
@@ -143,7 +143,7 @@ impl RedisStore {
                 is_new,
                 is_registered: false,
                 flow: Flow::default(),
-                waiting: Waiting::default(),
+                batch: KeyBatch::default(),
                 changed: Vec::new(),
                 wanted: HashSet::new(),
                 keys: 0,
@@ -154,12 +154,12 @@ impl RedisStore {
         })
     }
 
-    fn take(&mut self, cells: &Cells) -> connection::Result<()> {
+    fn take(&mut self, cells: &Cells) -> RedisResult<()> {
         let Some(begun) = &mut self.begun else { return Ok(()) };
         let Begun { arranger: Some(arranger), work, ended: None, .. } = begun else {
             return Ok(());
         };
-        let mut each = |key: Key<'_>| work.take(&key, &self.run, &mut self.nodes);
+        let mut each = |key: SpanKey<'_>| work.take(&key, &self.run, &mut self.nodes);
         cells.iter().try_for_each(|cell| arranger.take(&cell, &mut each))
     }
 
@@ -181,16 +181,16 @@ impl RedisStore {
     }
 
     /// Hands out what is left of the cells.
-    fn take_rest(&mut self) -> connection::Result<u64> {
+    fn take_rest(&mut self) -> RedisResult<u64> {
         let Some(begun) = &mut self.begun else { return Ok(0) };
         let (Some(arranger), work, None) = (begun.arranger.take(), &mut begun.work, &begun.ended)
         else {
             return Ok(0);
         };
-        arranger.finish(&mut |key: Key<'_>| work.take(&key, &self.run, &mut self.nodes))
+        arranger.finish(&mut |key: SpanKey<'_>| work.take(&key, &self.run, &mut self.nodes))
     }
 
-    fn conclude(&mut self, cells: u64) -> connection::Result<Outcome> {
+    fn conclude(&mut self, cells: u64) -> RedisResult<Outcome> {
         let Some(begun) = &mut self.begun else { return Ok(Outcome::Unchanged) };
         let Begun { edition, held, expiry, work, .. } = begun;
         work.write_rest(&self.run, &mut self.nodes)?;
@@ -217,17 +217,16 @@ impl RedisStore {
             sources: &edition.sources,
             expires: expiry.of_all(),
         };
-        let outrun = |reason: &str| Outcome::Outrun { reason: reason.to_owned(), wait: false };
+        let conflict = |reason: &str| Outcome::Conflict { reason: reason.to_owned(), wait: false };
         let outcome = match transaction.run(connection)? {
             Committed::Done => Outcome::Published {
                 version: transaction.version,
                 cells,
                 changed_keys: (work.changed.len() + obsolete.len()) as u64,
-                keys: work.keys,
             },
-            Committed::Stale => outrun(PUBLISHED_BY_ANOTHER),
+            Committed::Stale => conflict(PUBLISHED_BY_ANOTHER),
             Committed::Vanished => {
-                outrun("what was staged has vanished: the server was emptied, or evicts keys")
+                conflict("what was staged has vanished: the server was emptied, or evicts keys")
             }
         };
         if let Outcome::Published { .. } = outcome {
@@ -252,7 +251,7 @@ impl Store for RedisStore {
     }
 
     fn ledger(&mut self, span: &Span) -> Result<Ledger> {
-        let names = Names::new(&self.address.prefix, span);
+        let names = KeyNames::new(&self.address.prefix, span);
         ledger::read(&names, &mut self.nodes).map_err(|failure| self.fail(&failure))
     }
 
@@ -314,7 +313,7 @@ impl Store for RedisStore {
 
 impl Work {
     /// Takes a key: stages it, or lets it wait to be compared.
-    fn take(&mut self, key: &Key<'_>, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+    fn take(&mut self, key: &SpanKey<'_>, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.keys += 1;
         if key.is_ambiguous {
             self.ambiguous.get_or_insert_with(|| key.name.clone());
@@ -323,22 +322,22 @@ impl Work {
             return Ok(());
         }
         if self.is_new {
-            return self.stage(&key.name, key.kind, key.values, key.expires, run, nodes);
+            return self.stage(&key.name, key.key_type, key.values, key.expires, run, nodes);
         }
         self.wanted.insert(key.name.clone());
-        self.waiting.push(key);
-        if self.waiting.is_full() { self.compare(run, nodes) } else { Ok(()) }
+        self.batch.push(key);
+        if self.batch.is_full() { self.compare(run, nodes) } else { Ok(()) }
     }
 
     fn stage(
         &mut self,
         name: &str,
-        kind: Kind,
+        key_type: KeyType,
         values: &[(&str, u64)],
         expires: Option<i64>,
         run: &Run,
         nodes: &mut Nodes,
-    ) -> connection::Result<()> {
+    ) -> RedisResult<()> {
         if !self.is_registered {
             self.is_registered = true;
             run.register(&self.names, nodes)?;
@@ -347,27 +346,27 @@ impl Work {
         let changed = Changed { staged, name: name.to_owned(), expires, values: values.len() };
         self.changed.push(changed);
         let staged = &self.changed[self.changed.len() - 1].staged;
-        self.flow.write(nodes.at(self.node), staged, kind, values)
+        self.flow.write(nodes.at(self.node), staged, key_type, values)
     }
 
     /// Compares the keys that wait with what the server has, and stages those that differ.
-    fn compare(&mut self, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+    fn compare(&mut self, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.flow.finish(nodes.at(self.node))?;
-        for (key, is_same) in self.waiting.compare(nodes.at(self.node))? {
+        for (key, is_same) in self.batch.compare(nodes.at(self.node))? {
             if !is_same {
-                self.stage(&key.name, key.kind, &key.values(), key.expires, run, nodes)?;
+                self.stage(&key.name, key.key_type, &key.values(), key.expires, run, nodes)?;
             }
         }
         Ok(())
     }
 
-    fn write_rest(&mut self, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+    fn write_rest(&mut self, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.compare(run, nodes)?;
         self.flow.finish(nodes.at(self.node))
     }
 
     /// Deletes what was staged.
-    fn abandon(&mut self, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+    fn abandon(&mut self, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.flow.abandon(nodes.at(self.node))?;
         let staged = std::mem::take(&mut self.changed);
         if self.is_registered {
@@ -379,12 +378,7 @@ impl Work {
 }
 
 /// Enters a day among the site's days, or takes one out that has no keys any more.
-fn list_day(
-    prefix: &str,
-    span: &Span,
-    has_keys: bool,
-    nodes: &mut Nodes,
-) -> connection::Result<()> {
+fn list_day(prefix: &str, span: &Span, has_keys: bool, nodes: &mut Nodes) -> RedisResult<()> {
     let Period::Day(day) = span.period else { return Ok(()) };
     let (key, day) = (keys::days(prefix, &span.site), keys::compact(day));
     let mut command = Commands::default();

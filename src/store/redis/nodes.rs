@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::command::Commands;
-use super::connection::{Answer, Connection, Failure, Reply, Result, ServerError};
+use super::connection::{Connection, Failure, RedisResult, Reply, Response, ServerError};
 
 /// Between two questions to a cluster that is moving keys.
 const PAUSE: Duration = Duration::from_millis(50);
@@ -32,7 +32,7 @@ struct Node {
 
 impl Nodes {
     /// Connects to the node that was named. Connections carry `client_name` in the server's list of clients.
-    pub(super) fn connect(address: &Address, client_name: &str) -> Result<Self> {
+    pub(super) fn connect(address: &Address, client_name: &str) -> RedisResult<Self> {
         let mut nodes = Self {
             address: address.clone(),
             client_name: client_name.to_owned(),
@@ -44,7 +44,7 @@ impl Nodes {
     }
 
     /// The number of a node; it is connected to where it is new.
-    fn node(&mut self, host: &str, port: u16) -> Result<usize> {
+    fn node(&mut self, host: &str, port: u16) -> RedisResult<usize> {
         let is_it = |node: &Node| node.host == host && node.port == port;
         if let Some(number) = self.open.iter().position(is_it) {
             return Ok(number);
@@ -53,9 +53,9 @@ impl Nodes {
         let mut commands = Commands::default();
         commands.push(&[b"CLIENT", b"SETNAME", self.client_name.as_bytes()]);
         commands.push(&[b"PING"]);
-        let mut answers = connection.exchange(&commands)?;
+        let mut responses = connection.exchange(&commands)?;
         // Without a name, or without leave to say it, other runs cannot see that this one is alive; see `sweep`.
-        if let Some(Err(error)) = answers.pop()
+        if let Some(Err(error)) = responses.pop()
             && error.code != "NOPERM"
         {
             return Err(error.into());
@@ -65,7 +65,7 @@ impl Nodes {
     }
 
     /// Asks the node that has `place` one command.
-    pub(super) fn ask(&mut self, place: &str, command: &Commands) -> Result<Reply> {
+    pub(super) fn ask(&mut self, place: &str, command: &Commands) -> RedisResult<Reply> {
         debug_assert_eq!(command.count(), 1, "a redirection is of one command");
         let deadline = Instant::now() + self.address.timeout;
         let mut redirections = 0;
@@ -85,7 +85,7 @@ impl Nodes {
                     self.exchange(other, &asking)??;
                     match self.exchange(other, command)? {
                         Err(error) if error.code == "TRYAGAIN" => {}
-                        answer => return Ok(answer?),
+                        response => return Ok(response?),
                     }
                 }
                 None if matches!(error.code.as_str(), "TRYAGAIN" | "CLUSTERDOWN") => {}
@@ -101,14 +101,14 @@ impl Nodes {
         }
     }
 
-    fn exchange(&mut self, number: usize, command: &Commands) -> Result<Answer> {
+    fn exchange(&mut self, number: usize, command: &Commands) -> RedisResult<Response> {
         let connection = self.at(number);
         connection.send(command)?;
         connection.receive()
     }
 
     /// The node that an error names.
-    fn redirection(&mut self, from: usize, error: &ServerError) -> Result<Option<usize>> {
+    fn redirection(&mut self, from: usize, error: &ServerError) -> RedisResult<Option<usize>> {
         if error.code != "MOVED" && error.code != "ASK" {
             return Ok(None);
         }
@@ -122,7 +122,7 @@ impl Nodes {
     }
 
     /// The node that has all keys of `place`, found by asking for `key`, one of them; waits while it is being moved.
-    pub(super) fn locate(&mut self, place: &str, key: &str) -> Result<usize> {
+    pub(super) fn locate(&mut self, place: &str, key: &str) -> RedisResult<usize> {
         let mut command = Commands::default();
         command.push(&[b"EXISTS", key.as_bytes()]);
         let deadline = Instant::now() + self.address.timeout;

@@ -14,8 +14,8 @@ use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::command::Commands;
-use super::connection::{Failure, Reply, Result};
-use super::keys::{self, Names};
+use super::connection::{Failure, RedisResult, Reply};
+use super::keys::{self, KeyNames};
 use super::nodes::Nodes;
 
 /// Most keys of a span: renaming them stops the server for about 1.3 µs each.
@@ -46,12 +46,12 @@ impl Run {
         format!("hitmap:{}", self.id)
     }
 
-    pub(super) fn staged(&self, names: &Names, number: u64) -> String {
+    pub(super) fn staged(&self, names: &KeyNames, number: u64) -> String {
         names.staged(&self.id, number)
     }
 
     /// Notes that keys of the span are about to be staged.
-    pub(super) fn register(&self, names: &Names, nodes: &mut Nodes) -> Result<()> {
+    pub(super) fn register(&self, names: &KeyNames, nodes: &mut Nodes) -> RedisResult<()> {
         let key = keys::staging(&self.prefix);
         let mut command = Commands::default();
         let (entry, now) = (self.entry(names), now_millis().to_string());
@@ -60,22 +60,27 @@ impl Run {
     }
 
     /// Notes that none are left.
-    pub(super) fn unregister(&self, names: &Names, nodes: &mut Nodes) -> Result<()> {
+    pub(super) fn unregister(&self, names: &KeyNames, nodes: &mut Nodes) -> RedisResult<()> {
         remove_entry(&self.prefix, &self.entry(names), nodes)
     }
 
-    fn entry(&self, names: &Names) -> String {
+    fn entry(&self, names: &KeyNames) -> String {
         format!("{}:{}", self.id, names.tag())
     }
 
     /// Deletes the first `count` keys that this run staged of a span, and its entry.
-    pub(super) fn drop_staged(&self, names: &Names, count: u64, nodes: &mut Nodes) -> Result<()> {
+    pub(super) fn drop_staged(
+        &self,
+        names: &KeyNames,
+        count: u64,
+        nodes: &mut Nodes,
+    ) -> RedisResult<()> {
         delete_staged(&self.id, names, count, nodes)?;
         self.unregister(names, nodes)
     }
 
     /// Deletes what dead runs staged, and what this one did.
-    pub(super) fn sweep(&self, nodes: &mut Nodes) -> Result<()> {
+    pub(super) fn sweep(&self, nodes: &mut Nodes) -> RedisResult<()> {
         let key = keys::staging(&self.prefix);
         let mut command = Commands::default();
         command.push(&[b"HGETALL", key.as_bytes()]);
@@ -85,7 +90,7 @@ impl Run {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let (entry, began) = (text(entry), text(began).parse().unwrap_or(0));
             let Some((run, tag)) = entry.split_once(':') else { continue };
-            let names = Names::of_tag(&self.prefix, tag.to_owned());
+            let names = KeyNames::of_tag(&self.prefix, tag.to_owned());
             if run != self.id && is_alive(run, began, &names, &mut clients, nodes)? {
                 continue;
             }
@@ -100,10 +105,10 @@ impl Run {
 fn is_alive(
     run: &str,
     began: u64,
-    names: &Names,
+    names: &KeyNames,
     clients: &mut HashMap<usize, Option<Vec<u8>>>,
     nodes: &mut Nodes,
-) -> Result<bool> {
+) -> RedisResult<bool> {
     let node = nodes.locate(names.tag(), &names.version())?;
     let list = match clients.entry(node) {
         std::collections::hash_map::Entry::Occupied(list) => list.into_mut(),
@@ -129,7 +134,7 @@ fn is_alive(
     })
 }
 
-fn delete_staged(run: &str, names: &Names, count: u64, nodes: &mut Nodes) -> Result<()> {
+fn delete_staged(run: &str, names: &KeyNames, count: u64, nodes: &mut Nodes) -> RedisResult<()> {
     let mut command = Commands::default();
     for start in (0..count).step_by(usize::try_from(BATCH_KEYS).unwrap_or(usize::MAX)) {
         let end = count.min(start + BATCH_KEYS);
@@ -142,7 +147,7 @@ fn delete_staged(run: &str, names: &Names, count: u64, nodes: &mut Nodes) -> Res
     Ok(())
 }
 
-fn remove_entry(prefix: &str, entry: &str, nodes: &mut Nodes) -> Result<()> {
+fn remove_entry(prefix: &str, entry: &str, nodes: &mut Nodes) -> RedisResult<()> {
     let key = keys::staging(prefix);
     let mut command = Commands::default();
     command.push(&[b"HDEL", key.as_bytes(), entry.as_bytes()]);
