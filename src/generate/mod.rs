@@ -1,27 +1,27 @@
-//! A log of a made-up site, and its exact answer.
+//! A log of a made-up site, and its exact truth.
 //!
 //! Owns: [`GeneratorOptions`], [`generate`]. May import: `calendar`, and `report` for the answer's cells.
 //! Must not know: parsing, counting, files, the command line. The answer comes from what was drawn, never from the
 //! text of a line, so that it can judge whoever reads the text.
 
-mod answer;
 mod lifelike;
 mod odd;
 mod pages;
 mod random;
 mod text;
 mod traffic;
+mod truth;
 mod visitors;
 
 use std::io::{self, Write};
 
 use crate::time::Day;
-pub use answer::Answer;
 use lifelike::{Moment, World};
 use odd::OddLines;
 use random::Random;
 use text::TimeText;
 use traffic::Traffic;
+pub use truth::Truth;
 
 /// The format of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub struct GeneratorOptions {
     pub shuffle: bool,
     /// Where the random numbers start.
     pub seed: u64,
-    /// Whether to collect the page views (16 bytes each), for [`Answer::write_cells`].
+    /// Whether to collect the page views (16 bytes each), for [`Truth::write_cells`].
     pub collect_cells: bool,
 }
 
@@ -127,7 +127,7 @@ pub fn generate(
     options: &GeneratorOptions,
     mut output: impl Write,
     mut progress: impl FnMut(u64) -> io::Result<()>,
-) -> io::Result<Answer> {
+) -> io::Result<Truth> {
     if !options.is_valid() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -137,9 +137,9 @@ pub fn generate(
     let mut random = Random::new(options.seed);
     let world = World::new(options, &mut random);
     let mut odd_lines = OddLines::new(options.format, options.visitors, world.pages.count());
-    let mut answer = Answer::new(options.collect_cells);
+    let mut truth = Truth::new(options.collect_cells);
     if options.collect_cells {
-        answer.paths = (0..world.pages.count()).map(|page| world.pages.path(page)).collect();
+        truth.paths = (0..world.pages.count()).map(|page| world.pages.path(page)).collect();
     }
     let (Size::Lines(goal) | Size::Bytes(goal)) = options.size;
     let mut traffic = Traffic::new(options.start, options.days, goal, options.shuffle);
@@ -148,7 +148,7 @@ pub fn generate(
     let mut written = 0;
     loop {
         let done = match options.size {
-            Size::Lines(_) => answer.lines,
+            Size::Lines(_) => truth.lines,
             Size::Bytes(_) => written + buffer.len() as u64,
         };
         if done >= goal {
@@ -159,13 +159,13 @@ pub fn generate(
             Moment { visitor: world.visitors.draw(seconds / 86_400, &mut random), seconds };
         let odd = options.bad_permille > 0
             && random.below(1000) < options.bad_permille
-            && answer.lines > 0;
-        let outcome = if odd {
-            odd_lines.write(&world, moment, &mut random, &mut buffer, &mut answer)
+            && truth.lines > 0;
+        let line_truth = if odd {
+            odd_lines.write(&world, moment, &mut random, &mut buffer, &mut truth)
         } else {
             world.write(&mut time, moment, &mut random, &mut buffer)
         };
-        answer.add(outcome);
+        truth.add(line_truth);
         if buffer.len() >= BUFFER_BYTES {
             output.write_all(&buffer)?;
             written += buffer.len() as u64;
@@ -177,9 +177,9 @@ pub fn generate(
     output.flush()?;
     written += buffer.len() as u64;
     progress(written)?;
-    answer.bytes = written;
-    answer.odd_lines = odd_lines.counts();
-    Ok(answer)
+    truth.bytes = written;
+    truth.odd_lines = odd_lines.counts();
+    Ok(truth)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The made-up visitors: who they are and which programs they use.
 //!
-//! Owns: [`Visitors`]. May import: `random`, `text`. Must not know: pages, time, log formats.
+//! Owns: [`VisitorPool`]. May import: `random`, `text`. Must not know: pages, time, log formats.
 
 use super::random::{Random, Weighted, scramble};
 use super::text::{push_encoded, push_hex, push_number};
@@ -11,7 +11,7 @@ const IPV4_HOSTS: u64 = IPV4_BLOCKS << 24;
 /// Prime to [`IPV4_HOSTS`], so that multiplying by it spreads hosts without two meeting.
 const IPV4_STEP: u64 = 1_640_531_527;
 
-/// Visitors who take turns.
+/// VisitorPool who take turns.
 const TURN: u32 = 5;
 
 /// A visitor is a number, and stands for one pair of host and user agent that no other visitor has.
@@ -19,7 +19,7 @@ const TURN: u32 = 5;
 /// One in eight shares the host of the visitor before, with another user agent. Nothing is kept for a visitor but
 /// its weight: host and user agent are computed.
 #[derive(Debug)]
-pub(super) struct Visitors {
+pub(super) struct VisitorPool {
     seed: u64,
     count: u32,
     activity: Weighted,
@@ -30,7 +30,7 @@ pub(super) struct Visitors {
     ipv4_blocks: Vec<u8>,
 }
 
-impl Visitors {
+impl VisitorPool {
     /// `visitors` visitors with `agents` user agents, both at least 1.
     pub(super) fn new(visitors: u32, agents: u32, random: &mut Random) -> Self {
         // Flatter than Zipf's law with exponent 1, where half of a large pool would never be seen.
@@ -172,11 +172,11 @@ fn user_agent(number: u32) -> Vec<u8> {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use super::{Random, Visitors};
+    use super::{Random, VisitorPool};
 
     #[test]
     fn every_visitor_has_its_own_pair() {
-        let visitors = Visitors::new(60_000, 20, &mut Random::new(3));
+        let visitors = VisitorPool::new(60_000, 20, &mut Random::new(3));
         let mut pairs = HashSet::new();
         let mut hosts: HashMap<Vec<u8>, u32> = HashMap::new();
         let mut ipv6 = 0;

@@ -139,10 +139,10 @@ pub fn analyze(
         rereadable = Some(Rereadable::new(&mut counting.inputs, progress)?);
     }
     output.begin(counting.inputs.len() as u64);
-    let Counted { mut analysis, tally, transaction } = match database {
+    let CountedLogs { mut analysis, tally, transaction } = match database {
         None => {
             let analysis = pool.install(|| pipeline::analyze(&counting, progress))?;
-            Counted { tally: total_tally(&analysis), analysis, transaction: None }
+            CountedLogs { tally: total_tally(&analysis), analysis, transaction: None }
         }
         Some(database) => {
             pool.install(|| ingest(database, *replace, &counting, progress, output))?
@@ -232,7 +232,7 @@ pub fn analyze(
 }
 
 /// What was counted.
-struct Counted {
+struct CountedLogs {
     /// All that the inputs hold, whenever it was counted.
     analysis: Analysis,
     tally: Tally,
@@ -247,13 +247,13 @@ fn ingest(
     counting: &CountingOptions,
     progress: &Progress,
     output: &mut dyn Output,
-) -> Result<Counted> {
+) -> Result<CountedLogs> {
     let mut transaction = open_to_write(&database.path, progress, output)?;
     let options =
         IngestOptions { replace, as_new: database.as_new, minute_pages: database.minute_pages };
     let Ingested { analysis, tally } =
         ingest::ingest(&mut transaction, counting, options, progress)?;
-    Ok(Counted { analysis, tally, transaction: Some(transaction) })
+    Ok(CountedLogs { analysis, tally, transaction: Some(transaction) })
 }
 
 /// Names the inputs that could not be read, or not to their end, and tells what is worth telling of the others.

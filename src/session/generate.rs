@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use crate::cube::CellFormat;
 use crate::error::{Error, Result};
-use crate::generate::{Answer, GeneratorOptions, generate};
+use crate::generate::{GeneratorOptions, Truth, generate};
 use crate::system::new_file::NewFile;
 use crate::system::progress::Progress;
 
@@ -67,7 +67,7 @@ fn write_log(
     output: &mut dyn Write,
     progress: &Progress,
     on_bytes: &mut dyn FnMut(u64),
-) -> io::Result<Option<Answer>> {
+) -> io::Result<Option<Truth>> {
     let result = generate(options, output, |bytes| {
         on_bytes(bytes);
         if progress.is_interrupted() { Err(io::ErrorKind::Interrupted.into()) } else { Ok(()) }

@@ -75,7 +75,7 @@ pub(super) struct Draft {
 
 /// Where pieces of a written line begin.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
+pub(super) struct PieceOffsets {
     pub(super) time: usize,
     pub(super) request: usize,
     pub(super) status: usize,
@@ -206,8 +206,8 @@ impl Draft {
         }
     }
 
-    /// Appends the line without its end; the places are those in `output`.
-    pub(super) fn write_pieces(&self, output: &mut Vec<u8>) -> Places {
+    /// Appends the line without its end; the offsets are those in `output`.
+    pub(super) fn write_pieces(&self, output: &mut Vec<u8>) -> PieceOffsets {
         output.extend_from_slice(&self.host);
         output.push(b' ');
         output.extend_from_slice(&self.user);
@@ -230,7 +230,7 @@ impl Draft {
         output.push(b' ');
         output.extend_from_slice(&self.size);
         if self.format == Format::Common {
-            return Places { time, request, status, agent: output.len() };
+            return PieceOffsets { time, request, status, agent: output.len() };
         }
         output.extend_from_slice(b" \"");
         output.extend_from_slice(&self.referrer);
@@ -239,7 +239,7 @@ impl Draft {
         output.extend_from_slice(&self.agent);
         output.push(b'"');
         output.extend_from_slice(&self.after);
-        Places { time, request, status, agent }
+        PieceOffsets { time, request, status, agent }
     }
 
     fn write_request(&self, output: &mut Vec<u8>) {

@@ -169,14 +169,14 @@ fn glue(draft: &mut Draft, end_of_first: usize, first: &[u8]) {
 
 pub(super) fn glued_in_request(draft: &mut Draft, random: &mut Random) {
     let mut first = Vec::new();
-    let places = draft.write_pieces(&mut first);
-    glue(draft, places.request + random.below(6) as usize, &first);
+    let offsets = draft.write_pieces(&mut first);
+    glue(draft, offsets.request + random.below(6) as usize, &first);
 }
 
 pub(super) fn glued_in_agent(draft: &mut Draft, random: &mut Random) {
     let mut first = Vec::new();
-    let places = draft.write_pieces(&mut first);
-    glue(draft, places.agent + random.below(6) as usize, &first);
+    let offsets = draft.write_pieces(&mut first);
+    glue(draft, offsets.agent + random.below(6) as usize, &first);
 }
 
 pub(super) fn glued_at_end(draft: &mut Draft, _: &mut Random) {
@@ -189,14 +189,14 @@ pub(super) fn glued_at_end(draft: &mut Draft, _: &mut Random) {
 /// A line that ends in its host, time, request or status.
 pub(super) fn torn(draft: &mut Draft, random: &mut Random) {
     let mut line = Vec::new();
-    let places = draft.write_pieces(&mut line);
+    let offsets = draft.write_pieces(&mut line);
     let end = random.pick(&[
         3,
-        places.time + 4,
-        places.time + 22,
-        places.request,
-        places.request + 5,
-        places.status,
+        offsets.time + 4,
+        offsets.time + 22,
+        offsets.request,
+        offsets.request + 5,
+        offsets.status,
     ]);
     line.truncate(end + random.below(3) as usize);
     line.push(b'\n');
@@ -205,8 +205,8 @@ pub(super) fn torn(draft: &mut Draft, random: &mut Random) {
 
 pub(super) fn torn_in_agent(draft: &mut Draft, random: &mut Random) {
     let mut line = Vec::new();
-    let places = draft.write_pieces(&mut line);
-    line.truncate(places.agent + random.below(6) as usize);
+    let offsets = draft.write_pieces(&mut line);
+    line.truncate(offsets.agent + random.below(6) as usize);
     line.push(b'\n');
     draft.set_whole(Class::Malformed, line);
 }
