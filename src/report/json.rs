@@ -60,9 +60,9 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
         }), summary.stored.as_ref()),
         cells: by_level(&summary.cells, |sum| sum.cells.into()),
         cell_sums: by_level(&summary.cells, |sum| json!({"pv": sum.pv, "uv": sum.uv})),
-        days: Buckets(&summary.days),
-        hours: Buckets(&summary.hours),
-        busiest_minute: summary.busiest_minute.as_ref().map(Bucket::new),
+        days: JsonBuckets(&summary.days),
+        hours: JsonBuckets(&summary.hours),
+        busiest_minute: summary.busiest_minute.as_ref().map(JsonBucket::new),
         section_count: summary.section_count,
         page_count: summary.page_count,
         sections: summary.sections.iter().map(|row| json!({
@@ -145,9 +145,9 @@ struct Report<'s> {
     totals: Value,
     cells: Value,
     cell_sums: Value,
-    days: Buckets<'s>,
-    hours: Buckets<'s>,
-    busiest_minute: Option<Bucket<'s>>,
+    days: JsonBuckets<'s>,
+    hours: JsonBuckets<'s>,
+    busiest_minute: Option<JsonBucket<'s>>,
     section_count: u64,
     page_count: u64,
     sections: Vec<Value>,
@@ -158,23 +158,23 @@ struct Report<'s> {
     database: Option<Value>,
 }
 
-struct Buckets<'s>(&'s [BucketRow]);
+struct JsonBuckets<'s>(&'s [BucketRow]);
 
-impl Serialize for Buckets<'_> {
+impl Serialize for JsonBuckets<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Bucket::new))
+        serializer.collect_seq(self.0.iter().map(JsonBucket::new))
     }
 }
 
 #[derive(Serialize)]
-struct Bucket<'s> {
+struct JsonBucket<'s> {
     site: &'s str,
     bucket: String,
     pv: u64,
     uv: u64,
 }
 
-impl<'s> Bucket<'s> {
+impl<'s> JsonBucket<'s> {
     fn new(row: &'s BucketRow) -> Self {
         Self { site: &row.site, bucket: row.bucket.to_string(), pv: row.pv, uv: row.uv }
     }

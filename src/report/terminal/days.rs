@@ -7,7 +7,7 @@ use super::chart::{HourScale, bar, heat_row};
 use super::hours::{covered, heat_map, legend, one_day, weekdays};
 use super::layout::{Line, Look, Tone};
 use super::numbers::{counted, grouped};
-use super::site_days::{DayRow, Site, day_label, label_width, site_line, sites};
+use super::site_days::{DayRow, SiteDays, day_label, label_width, site_line, sites};
 use super::{WIDE, has_several_sites, visitor_note};
 use crate::query::summary::{Summary, Totals};
 use crate::time::Day;
@@ -161,7 +161,7 @@ impl TableColumns {
 }
 
 /// PV and UV of each day; of many days, the last ones of each site.
-fn table(summary: &Summary, look: Look, sites: &[Site<'_>]) -> Vec<Line> {
+fn table(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let several_sites = has_several_sites(summary);
     let shown_sites = &sites[..sites.len().min(SHOWN_SITES)];
     let quota = (SHOWN_DAYS / shown_sites.len().max(1)).max(3);

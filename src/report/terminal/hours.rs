@@ -7,7 +7,7 @@ use super::WIDE;
 use super::chart::{Covered, HourScale, columns, heat_legend, heat_row};
 use super::layout::{Line, Look, Tone, side_by_side};
 use super::numbers::{WEEKDAYS, counted, grouped, weekday};
-use super::site_days::{DayRow, Site, day_label, label_width, site_line};
+use super::site_days::{DayRow, SiteDays, day_label, label_width, site_line};
 use crate::query::summary::{Summary, Totals};
 use crate::time::Day;
 
@@ -115,7 +115,7 @@ pub(super) fn legend(look: Look, column: usize, unit: &str, max: u64) -> Vec<Lin
 }
 
 /// Days x 24 hours.
-pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[Site<'_>]) -> Vec<Line> {
+pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let rows: Vec<_> = sites.iter().flat_map(|site| &site.rows).map(|row| &row.hour_pv).collect();
     let columns = HeatColumns::fit(look, label_width(look), 2, &rows);
     let mut lines = look.heading("Hours", "page views of each hour");
@@ -134,7 +134,7 @@ pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[Site<'_>]) -> Vec
 }
 
 /// Weekdays x 24 hours, over all days: what stays readable of hundreds of days.
-pub(super) fn weekdays(look: Look, sites: &[Site<'_>]) -> Vec<Line> {
+pub(super) fn weekdays(look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let mut sums = [[0u64; 24]; 7];
     let mut days: Vec<Day> = Vec::new();
     for row in sites.iter().flat_map(|site| &site.rows) {

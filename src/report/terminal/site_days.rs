@@ -1,6 +1,6 @@
 //! The days of each site, as the tables of days and hours show them.
 //!
-//! Owns: [`Site`], [`DayRow`], how a day and a site are labelled. May import: `time`, `query::summary`, `layout`,
+//! Owns: [`SiteDays`], [`DayRow`], how a day and a site are labelled. May import: `time`, `query::summary`, `layout`,
 //! `numbers`. Must not know: tables, charts.
 
 use std::collections::BTreeMap;
@@ -20,13 +20,13 @@ pub(super) struct DayRow {
 }
 
 /// A site and its days, by time.
-pub(super) struct Site<'a> {
+pub(super) struct SiteDays<'a> {
     pub(super) name: &'a str,
     pub(super) pv: u64,
     pub(super) rows: Vec<DayRow>,
 }
 
-impl Site<'_> {
+impl SiteDays<'_> {
     /// The last `quota` days.
     pub(super) fn shown(&self, quota: usize) -> &[DayRow] {
         &self.rows[self.rows.len().saturating_sub(quota)..]
@@ -34,7 +34,7 @@ impl Site<'_> {
 }
 
 /// The days by site, the most viewed site first, each day with its hours.
-pub(super) fn sites(summary: &Summary) -> Vec<Site<'_>> {
+pub(super) fn sites(summary: &Summary) -> Vec<SiteDays<'_>> {
     type Hours = [u64; 24];
     let mut hours: BTreeMap<(&str, Day), (Hours, Hours)> = BTreeMap::new();
     for row in &summary.hours {
@@ -43,7 +43,7 @@ pub(super) fn sites(summary: &Summary) -> Vec<Site<'_>> {
         pv[hour] += row.pv;
         uv[hour] += row.uv;
     }
-    let mut sites: Vec<Site<'_>> = Vec::new();
+    let mut sites: Vec<SiteDays<'_>> = Vec::new();
     for row in &summary.days {
         let (hour_pv, hour_uv) =
             hours.get(&(row.site.as_str(), row.bucket.day)).copied().unwrap_or_default();
@@ -53,7 +53,7 @@ pub(super) fn sites(summary: &Summary) -> Vec<Site<'_>> {
                 site.pv += day.pv;
                 site.rows.push(day);
             }
-            _ => sites.push(Site { name: &row.site, pv: day.pv, rows: vec![day] }),
+            _ => sites.push(SiteDays { name: &row.site, pv: day.pv, rows: vec![day] }),
         }
     }
     sites.sort_by(|a, b| b.pv.cmp(&a.pv).then_with(|| a.name.cmp(b.name)));
@@ -77,7 +77,7 @@ pub(super) fn label_width(look: Look) -> usize {
 }
 
 /// A site's name and its page views.
-pub(super) fn site_line(look: Look, site: &Site<'_>) -> Line {
+pub(super) fn site_line(look: Look, site: &SiteDays<'_>) -> Line {
     let mut line = look.line(Tone::Strong, look.shorten_end(site.name, look.room()));
     let text = format!("{} PV", grouped(site.pv));
     if line.width() + 2 + text.len() <= look.width {
