@@ -10,6 +10,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::console::Console;
+use super::date::read_date;
 use super::output::{self, When};
 use super::progress;
 use super::size::parse_size;
@@ -232,19 +233,7 @@ fn parse_count(text: &str) -> std::result::Result<u64, String> {
 
 /// `2018-03-05`.
 fn parse_day(text: &str) -> std::result::Result<Day, String> {
-    let parts: Vec<&str> = text.split('-').collect();
-    let digits =
-        |part: &str, count| part.len() == count && part.bytes().all(|byte| byte.is_ascii_digit());
-    let day = match parts[..] {
-        [year, month, day] if digits(year, 4) && digits(month, 2) && digits(day, 2) => {
-            match (year.parse(), month.parse(), day.parse()) {
-                (Ok(year), Ok(month), Ok(day)) => Day::from_date(year, month, day),
-                _ => None,
-            }
-        }
-        _ => None,
-    };
-    day.ok_or_else(|| format!("{text:?} is no date; write it as 2018-03-05"))
+    read_date(text).ok_or_else(|| format!("{text:?} is not a date; write it as 2018-03-05"))
 }
 
 #[cfg(test)]

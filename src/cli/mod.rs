@@ -5,6 +5,7 @@
 
 mod analyze;
 mod console;
+mod date;
 mod generate;
 mod ledger;
 mod output;

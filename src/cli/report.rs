@@ -8,12 +8,13 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::console::Console;
+use super::date::{read_date, read_two_digits};
 use super::output::When;
 use super::{cells_target, threads};
 use crate::error::Result;
 use crate::query::{By, Minute, Question};
 use crate::session::{self, CellsTarget, ReportOptions, check_outputs};
-use crate::time::{Day, Granularity, MINUTES_A_DAY};
+use crate::time::{Granularity, MINUTES_A_DAY};
 
 /// Arguments of `hitmap report`.
 #[derive(Debug, Args)]
@@ -107,27 +108,18 @@ fn parse_time(text: &str) -> std::result::Result<Range, String> {
 }
 
 fn read_time(text: &str) -> Option<Range> {
-    let number = |text: &str, digits: usize, below: u32| -> Option<u32> {
-        let is_number = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|&number| is_number && number < below)
-    };
     let (date, time) = match text.split_once(['T', ' ']) {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
     };
-    let mut parts = date.split('-');
-    let year = number(parts.next()?, 4, 10_000)?;
-    let (month, day) = (number(parts.next()?, 2, 13)?, number(parts.next()?, 2, 32)?);
-    if parts.next().is_some() {
-        return None;
-    }
-    let day = Day::from_date(year.cast_signed(), month, day)?;
-    let midnight = Minute::from(day.0) * Minute::from(MINUTES_A_DAY);
+    let midnight = Minute::from(read_date(date)?.0) * Minute::from(MINUTES_A_DAY);
     let (start, length) = match time {
         None => (0, MINUTES_A_DAY.into()),
         Some(time) => match time.split_once(':') {
-            None => (number(time, 2, 24)? * 60, 60),
-            Some((hour, minute)) => (number(hour, 2, 24)? * 60 + number(minute, 2, 60)?, 1),
+            None => (read_two_digits(time, 24)? * 60, 60),
+            Some((hour, minute)) => {
+                (read_two_digits(hour, 24)? * 60 + read_two_digits(minute, 60)?, 1)
+            }
         },
     };
     let start = midnight + Minute::from(start);

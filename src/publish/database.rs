@@ -17,7 +17,7 @@ use crate::cube::rows::Rows;
 use crate::database::{Database, DayVersion, Site, StoredBlock};
 use crate::error::Result;
 use crate::facts::DayKey;
-use crate::store::{Cell, Cells, Edition, Ledger, Slot, Source, Store, Writer};
+use crate::store::{Cell, Cells, Edition, Ledger, Slot, Source, Store, Writer, source_ids};
 use crate::system::progress::Progress;
 use crate::time::Day;
 use crate::time::{Period, Span};
@@ -120,10 +120,7 @@ impl Days<'_> {
             held => held,
         };
         let is_newer = held > Some(version);
-        let ids = |sources: &[Source]| -> BTreeSet<u128> {
-            sources.iter().map(|source| source.id).collect()
-        };
-        if !self.replace && is_newer && ids(&ledger.sources) == ids(&sources) {
+        if !self.replace && is_newer && source_ids(&ledger.sources) == source_ids(&sources) {
             return Decision::Skip;
         }
         let is_ours = self.sent.get(&day.to_string()).copied() == held

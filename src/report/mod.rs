@@ -5,5 +5,3 @@
 
 pub mod json;
 pub mod terminal;
-
-pub use crate::text::escape_terminal;

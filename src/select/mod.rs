@@ -53,26 +53,6 @@ pub struct Rules {
     pub site: String,
 }
 
-impl Rules {
-    /// All rules but the site as text, a line each: equal for rules that count alike, and only for those.
-    #[must_use]
-    pub fn text(&self) -> String {
-        let mut text = format!(
-            "count={}\nvisitor={}\nvisitor-key={}\npage={}\ntz={}\n",
-            self.count.name(),
-            self.visitor.text(),
-            self.visitor_key.as_ref().map_or_else(|| "none".to_owned(), VisitorKey::fingerprint),
-            if self.keep_query { "path with query" } else { "path without query" },
-            self.zone.as_ref().map_or("as written", Zone::name),
-        );
-        for group in &self.groups {
-            // `Debug` escapes line ends.
-            text.push_str(&format!("group={:?}={:?}\n", group.name, group.pattern));
-        }
-        text
-    }
-}
-
 /// The page of hits without one, and its section, under `--count hits`.
 pub const NO_PAGE: &str = "-";
 
@@ -139,32 +119,5 @@ impl<'r> Selector<'r> {
             }
         };
         Some(PageView { page, visitor: self.visitors.hash(record) })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Count, Group, Rules, VisitorKey};
-
-    #[test]
-    fn rules_that_count_differently_have_different_texts() {
-        let group = |name: &str| Group { name: name.to_owned(), pattern: "/a/{}".to_owned() };
-        let rules = [
-            Rules::default(),
-            Rules { count: Count::Hits, ..Rules::default() },
-            Rules { keep_query: true, ..Rules::default() },
-            Rules { visitor: "ip".parse().unwrap(), ..Rules::default() },
-            Rules { visitor_key: Some(VisitorKey::new(b"one")), ..Rules::default() },
-            Rules { visitor_key: Some(VisitorKey::new(b"two")), ..Rules::default() },
-            Rules { groups: vec![group("a")], ..Rules::default() },
-            Rules { groups: vec![group("a"), group("b")], ..Rules::default() },
-            Rules { groups: vec![group("a\"=\"/a/{}\"\ngroup=\"b")], ..Rules::default() },
-        ];
-        let texts: std::collections::BTreeSet<String> = rules.iter().map(Rules::text).collect();
-        assert_eq!(texts.len(), rules.len());
-        let expected = "count=page-views\nvisitor=ip+ua\nvisitor-key=none\npage=path without query\ntz=as written\n";
-        assert_eq!(rules[0].text(), expected);
-        let elsewhere = Rules { site: "b.example".to_owned(), ..Rules::default() };
-        assert_eq!(elsewhere.text(), expected);
     }
 }

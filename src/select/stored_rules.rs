@@ -100,8 +100,32 @@ impl StoredRules {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::StoredRules;
-    use crate::select::{Count, Rules, VisitorKey};
+    use crate::select::{Count, Group, Rules, VisitorKey};
+
+    #[test]
+    fn rules_that_count_differently_have_different_texts() {
+        let group = |name: &str| Group { name: name.to_owned(), pattern: "/a/{}".to_owned() };
+        let rules = [
+            Rules::default(),
+            Rules { count: Count::Hits, ..Rules::default() },
+            Rules { keep_query: true, ..Rules::default() },
+            Rules { visitor: "ip".parse().unwrap(), ..Rules::default() },
+            Rules { visitor_key: Some(VisitorKey::new(b"one")), ..Rules::default() },
+            Rules { visitor_key: Some(VisitorKey::new(b"two")), ..Rules::default() },
+            Rules { zone: Some("UTC".parse().unwrap()), ..Rules::default() },
+            Rules { groups: vec![group("a")], ..Rules::default() },
+            Rules { groups: vec![group("a"), group("b")], ..Rules::default() },
+            Rules { groups: vec![group("a\",\"b")], ..Rules::default() },
+        ];
+        let texts: BTreeSet<String> =
+            rules.iter().map(|rules| StoredRules::from(rules).text()).collect();
+        assert_eq!(texts.len(), rules.len());
+        let elsewhere = Rules { site: "b.example".to_owned(), ..Rules::default() };
+        assert_eq!(StoredRules::from(&elsewhere), StoredRules::from(&Rules::default()));
+    }
 
     #[test]
     fn rules_come_back_and_differences_name_both_sides() {

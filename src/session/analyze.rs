@@ -16,13 +16,14 @@ use crate::error::{Error, Result};
 use crate::facts::tally::{MALFORMED_SAMPLES, Tally};
 use crate::parse::LogFormat;
 use crate::pipeline::{self, Analysis, CountingOptions, thread_pool};
+use crate::query::definition;
 use crate::query::summarize::summarize;
-use crate::query::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
+use crate::query::summary::{InputSummary, MalformedSample, Summary, Timing};
+use crate::select::StoredRules;
 use crate::store::{self, StoreUrl};
 use crate::system::new_file::NewFile;
 use crate::system::progress::{Phase, Progress};
-use crate::text;
-use crate::time::Zone;
+use crate::text::{self, counted};
 
 /// CountingOptions of [`analyze`].
 #[derive(Clone, Debug)]
@@ -164,7 +165,7 @@ pub fn analyze(
         progress.check()?;
         pool.install(|| transaction.commit())?;
     }
-    let counted = Instant::now();
+    let counted_at = Instant::now();
     progress.enter(Phase::Reporting);
     let rules = &counting.rules;
     let cube = pool.install(|| Cube::new(&analysis.facts, vec![rules.site.clone()], &rules.groups));
@@ -215,7 +216,7 @@ pub fn analyze(
         tell_about_inputs(&analysis, output);
         output.report(&summary)?;
     }
-    output.statistics(&statistics(&analysis, &tally, start.elapsed(), counted.elapsed()));
+    output.statistics(&statistics(&analysis, &tally, start.elapsed(), counted_at.elapsed()));
     if is_nothing_parsed {
         return Err(Error::NothingParsed(nothing_parsed(&analysis)));
     }
@@ -281,10 +282,8 @@ fn unreadable(analysis: &Analysis) -> Error {
     let count = analysis.unreadable.len();
     let rest =
         if analysis.inputs.is_empty() { "nothing was counted" } else { "the rest was counted" };
-    Error::Unreadable(format!(
-        "{count} input{} left out or not read to the end; {rest}",
-        if count == 1 { " was" } else { "s were" }
-    ))
+    let inputs = counted(count as u64, "input was", "inputs were");
+    Error::Unreadable(format!("{inputs} left out or not read to the end; {rest}"))
 }
 
 fn nothing_parsed(analysis: &Analysis) -> String {
@@ -312,20 +311,7 @@ fn complete(
         format: input.format.map_or("unknown", LogFormat::name),
     });
     summary.inputs = inputs.collect();
-    let rules = &counting.rules;
-    let groups: Vec<String> =
-        rules.groups.iter().map(|group| format!("{}={}", group.name, group.pattern)).collect();
-    summary.definition = Definition {
-        count: rules.count.name().to_owned(),
-        visitor: rules.visitor.text().to_owned(),
-        tz: rules.zone.as_ref().map_or(Zone::AS_WRITTEN, Zone::name).to_owned(),
-        page: if rules.keep_query { "path with query" } else { "path without query" }.to_owned(),
-        section: if groups.is_empty() {
-            "first path segment".to_owned()
-        } else {
-            groups.join(", ")
-        },
-    };
+    summary.definition = definition(&StoredRules::from(&counting.rules));
     let samples = analysis.inputs.iter().flat_map(|input| {
         input.tally.samples.iter().map(|sample| MalformedSample {
             path: input.name.clone(),

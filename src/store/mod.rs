@@ -18,6 +18,7 @@ pub use cells::{Cell, Cells, Slot};
 pub use redis::OPTIONS_HELP as REDIS_OPTIONS_HELP;
 pub use writer::Writer;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::{Error, Result};
@@ -74,6 +75,12 @@ pub struct Source {
     pub bytes: u64,
     /// How many lines it has.
     pub lines: u64,
+}
+
+/// The ids of sources: what tells whether two spans were made from the same bytes, whatever the files are called.
+#[must_use]
+pub fn source_ids(sources: &[Source]) -> BTreeSet<u128> {
+    sources.iter().map(|source| source.id).collect()
 }
 
 /// What a store holds of a span.

@@ -3,7 +3,8 @@
 //! Owns: how a value becomes blocks. May import: the sibling modules. Must not know: what is counted.
 
 use super::layout::{Line, Look, Tone};
-use super::numbers::{grouped, scale};
+use super::numbers::scale;
+use crate::text::grouped;
 
 const LEFT_EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 const LOWER_EIGHTHS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];

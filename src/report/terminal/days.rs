@@ -6,10 +6,10 @@
 use super::chart::{HourScale, bar, heat_row};
 use super::hours::{covered, heat_map, legend, one_day, weekdays};
 use super::layout::{Line, Look, Tone};
-use super::numbers::{counted, grouped};
 use super::site_days::{DayRow, SiteDays, day_label, label_width, site_line, sites};
 use super::{WIDE, has_several_sites, visitor_note};
 use crate::query::summary::{Summary, Totals};
+use crate::text::{counted, grouped};
 use crate::time::Day;
 
 /// Rows of the table of days, all sites together.

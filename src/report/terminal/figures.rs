@@ -5,12 +5,11 @@
 use super::chart::bar;
 use super::has_several_sites;
 use super::layout::{Line, Look, Tone, display_width, wrap};
-use super::numbers::{
-    bytes, bytes_per_second, counted, grouped, lines_per_second, percent, seconds, span,
-};
+use super::numbers::{bytes, bytes_per_second, lines_per_second, percent, seconds, span};
 use crate::query::summary::{InputSummary, Summary};
 use crate::report::json::offset_text;
-use crate::time::CivilTime;
+use crate::text::{counted, grouped};
+use crate::time::{CivilTime, Zone};
 
 /// Inputs that are named; of more, the rest is summed up.
 const SHOWN_INPUTS: usize = 6;
@@ -131,7 +130,7 @@ fn clock(summary: &Summary, look: Look) -> (String, Tone) {
     let offsets = &summary.totals.offsets_minutes;
     let names = named(offsets, |&minutes| offset_text(minutes));
     let zone = &summary.definition.tz;
-    if zone != "as written" {
+    if zone != Zone::AS_WRITTEN {
         let zone = look.safe(zone);
         let text =
             if offsets.is_empty() { zone } else { format!("{zone}; the lines carry {names}") };

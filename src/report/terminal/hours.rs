@@ -6,9 +6,10 @@
 use super::WIDE;
 use super::chart::{Covered, HourScale, columns, heat_legend, heat_row};
 use super::layout::{Line, Look, Tone, side_by_side};
-use super::numbers::{WEEKDAYS, counted, grouped, weekday};
+use super::numbers::WEEKDAYS;
 use super::site_days::{DayRow, SiteDays, day_label, label_width, site_line};
 use crate::query::summary::{Summary, Totals};
+use crate::text::{counted, grouped};
 use crate::time::Day;
 
 /// The hours of `day` that the log covers.
@@ -23,7 +24,7 @@ pub(super) fn covered(totals: &Totals, day: Day) -> Covered {
 /// The columns of the one day there is; with enough room, page views and visitors.
 pub(super) fn one_day(look: Look, row: &DayRow) -> Vec<Line> {
     let note = |hours: &[u64; 24]| {
-        let peak = (0..24).max_by_key(|&hour| (hours[hour], 24 - hour)).unwrap_or(0);
+        let peak = busiest(hours);
         format!("busiest hour {peak:02}:00, {}", grouped(hours[peak]))
     };
     let chart = |look: Look, title: &str, tone: Tone, hours: &[u64; 24]| {
@@ -38,6 +39,11 @@ pub(super) fn one_day(look: Look, row: &DayRow) -> Vec<Line> {
     let left = chart(half, "PV by hour", Tone::Views, &row.hour_pv);
     let right = chart(half, "UV by hour", Tone::Visitors, &row.hour_uv);
     side_by_side(left, right, half.width + 4)
+}
+
+/// The hour with the largest value, the first of equals.
+fn busiest(hours: &[u64; 24]) -> usize {
+    (0..24).max_by_key(|&hour| (hours[hour], 24 - hour)).unwrap_or(0)
 }
 
 /// A row of hours and, where it fits, the busiest of them.
@@ -74,11 +80,11 @@ impl HeatColumns {
         let mut line = look.line(Tone::Plain, "");
         line.left(Tone::Plain, label, self.label + 2);
         line.append(heat_row(look, hours, self.max, self.scale, covered));
-        let busiest = (0..24).max_by_key(|&hour| (hours[hour], 24 - hour)).unwrap_or(0);
-        if self.peak > 0 && hours[busiest] > 0 {
+        let hour = busiest(hours);
+        if self.peak > 0 && hours[hour] > 0 {
             line.space(2);
-            line.push(Tone::Quiet, format!("{busiest:02}h  "));
-            line.right(Tone::Plain, &grouped(hours[busiest]), self.peak);
+            line.push(Tone::Quiet, format!("{hour:02}h  "));
+            line.right(Tone::Plain, &grouped(hours[hour]), self.peak);
         }
         line
     }
@@ -139,7 +145,7 @@ pub(super) fn weekdays(look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let mut days: Vec<Day> = Vec::new();
     for row in sites.iter().flat_map(|site| &site.rows) {
         days.push(row.day);
-        for (sum, pv) in sums[weekday(row.day)].iter_mut().zip(row.hour_pv) {
+        for (sum, pv) in sums[row.day.weekday()].iter_mut().zip(row.hour_pv) {
             *sum += pv;
         }
     }

@@ -7,7 +7,7 @@ use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::report::escape_terminal;
+use crate::text::escape_terminal;
 
 /// What text is, so that one place decides how it looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

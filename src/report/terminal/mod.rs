@@ -2,7 +2,7 @@
 //!
 //! Owns: what the report shows and in which order. May import: `calendar`, `report::summary`.
 //! Must not know: whether a terminal is there, how wide it is, or how the numbers were made. Nothing here moves
-//! a cursor; all text from logs, file names and options goes through [`escape_terminal`](super::escape_terminal).
+//! a cursor; all text from logs, file names and options goes through [`escape_terminal`](crate::text::escape_terminal).
 
 mod chart;
 mod days;

@@ -4,9 +4,10 @@
 
 use super::chart::bar;
 use super::layout::{Line, Look, Tone, display_width};
-use super::numbers::{counted, grouped, percent};
+use super::numbers::percent;
 use super::{has_several_sites, visitor_note};
 use crate::query::summary::Summary;
+use crate::text::{counted, grouped};
 
 /// Columns of a share, the widest being `>99.9 %`.
 const SHARE: usize = 7;

@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 
 use super::layout::{Line, Look, Tone};
-use super::numbers::{WEEKDAYS, grouped, weekday};
+use super::numbers::WEEKDAYS;
 use crate::query::summary::Summary;
+use crate::text::grouped;
 use crate::time::Day;
 
 /// A day of a site.
@@ -64,7 +65,7 @@ pub(super) fn sites(summary: &Summary) -> Vec<SiteDays<'_>> {
 pub(super) fn day_label(look: Look, day: Day) -> String {
     let date = day.to_string();
     if look.width >= 60 {
-        format!("{date} {}", WEEKDAYS[weekday(day)])
+        format!("{date} {}", WEEKDAYS[day.weekday()])
     } else if look.width >= 34 {
         date
     } else {

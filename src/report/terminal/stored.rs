@@ -4,8 +4,9 @@
 
 use super::figures::labelled;
 use super::layout::{Line, Look, Tone, display_width};
-use super::numbers::{counted, grouped, seconds};
+use super::numbers::seconds;
 use crate::query::summary::{Stored, Summary};
+use crate::text::{counted, grouped};
 
 /// Days of new visitors that are listed.
 const SHOWN_DAYS: usize = 31;

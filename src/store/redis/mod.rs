@@ -18,13 +18,13 @@ mod live;
 mod nodes;
 mod staging;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 pub(super) use address::Address;
 pub use address::OPTIONS_HELP;
 
 use crate::error::{Error, Result};
-use crate::store::{Cells, Edition, Ledger, Outcome, Source, Store};
+use crate::store::{Cells, Edition, Ledger, Outcome, Store, source_ids};
 use crate::time::{Period, Span};
 use arrange::{Arranger, Expiry, KeyType, SpanKey};
 use command::Commands;
@@ -202,7 +202,7 @@ impl RedisStore {
         };
         let is_same_ledger = held.version.is_some()
             && edition.version.is_none()
-            && ids(&held.sources) == ids(&edition.sources);
+            && source_ids(&held.sources) == source_ids(&edition.sources);
         if is_same_ledger && work.changed.is_empty() && obsolete.is_empty() {
             list_day(&self.address.prefix, &edition.span, work.keys > 0, &mut self.nodes)?;
             return Ok(Outcome::Unchanged);
@@ -388,11 +388,6 @@ fn list_day(prefix: &str, span: &Span, has_keys: bool, nodes: &mut Nodes) -> Red
         command.push(&[b"ZREM", key.as_bytes(), day.as_bytes()]);
     }
     nodes.ask(&key, &command).map(drop)
-}
-
-/// A source that was renamed is the same.
-fn ids(sources: &[Source]) -> BTreeSet<u128> {
-    sources.iter().map(|source| source.id).collect()
 }
 
 fn failed(place: &str, address: &Address, failure: &Failure) -> Error {
