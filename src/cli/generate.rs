@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::console::Console;
+use super::console::{Console, ConsoleOptions};
 use super::date::read_date;
 use super::output::{self, When};
 use super::progress;
 use super::size::parse_size;
 use crate::error::{Error, Result};
 use crate::generate::{Format, GeneratorOptions, Size};
-use crate::session::{LogFile, generate_log};
+use crate::session::{LogTarget, generate_log};
 use crate::time::Day;
 
 /// Make a web log of a movie site, and with --truth its exact answer
@@ -196,19 +196,19 @@ impl GenerateArgs {
 /// What could not be written, or [`Error::Interrupted`].
 pub(super) fn run(arguments: &GenerateArgs) -> Result<()> {
     let options = arguments.options()?;
-    let console = Console::new();
+    let console = Console::new(ConsoleOptions::default());
     console.watch_signals()?;
     let bar = arguments.bar(options.size);
     progress::clear_at_end(&bar);
     let mut stdout = io::stdout().lock();
     let log = if arguments.writes_file() {
-        LogFile::File(arguments.output.clone())
+        LogTarget::File(&arguments.output)
     } else {
-        LogFile::Output(&mut stdout)
+        LogTarget::Output(&mut stdout)
     };
-    let truth = arguments.truth.clone();
     let on_bytes = |bytes| bar.set_position(bytes);
-    let generated = generate_log(&options, log, truth, &console.progress, on_bytes);
+    let generated =
+        generate_log(&options, log, arguments.truth.as_deref(), &console.progress(), on_bytes);
     bar.finish_and_clear();
     generated
 }

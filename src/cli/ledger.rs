@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::console::Console;
-use super::output::eprint_line;
+use super::console::{Console, ConsoleOptions};
+use super::output::eprint_message;
 use crate::error::{Error, Result};
 use crate::session::{self, Pruned, Recorded};
 use crate::text::escape_terminal;
@@ -102,9 +102,10 @@ fn source_json(source: &Recorded) -> String {
 
 /// Runs `hitmap forget`.
 pub(super) fn forget(arguments: &ForgetArgs) -> Result<()> {
-    let source = session::forget(&arguments.db, &arguments.source, &mut Console::new())?;
-    eprint_line(&format!(
-        "hitmap: forgot {} ({:?}, {} lines)",
+    let mut console = Console::new(ConsoleOptions::default());
+    let source = session::forget(&arguments.db, &arguments.source, &mut console)?;
+    eprint_message(&format!(
+        "forgot {} ({:?}, {} lines)",
         source.short_id, source.name, source.tally.lines
     ));
     Ok(())
@@ -112,13 +113,13 @@ pub(super) fn forget(arguments: &ForgetArgs) -> Result<()> {
 
 /// Runs `hitmap prune`.
 pub(super) fn prune(arguments: &PruneArgs) -> Result<()> {
-    let Pruned { first, days } =
-        session::prune(&arguments.db, arguments.keep, &mut Console::new())?;
-    eprint_line(&if days == 0 {
-        format!("hitmap: nothing to prune: no part is older than {first}")
+    let mut console = Console::new(ConsoleOptions::default());
+    let Pruned { first, days } = session::prune(&arguments.db, arguments.keep, &mut console)?;
+    eprint_message(&if days == 0 {
+        format!("nothing to prune: no part is older than {first}")
     } else {
         format!(
-            "hitmap: dropped the parts of {days} days before {first}, with all that was stored of their visitors. \
+            "dropped the parts of {days} days before {first}, with all that was stored of their visitors. \
              Their cells of days, hours and minutes stay. What needed the parts can no longer be answered of them: \
              other ranges, pages a minute, new visitors, and forgetting a source"
         )

@@ -91,7 +91,7 @@ pub fn run() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            output::eprint_line(&format!("hitmap: {error}"));
+            output::eprint_message(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }

@@ -6,7 +6,7 @@
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use super::output::eprint_line;
+use super::output::eprint_message;
 use crate::error::{Error, Result};
 use crate::session::distinct_inputs;
 use crate::source::Input;
@@ -23,7 +23,7 @@ pub(super) fn inputs(paths: &[PathBuf], is_quiet: bool) -> Result<Vec<Input>> {
     }
     let (inputs, repeated) = distinct_inputs(paths);
     for input in repeated.iter().filter(|_| !is_quiet) {
-        eprint_line(&format!("hitmap: {:?} was named before and is counted once", input.display()));
+        eprint_message(&format!("{:?} was named before and is counted once", input.display()));
     }
     Ok(inputs)
 }

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::console::Console;
+use super::console::{Console, ConsoleOptions};
 use super::output::{self, When};
 use super::threads;
 use crate::error::Result;
@@ -72,12 +72,12 @@ pub(super) fn run(arguments: &PublishArgs) -> Result<()> {
         replace: arguments.replace,
         threads: threads(arguments.threads)?,
     };
-    let mut console = Console {
+    let mut console = Console::new(ConsoleOptions {
         shows_progress: output::wants_progress(arguments.progress) && !arguments.quiet,
         is_quiet: arguments.quiet,
-        ..Console::new()
-    };
+        ..ConsoleOptions::default()
+    });
     console.watch_signals()?;
-    let progress = console.progress.clone();
+    let progress = console.progress();
     session::publish(&options, &progress, &mut console)
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::console::Console;
+use super::console::{Console, ConsoleOptions};
 use super::date::{read_date, read_two_digits};
 use super::output::When;
 use super::{cells_target, threads};
@@ -146,7 +146,11 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
         cells,
         threads: threads(arguments.threads)?,
     };
-    let mut console = Console { is_json: arguments.json, color: arguments.color, ..Console::new() };
+    let mut console = Console::new(ConsoleOptions {
+        is_json: arguments.json,
+        color: arguments.color,
+        ..ConsoleOptions::default()
+    });
     session::report(&options, &mut console)
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use super::lock::open_to_write;
 use super::publish::{Rereadable, publish_database, publish_inputs};
-use super::{Output, Statistics, begin_cells, write_cells};
+use super::{CellsFile, Output, Statistics};
 use crate::cube::{CellFormat, Cube, rows};
 use crate::database::Database;
 use crate::database::ingest::{self, IngestOptions, Ingested};
@@ -21,7 +21,6 @@ use crate::query::summarize::summarize;
 use crate::query::summary::{InputSummary, MalformedSample, Summary, Timing};
 use crate::select::StoredRules;
 use crate::store::{self, StoreUrl};
-use crate::system::new_file::NewFile;
 use crate::system::progress::{Phase, Progress};
 use crate::text::{self, counted};
 
@@ -123,8 +122,8 @@ pub fn analyze(
     let mut counting = options.counting.clone();
     let pool = thread_pool(counting.threads)?;
     // Taken before the work, so that a folder that cannot be written is known at once.
-    let cells_file = match cells {
-        Some(CellsTarget::File(path)) => Some(begin_cells(path)?),
+    let mut cells_file = match cells {
+        Some(CellsTarget::File(path)) => Some(CellsFile::create(path)?),
         _ => None,
     };
     let is_direct = !publish_to.is_empty() && database.is_none();
@@ -139,7 +138,7 @@ pub fn analyze(
         counting.tracking.identify = true;
         rereadable = Some(Rereadable::new(&mut counting.inputs, progress)?);
     }
-    output.begin(counting.inputs.len() as u64);
+    output.start_progress(counting.inputs.len() as u64);
     let CountedLogs { mut analysis, tally, transaction } = match database {
         None => {
             let analysis = pool.install(|| pipeline::analyze(&counting, progress))?;
@@ -154,7 +153,7 @@ pub fn analyze(
     }
     let limit = options.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
     if limit.is_err() || analysis.inputs.is_empty() {
-        output.end();
+        output.stop_progress();
         tell_about_inputs(&analysis, output);
         return limit.and_then(|()| Err(unreadable(&analysis)));
     }
@@ -198,21 +197,19 @@ pub fn analyze(
         progress.enter(Phase::WritingCells);
         output
             .cells(&mut |writer| pool.install(|| rows::write(&cube, CellFormat::Ndjson, writer)))?;
-        output.end();
+        output.stop_progress();
         tell_about_inputs(&analysis, output);
     } else {
-        let mut unfinished = None;
-        if let Some(mut file) = cells_file {
+        if let Some(file) = &mut cells_file {
             progress.enter(Phase::WritingCells);
-            pool.install(|| write_cells(&cube, &mut file))?;
-            unfinished = Some(file.0);
+            pool.install(|| file.write(&cube))?;
         }
         progress.enter(Phase::Reporting);
         let mut summary = pool.install(|| summarize(&cube, &tally, options.top))?;
         complete(&mut summary, &analysis, &counting, start.elapsed());
-        output.end();
+        output.stop_progress();
         progress.check()?;
-        unfinished.map_or(Ok(()), NewFile::finish)?;
+        cells_file.map_or(Ok(()), CellsFile::finish)?;
         tell_about_inputs(&analysis, output);
         output.report(&summary)?;
     }
@@ -222,9 +219,7 @@ pub fn analyze(
     }
     if !analysis.unreadable.is_empty() {
         if is_direct {
-            output.warn(
-                "hitmap: nothing was published, because an input could not be read to its end",
-            );
+            output.warn("nothing was published, because an input could not be read to its end");
         }
         return Err(unreadable(&analysis));
     }
@@ -260,10 +255,10 @@ fn ingest(
 /// Names the inputs that could not be read, or not to their end, and tells what is worth telling of the others.
 fn tell_about_inputs(analysis: &Analysis, output: &mut dyn Output) {
     for sentence in &analysis.unreadable {
-        output.warn(&format!("hitmap: {sentence}"));
+        output.warn(sentence);
     }
     for sentence in &analysis.notes {
-        output.note(&format!("hitmap: {sentence}"));
+        output.note(sentence);
     }
 }
 

@@ -35,9 +35,7 @@ pub(super) fn open_to_write(
         }
         if waited > SILENT_WAIT && !was_said {
             was_said = true;
-            output.note(&format!(
-                "hitmap: {path:?}: another run writes to it; waiting for it to end"
-            ));
+            output.note(&format!("{path:?}: another run writes to it; waiting for it to end"));
         }
         Ok(())
     })

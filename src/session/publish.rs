@@ -46,7 +46,7 @@ pub fn publish(
     let PublishOptions { database: path, publish_to, site, replace, threads } = options;
     let pool = thread_pool(*threads)?;
     progress.enter(Phase::Publishing);
-    output.begin(0);
+    output.start_progress(0);
     if *replace {
         let mut database = open_to_write(path, progress, output)?;
         database.renew_days(site.as_deref())?;
@@ -63,7 +63,7 @@ pub fn publish(
     let published = pool.install(|| {
         publish_database(publish_to, &mut database, &sites, *replace, progress, output)
     });
-    output.end();
+    output.stop_progress();
     let notes = published?;
     database.finish_reading()?;
     notes.iter().for_each(|note| output.note(note));
@@ -85,7 +85,7 @@ pub(super) fn publish_database(
         let done = publish::database::publish(database, sites, opened, replace, progress)?;
         if let Err(error) = note_published(database, &name, &done, progress, output) {
             // Without the note nothing is lost; a forgotten source may have to be taken away by --replace.
-            output.warn(&format!("hitmap: what was published could not be noted: {error}"));
+            output.warn(&format!("what was published could not be noted: {error}"));
         }
         Ok(done)
     })
@@ -159,7 +159,7 @@ fn each(
 /// The error of days that a store did not take; each of the first is named.
 fn refusal(url: &StoreUrl, done: &Publication, output: &mut dyn Output) -> Option<Error> {
     for reason in done.refused.iter().take(NAMED_REFUSALS) {
-        output.warn(&format!("hitmap: {url}: {reason}"));
+        output.warn(&format!("{url}: {reason}"));
     }
     let refused = counted(done.refused.len() as u64, "day", "days");
     let reason = format!("{refused} not published, {} published", done.days);
@@ -169,9 +169,9 @@ fn refusal(url: &StoreUrl, done: &Publication, output: &mut dyn Output) -> Optio
 fn sentence(url: &StoreUrl, done: &Publication) -> String {
     let days = counted(done.days, "day", "days");
     match done.days - done.unchanged_days {
-        0 if done.changed_keys == 0 => format!("hitmap: {url}: {days}, nothing changed"),
+        0 if done.changed_keys == 0 => format!("{url}: {days}, nothing changed"),
         changed => format!(
-            "hitmap: {url}: {days}, {changed} changed ({} written or deleted in all, for {})",
+            "{url}: {days}, {changed} changed ({} written or deleted in all, for {})",
             counted(done.changed_keys, "key", "keys"),
             counted(done.cells, "cell", "cells")
         ),

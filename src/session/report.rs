@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{CellsTarget, Output, begin_cells, write_cells};
+use super::{CellsFile, CellsTarget, Output};
 use crate::cube::{CellFormat, rows};
 use crate::database::{Database, Site};
 use crate::error::{Error, Result};
@@ -56,9 +56,9 @@ pub fn report(options: &ReportOptions, output: &mut dyn Output) -> Result<()> {
                     });
                 }
                 CellsTarget::File(path) => {
-                    let mut file = begin_cells(path)?;
-                    pool.install(|| write_cells(&cube, &mut file))?;
-                    file.0.finish()?;
+                    let mut file = CellsFile::create(path)?;
+                    pool.install(|| file.write(&cube))?;
+                    file.finish()?;
                 }
             }
             pool.install(|| answer.summary(&cube, *top))?
@@ -78,7 +78,7 @@ fn warn_of_pruned_days(sites: &[Site], question: &Question, output: &mut dyn Out
             site.pruned_before.filter(|&day| first.is_none_or(|first| first < day.0.into()));
         if let Some(pruned) = pruned.filter(|_| is_asked) {
             output.warn(&format!(
-                "hitmap: the parts of site {:?} from before {pruned} were pruned, so those days are not in this report; \
+                "the parts of site {:?} from before {pruned} were pruned, so those days are not in this report; \
                  their cells are still in the view traffic",
                 site.name
             ));
