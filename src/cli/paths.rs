@@ -1,7 +1,7 @@
-//! The list of inputs as it was typed.
+//! The inputs that the command line names.
 //!
-//! Owns: what stands for standard input, and the word about files that were named twice. May import: `session`,
-//! `source` (names of inputs), `output`. Must not know: what is in the files.
+//! Owns: when standard input is read, and the message about a file that is named twice. May import: `session`,
+//! `source` (names of inputs), `output`. Must not know: what logs contain.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
@@ -11,7 +11,10 @@ use crate::error::{Error, Result};
 use crate::session::distinct_inputs;
 use crate::source::Input;
 
-/// The inputs, each file once although it may be named twice.
+/// The inputs, each file once; without paths, standard input if it is not a terminal.
+///
+/// # Errors
+/// [`Error::Usage`] if there is no input.
 pub(super) fn inputs(paths: &[PathBuf], is_quiet: bool) -> Result<Vec<Input>> {
     if paths.is_empty() {
         if io::stdin().is_terminal() {

@@ -57,24 +57,24 @@ pub trait Output: Send {
     fn cells(&mut self, write: &mut dyn FnMut(&mut (dyn Write + Send)) -> Result<()>)
     -> Result<()>;
 
-    /// How time and memory were spent.
+    /// Where the run spent its time, and how much it counted.
     fn statistics(&mut self, statistics: &Statistics);
 }
 
-/// How a run over logs spent time and memory.
+/// Where a run over logs spent its time, and how much it counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Statistics {
-    /// Wall-clock time of reading and counting.
+    /// Wall-clock time of the counting stages.
     pub stages: Stages,
-    /// Wall-clock seconds from the counted facts to the end.
+    /// Wall-clock seconds from the end of counting to the end of the run.
     pub report_seconds: f64,
     /// Wall-clock seconds of the whole run.
     pub seconds: f64,
-    /// Lines read, whenever they were counted.
+    /// Lines of all inputs, counted in this run or an earlier one.
     pub lines: u64,
     /// Page views.
     pub page_views: u64,
-    /// Facts: distinct (page, visitor, minute), those of several windows counted again.
+    /// Facts, that is distinct (page, visitor, minute). A fact that occurs in several windows is counted in each.
     pub facts: usize,
     /// Distinct pages.
     pub pages: u64,
