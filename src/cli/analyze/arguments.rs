@@ -30,7 +30,7 @@ Examples:
   hitmap analyze access.log --cells cells.csv
   hitmap analyze access.log --db stats.db --to redis://localhost:6379")]
 pub(in crate::cli) struct AnalyzeArgs {
-    /// Logs to count together, plain or gzip; - is standard input, and so is no PATH at all in a pipe
+    /// Logs to count together, plain or gzip; - is standard input, the default unless it is a terminal
     #[arg(value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
 

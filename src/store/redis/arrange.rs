@@ -1,4 +1,4 @@
-//! From a span's cells to its keys: which keys there are, and what they hold.
+//! From the cells of a span to its keys: which keys there are, and what they hold.
 //!
 //! Owns: [`Arranger`], the choice of top pages and top sections, when keys expire. May import: `store` (cells), `keys`.
 //! Must not know: connections, what the server holds.
@@ -11,16 +11,16 @@ use super::keys::{self, KeyNames, Level, Metric, total_field};
 use crate::store::{Cell, Slot};
 use crate::time::Period;
 
-/// A key with all that it is to hold.
+/// A key of a span, with all the values it is to hold.
 #[derive(Debug)]
 pub(super) struct SpanKey<'k> {
     pub(super) name: String,
     pub(super) key_type: KeyType,
-    /// Each name once.
+    /// Values by name; each name occurs once.
     pub(super) values: &'k [(&'k str, u64)],
     /// When it expires, in unix seconds.
     pub(super) expires: Option<i64>,
-    /// Its name could also be that of another section's hour.
+    /// Whether the name could also be that of another section's hour; see [`keys::is_ambiguous`].
     pub(super) is_ambiguous: bool,
 }
 
@@ -30,14 +30,14 @@ pub(super) enum KeyType {
     Hash,
 }
 
-/// Takes a span's cells in order and hands out its keys. No more than a slot's cells are held.
+/// Takes the cells of a span in order and hands out its keys. Holds the cells of one slot at a time.
 #[derive(Debug)]
 pub(super) struct Arranger {
     content: Content,
     expiry: Expiry,
     names: KeyNames,
     slot: Option<SlotCells>,
-    /// Sections whose pages have keys of their own, once the whole span's cells are known.
+    /// Sections whose pages have separate keys; known after the slot of the whole span.
     top_sections: HashSet<String>,
     totals: Vec<(String, u64)>,
     cells: u64,
@@ -55,7 +55,7 @@ struct SlotCells {
 #[derive(Debug)]
 struct SectionCells {
     cell: NamedCell,
-    /// The number of its first page.
+    /// Index of its first page.
     first_page: usize,
 }
 
@@ -82,7 +82,7 @@ impl Arranger {
         Self { content, expiry, names, slot: None, top_sections, totals, cells: 0 }
     }
 
-    /// Takes the next cell.
+    /// Takes the next cell; calls `each` for the keys that are complete.
     pub(super) fn take<E>(
         &mut self,
         cell: &Cell<'_>,
@@ -120,7 +120,7 @@ impl Arranger {
         Ok(())
     }
 
-    /// Hands out what is left. Returns how many cells the keys hold.
+    /// Hands out the remaining keys. Returns how many cells all keys hold.
     pub(super) fn finish<E>(
         mut self,
         each: &mut dyn FnMut(SpanKey<'_>) -> Result<(), E>,
@@ -225,7 +225,7 @@ impl SlotCells {
     }
 }
 
-/// When a span's keys expire: a time to live after their bucket's end, its clock read as UTC.
+/// When the keys of a span expire: their time to live after the end of their bucket, whose clock is taken as UTC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expiry {
     pub(super) content: Content,
@@ -246,7 +246,7 @@ impl Expiry {
         Some(end.saturating_add(i64::try_from(ttl?).unwrap_or(i64::MAX)))
     }
 
-    /// When nothing of the span is left, so that its ledger may go.
+    /// When the last key of the span expires, and its ledger with it; `None` for never.
     pub(super) fn of_all(self) -> Option<i64> {
         let last = [Slot::Whole, Slot::Hour(23), Slot::Minute(24 * 60 - 1)];
         last.into_iter().map(|slot| self.of(slot)).collect::<Option<Vec<_>>>()?.into_iter().max()

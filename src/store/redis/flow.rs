@@ -1,4 +1,4 @@
-//! Values on their way to the server: packed into batches, two of them in flight, every answer checked.
+//! Values on their way to the server: packed into batches, two of them in flight, every response checked.
 //!
 //! Owns: [`Flow`]. May import: `connection`, `command`, `arrange` (keys). Must not know: which keys, and why.
 
@@ -8,10 +8,10 @@ use super::arrange::KeyType;
 use super::command::Commands;
 use super::connection::{Connection, Failure, RedisResult};
 
-/// A batch is sent when it has so many values or bytes.
+/// A batch is sent when it has this many values or bytes.
 const BATCH_VALUES: usize = 10_000;
 const BATCH_BYTES: usize = 512 * 1024;
-/// Batches sent before the first one's responses are waited for.
+/// Batches that may be sent before the responses to the first have come.
 const IN_FLIGHT: usize = 2;
 
 /// Writes values of keys that do not exist yet.
@@ -19,7 +19,7 @@ const IN_FLIGHT: usize = 2;
 pub(super) struct Flow {
     commands: Commands,
     values: usize,
-    /// How many values each command of the batch adds.
+    /// Number of values that each command of the batch adds.
     added: Vec<i64>,
     in_flight: VecDeque<Vec<i64>>,
 }
@@ -41,7 +41,7 @@ impl Flow {
                 bytes += name.len() + 32;
                 bytes < BATCH_BYTES
             };
-            // One value goes in any case, however long.
+            // At least one value, however long it is.
             let count = rest.iter().take(room).take_while(fits).count().max(1);
             let (now, later) = rest.split_at(count);
             self.append(name, key_type, now);
@@ -88,7 +88,7 @@ impl Flow {
         Ok(())
     }
 
-    /// Waits for the responses to the oldest batch, all of them, and checks them.
+    /// Waits for all responses to the oldest batch and checks them.
     fn receive(&mut self, connection: &mut Connection) -> RedisResult<()> {
         let Some(expected) = self.in_flight.pop_front() else { return Ok(()) };
         let mut result = Ok(());
@@ -105,7 +105,7 @@ impl Flow {
         result
     }
 
-    /// Sends what is left and waits until all is answered.
+    /// Sends the rest and waits for all responses.
     pub(super) fn finish(&mut self, connection: &mut Connection) -> RedisResult<()> {
         if self.commands.count() > 0 {
             self.send(connection)?;
@@ -122,7 +122,7 @@ impl Flow {
         result
     }
 
-    /// Drops what was not sent and waits for the responses to what was, whatever they are.
+    /// Drops what was not sent, and waits for the responses to what was, without checking them.
     pub(super) fn abandon(&mut self, connection: &mut Connection) -> RedisResult<()> {
         self.commands.clear();
         self.added.clear();

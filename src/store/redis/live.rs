@@ -1,10 +1,10 @@
-//! What readers see of a span now, read back to tell what is to change: nothing else is written.
+//! What readers see of a span now, read back to find what has changed, so that nothing else is written.
 //!
-//! Owns: comparing keys with their values ([`KeyBatch`]), finding keys that are to go. May import: `connection`,
+//! Owns: comparing keys with their values ([`KeyBatch`]), finding keys to delete. May import: `connection`,
 //! `command`, `arrange`, `keys`. Must not know: staging.
 //!
-//! Values are compared by value, on this side. No digest is kept in Redis, so there is none to go stale, and a key that
-//! somebody else changed is put right.
+//! The values themselves are compared, on the client. Redis keeps no digest that could go stale, and a key that somebody
+//! else changed is corrected.
 
 use std::collections::HashSet;
 
@@ -15,21 +15,21 @@ use super::keys::{KeyNames, Level, Metric};
 use crate::store::Slot;
 use crate::time::Period;
 
-/// Values read back at once.
+/// Number of values read back per batch.
 const BATCH_VALUES: usize = 10_000;
-/// Keys looked for at once.
+/// Number of keys per EXISTS command.
 const BATCH_KEYS: usize = 500;
-/// Sections looked for at once.
+/// Number of sections looked up per batch.
 const BATCH_SECTIONS: usize = 50;
 
-/// Keys that wait to be compared together.
+/// Keys collected to be compared with the server together.
 #[derive(Debug, Default)]
 pub(super) struct KeyBatch {
     keys: Vec<OwnedKey>,
     values: usize,
 }
 
-/// A key that can wait.
+/// A [`SpanKey`] that owns its values.
 #[derive(Debug)]
 pub(super) struct OwnedKey {
     pub(super) name: String,
@@ -48,7 +48,7 @@ impl OwnedKey {
         self.values.iter().map(|(name, value)| (&**name, *value)).collect()
     }
 
-    /// As sorted sets are ordered: by value, then by name.
+    /// Sorts the values as the server orders a sorted set, by value and then by name; those of a hash by name.
     fn sort(&mut self) {
         match self.key_type {
             KeyType::SortedSet => {
@@ -69,7 +69,7 @@ impl KeyBatch {
         self.values >= BATCH_VALUES
     }
 
-    /// Takes all keys, each with whether the server has it just so. Keys that it has get the expiry they should have.
+    /// Takes all keys out, each with whether the server has exactly its values. Those keys also get their expiry.
     pub(super) fn compare(
         &mut self,
         connection: &mut Connection,
@@ -78,7 +78,7 @@ impl KeyBatch {
         let mut keys = std::mem::take(&mut self.keys);
         keys.iter_mut().for_each(OwnedKey::sort);
         let mut are_same = vec![true; keys.len()];
-        // The small ones together, those with several batches of values one after the other.
+        // Small keys in one exchange; keys with several batches of values one after the other.
         let (mut small, mut commands) = (Vec::new(), Commands::default());
         for (number, key) in keys.iter().enumerate() {
             if key.values.len() < BATCH_VALUES {
@@ -100,7 +100,7 @@ impl KeyBatch {
     }
 }
 
-/// The command that makes a key that exists expire when it should, or never.
+/// Appends the command that sets the expiry of an existing key.
 pub(super) fn push_expiry(name: &str, expires: Option<i64>, commands: &mut Commands) {
     match expires {
         Some(at) => commands.push(&[b"EXPIREAT", name.as_bytes(), at.to_string().as_bytes()]),
@@ -116,7 +116,7 @@ fn ask_for(key: &OwnedKey, start: usize, commands: &mut Commands) {
             commands.argument(b"ZRANGE");
             commands.argument(key.name.as_bytes());
             commands.integer(start as u64);
-            // One more than there should be, where that is the end.
+            // At the end, one value more than expected, to see whether there is one.
             commands.integer((start + BATCH_VALUES - 1).min(key.values.len()) as u64);
             commands.argument(b"WITHSCORES");
         }
@@ -140,7 +140,7 @@ fn is_same_in_batches(key: &OwnedKey, connection: &mut Connection) -> RedisResul
     }
 }
 
-/// Whether the values from the `start`th are those of the reply, and no more of them than there should be.
+/// Whether the reply holds exactly the values from index `start`, up to a batch of them.
 fn is_same(key: &OwnedKey, start: usize, reply: Reply) -> RedisResult<bool> {
     let texts = reply.texts()?;
     let mut pairs: Vec<(&[u8], &[u8])> =
@@ -162,7 +162,7 @@ fn is_same(key: &OwnedKey, start: usize, reply: Reply) -> RedisResult<bool> {
         }))
 }
 
-/// Whether the server has any key of the span that does not depend on sections' names.
+/// Whether the server has any key of the span, other than keys of single sections.
 pub(super) fn has_any(
     names: &KeyNames,
     period: Period,
@@ -173,7 +173,7 @@ pub(super) fn has_any(
     Ok(!existing(&all, connection)?.is_empty())
 }
 
-/// The keys of the span that the server has and that are not among `wanted`.
+/// The keys of the span on the server that are not in `wanted`.
 pub(super) fn obsolete(
     names: &KeyNames,
     period: Period,
@@ -196,7 +196,7 @@ pub(super) fn obsolete(
         let has_wanted = candidates.iter().any(|name| wanted.contains(name));
         candidates.retain(|name| !wanted.contains(name));
         let found = existing(&candidates, connection)?;
-        // The sections that have keys are the first ones by rank.
+        // Only the first sections by rank have keys, so later ones have none either.
         if is_ranked && found.is_empty() && !has_wanted {
             break;
         }
@@ -205,7 +205,7 @@ pub(super) fn obsolete(
     Ok(obsolete)
 }
 
-/// The sections that the server has values of. By rank, if the flag says so.
+/// The sections of the span on the server, and whether they are sorted by rank.
 fn sections(
     names: &KeyNames,
     period: Period,
@@ -241,7 +241,7 @@ fn sections(
         whole.sort_unstable_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
         return Ok((whole.into_iter().map(|(_, section)| section).collect(), true));
     }
-    // The day's own keys may have expired before those of its hours.
+    // The keys of the whole day may expire before those of its hours.
     let mut all = HashSet::new();
     for slot in slots(period).filter(|slot| matches!(slot, Slot::Hour(_))) {
         all.extend(of(slot, connection)?.into_iter().map(|(_, section)| section));
@@ -249,7 +249,7 @@ fn sections(
     Ok((all.into_iter().collect(), false))
 }
 
-/// All keys a span can have but those of single sections.
+/// All possible keys of a span, except those of single sections.
 fn plain_keys(names: &KeyNames, period: Period) -> Vec<String> {
     let mut all = vec![names.totals()];
     for slot in slots(period) {
@@ -261,7 +261,7 @@ fn plain_keys(names: &KeyNames, period: Period) -> Vec<String> {
     all
 }
 
-/// The slots a span can have.
+/// All slots of a span.
 fn slots(period: Period) -> impl Iterator<Item = Slot> {
     let (hours, minutes) = match period {
         Period::Day(_) => (24, 24 * 60),
@@ -272,7 +272,7 @@ fn slots(period: Period) -> impl Iterator<Item = Slot> {
         .chain((0..minutes).map(Slot::Minute))
 }
 
-/// Which of the keys the server has.
+/// Those of the keys that exist on the server.
 fn existing(names: &[String], connection: &mut Connection) -> RedisResult<Vec<String>> {
     let batches: Vec<&[String]> = names.chunks(BATCH_KEYS).collect();
     let mut commands = Commands::default();

@@ -1,10 +1,11 @@
-//! Redis: a span's keys, all replaced at once.
+//! Redis: the keys of a span, all replaced in one step.
 //!
-//! Owns: [`RedisStore`], the way of an edition through its sub-modules. May import: `store`, its sub-modules.
-//! Must not know: where cells come from, options of the command line.
+//! Owns: [`RedisStore`], the path of an edition through the modules here. May import: `store`, its own modules.
+//! Must not know: where cells come from, the command line.
 //!
-//! `arrange` makes keys from cells. Of a span that is new in Redis all are staged; else they are compared with what is
-//! there (`live`) and only those that differ are. `flow` packs them into batches; `commit` gives them their names.
+//! `arrange` makes keys from cells. If the span is new in Redis, all keys are staged; else they are compared with those
+//! on the server (`live`), and only those that differ are staged. `flow` sends their values in batches; `commit` renames
+//! the staged keys.
 
 mod address;
 mod arrange;
@@ -36,7 +37,7 @@ use live::KeyBatch;
 use nodes::Nodes;
 use staging::{MOST_KEYS, Run, now_millis};
 
-/// An open Redis, or Redis Cluster.
+/// A connected Redis, or Redis Cluster.
 pub(super) struct RedisStore {
     address: Address,
     place: String,
@@ -45,38 +46,38 @@ pub(super) struct RedisStore {
     begun: Option<Begun>,
 }
 
-/// An edition on its way.
+/// An edition that was begun.
 struct Begun {
     edition: Edition,
-    /// What the server held of the span at the beginning.
+    /// What the server held of the span when the edition was begun.
     held: Ledger,
-    /// `None` when all cells have come.
+    /// `None` once all cells have come.
     arranger: Option<Arranger>,
     expiry: Expiry,
     work: Work,
-    /// Why nothing more is to be done for it.
+    /// The outcome, if it is known before the commit: then the rest is skipped.
     ended: Option<Outcome>,
 }
 
-/// What is being written of an edition.
+/// The keys of an edition, and which of them are written.
 struct Work {
     names: KeyNames,
     node: usize,
-    /// The server has nothing of the span, so that there is nothing to compare with.
+    /// The server has nothing of the span, so there is nothing to compare with.
     is_new: bool,
     is_registered: bool,
     flow: Flow,
     batch: KeyBatch,
     changed: Vec<Changed>,
-    /// The names of all keys; not kept of a new span.
+    /// The names of all keys; empty for a new span.
     wanted: HashSet<String>,
     keys: u64,
-    /// A section whose key would read as another section's.
+    /// The name of the first ambiguous key.
     ambiguous: Option<String>,
 }
 
 impl RedisStore {
-    /// Connects, and deletes what runs that were killed left behind.
+    /// Connects, and deletes what killed runs left behind.
     pub(super) fn open(address: &Address) -> Result<Self> {
         let place = address.to_string();
         let run = Run::new(&address.prefix);
@@ -93,7 +94,7 @@ impl RedisStore {
         failed(&self.place, &self.address, failure)
     }
 
-    /// What a failure means: the edition has ended with an outcome, or the run with an error.
+    /// Ends the edition after a failure: with an outcome if it can be tried again, else with an error.
     fn end(&mut self, failure: Failure) -> Result<()> {
         if let Failure::Moving(reason) = failure {
             return self.end_with(Outcome::Conflict { reason, wait: true });
@@ -101,8 +102,8 @@ impl RedisStore {
         let error = self.fail(&failure);
         let begun = self.begun.take();
         if let (Failure::Server(_), Some(mut begun)) = (failure, begun) {
-            // The connection is as good as before. What was staged is in the way, most of all if memory is short; if
-            // it cannot be deleted now, the next run does it.
+            // The connection still works. Staged keys take memory, which may be what the server lacks. If they cannot be
+            // deleted now, the next run does it.
             let _ = begun.work.abandon(&self.run, &mut self.nodes);
         }
         Err(error)
@@ -112,7 +113,7 @@ impl RedisStore {
         let Some(begun) = &mut self.begun else { return Ok(()) };
         begun.ended = Some(outcome);
         match begun.work.abandon(&self.run, &mut self.nodes) {
-            // What is between two nodes is swept later.
+            // Keys that are being moved between nodes are swept later.
             Err(Failure::Moving(_)) | Ok(()) => Ok(()),
             Err(failure) => Err(self.fail(&failure)),
         }
@@ -129,7 +130,9 @@ impl RedisStore {
         let ended = if held.version != edition.replaces {
             Some(Outcome::Conflict { reason: PUBLISHED_BY_ANOTHER.to_owned(), wait: false })
         } else if edition.version.is_some() && edition.version <= held.version {
-            Some(Outcome::Refused(format!("{period} is there already, and not older")))
+            Some(Outcome::Refused(format!(
+                "the store already has this or a later version of {period}"
+            )))
         } else {
             None
         };
@@ -163,7 +166,7 @@ impl RedisStore {
         cells.iter().try_for_each(|cell| arranger.take(&cell, &mut each))
     }
 
-    /// Refuses what is too much, or ambiguous.
+    /// Refuses too many keys, and ambiguous ones.
     fn check(&mut self) -> Result<()> {
         let Some(Begun { work, edition, ended: None, .. }) = &self.begun else { return Ok(()) };
         let period = edition.span.period;
@@ -180,7 +183,7 @@ impl RedisStore {
         self.end_with(Outcome::Refused(reason))
     }
 
-    /// Hands out what is left of the cells.
+    /// Takes the keys of the last cells.
     fn take_rest(&mut self) -> RedisResult<u64> {
         let Some(begun) = &mut self.begun else { return Ok(0) };
         let (Some(arranger), work, None) = (begun.arranger.take(), &mut begun.work, &begun.ended)
@@ -226,11 +229,11 @@ impl RedisStore {
             },
             Committed::Stale => conflict(PUBLISHED_BY_ANOTHER),
             Committed::Vanished => {
-                conflict("what was staged has vanished: the server was emptied, or evicts keys")
+                conflict("the staged keys have vanished: the server was emptied, or evicts keys")
             }
         };
         if let Outcome::Published { .. } = outcome {
-            // The staged keys have their names now.
+            // The staged keys have been renamed.
             work.changed.clear();
             if work.is_registered {
                 self.run.unregister(&work.names, &mut self.nodes)?;
@@ -305,14 +308,14 @@ impl Store for RedisStore {
             Some(mut begun) => begun.work.abandon(&self.run, &mut self.nodes),
             None => Ok(()),
         };
-        // Once more: a run that was killed a moment ago may have been alive to the server at the start.
+        // Again: to the server, a run that was killed just before this one began may still have looked alive then.
         let swept = abandoned.and_then(|()| self.run.sweep(&mut self.nodes));
         swept.map_err(|failure| self.fail(&failure))
     }
 }
 
 impl Work {
-    /// Takes a key: stages it, or lets it wait to be compared.
+    /// Takes a key: stages it, or adds it to the batch to compare.
     fn take(&mut self, key: &SpanKey<'_>, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.keys += 1;
         if key.is_ambiguous {
@@ -349,7 +352,7 @@ impl Work {
         self.flow.write(nodes.at(self.node), staged, key_type, values)
     }
 
-    /// Compares the keys that wait with what the server has, and stages those that differ.
+    /// Compares the batch of keys with the server, and stages those that differ.
     fn compare(&mut self, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.flow.finish(nodes.at(self.node))?;
         for (key, is_same) in self.batch.compare(nodes.at(self.node))? {
@@ -365,7 +368,7 @@ impl Work {
         self.flow.finish(nodes.at(self.node))
     }
 
-    /// Deletes what was staged.
+    /// Deletes the staged keys.
     fn abandon(&mut self, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.flow.abandon(nodes.at(self.node))?;
         let staged = std::mem::take(&mut self.changed);
@@ -377,7 +380,7 @@ impl Work {
     }
 }
 
-/// Enters a day among the site's days, or takes one out that has no keys any more.
+/// Adds a day to the set of the site's days, or removes it if it has no keys.
 fn list_day(prefix: &str, span: &Span, has_keys: bool, nodes: &mut Nodes) -> RedisResult<()> {
     let Period::Day(day) = span.period else { return Ok(()) };
     let (key, day) = (keys::days(prefix, &span.site), keys::compact(day));

@@ -1,13 +1,12 @@
-//! Where new keys wait until their span is committed, and what becomes of those that never are.
+//! Staged keys: new keys wait under temporary names until their span is committed, and are deleted if it never is.
 //!
-//! Owns: [`Run`], the register of staging, sweeping. May import: `nodes`, `command`, `keys`. Must not know: what keys
+//! Owns: [`Run`], the register of what is being staged, sweeping. May import: `nodes`, `command`, `keys`. Must not know: what keys
 //! hold.
 //!
-//! A run stages a span's keys under names that hold the run's random id and a number. Before the first one it enters
-//! `<run>:<tag>` into the hash `<prefix>staging`, and takes it out when nothing is staged any more. Whoever finds the
-//! entry of a run that is dead deletes its keys. A run is alive while the server has a client of its name, which ends
-//! with its process; nobody sweeps what a living run stages. Where a user may not see the list of clients, entries
-//! older than an hour count as dead.
+//! The name of a staged key holds the random id of its run and a number. Before its first key of a span, a run adds the
+//! field `<run>:<tag>` to the hash `<prefix>staging`; it removes the field when no key is staged any more. A run that
+//! finds the field of a dead run deletes its keys. A run is alive as long as the server lists a client under its name,
+//! which ends with its process. Where the user may not list clients, a run counts as dead after an hour.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -18,11 +17,11 @@ use super::connection::{Failure, RedisResult, Reply};
 use super::keys::{self, KeyNames};
 use super::nodes::Nodes;
 
-/// Most keys of a span: renaming them stops the server for about 1.3 µs each.
+/// Most keys of a span: renaming a key stops the server for about 1.3 µs.
 pub(super) const MOST_KEYS: u64 = 100_000;
 /// Keys deleted by one command.
 const BATCH_KEYS: u64 = 1000;
-/// When an entry is old, where it cannot be known whether its run is alive.
+/// Age from which a run counts as dead if the list of clients cannot be read.
 const OLD_MILLIS: u64 = 3_600_000;
 
 /// One publishing process, as Redis sees it.
@@ -41,7 +40,7 @@ impl Run {
         Self { id: format!("{:016x}", hasher.finish()), prefix: prefix.to_owned() }
     }
 
-    /// What its connections are called in the server's list of clients.
+    /// The name of its connections in the server's list of clients.
     pub(super) fn client_name(&self) -> String {
         format!("hitmap:{}", self.id)
     }
@@ -50,7 +49,7 @@ impl Run {
         names.staged(&self.id, number)
     }
 
-    /// Notes that keys of the span are about to be staged.
+    /// Registers that keys of the span are about to be staged.
     pub(super) fn register(&self, names: &KeyNames, nodes: &mut Nodes) -> RedisResult<()> {
         let key = keys::staging(&self.prefix);
         let mut command = Commands::default();
@@ -59,7 +58,7 @@ impl Run {
         nodes.ask(&key, &command).map(drop)
     }
 
-    /// Notes that none are left.
+    /// Registers that no key of the span is staged any more.
     pub(super) fn unregister(&self, names: &KeyNames, nodes: &mut Nodes) -> RedisResult<()> {
         remove_entry(&self.prefix, &self.entry(names), nodes)
     }
@@ -68,7 +67,7 @@ impl Run {
         format!("{}:{}", self.id, names.tag())
     }
 
-    /// Deletes the first `count` keys that this run staged of a span, and its entry.
+    /// Deletes the first `count` keys that this run staged of a span, and unregisters the span.
     pub(super) fn drop_staged(
         &self,
         names: &KeyNames,
@@ -79,7 +78,7 @@ impl Run {
         self.unregister(names, nodes)
     }
 
-    /// Deletes what dead runs staged, and what this one did.
+    /// Deletes the staged keys of dead runs and of this one.
     pub(super) fn sweep(&self, nodes: &mut Nodes) -> RedisResult<()> {
         let key = keys::staging(&self.prefix);
         let mut command = Commands::default();
@@ -101,7 +100,7 @@ impl Run {
     }
 }
 
-/// Whether the server that has the span has a client of that run. `clients` keeps the lists of clients.
+/// Whether the server that has the span lists a client of the run. `clients` caches the lists, by node.
 fn is_alive(
     run: &str,
     began: u64,
