@@ -45,7 +45,7 @@ pub(super) struct PruneArgs {
     #[arg(long, value_name = "FILE")]
     db: PathBuf,
 
-    /// Keep the parts of this many days, today included, as in 400d
+    /// Keep the details of this many days, today included, as in 400d
     #[arg(long, value_name = "DAYS", value_parser = parse_days)]
     keep: u32,
 }

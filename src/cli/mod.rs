@@ -54,7 +54,7 @@ enum Command {
     Sources(ledger::SourcesArgs),
     /// Remove a source and exactly its counts from a database.
     Forget(ledger::ForgetArgs),
-    /// Drop the parts of old days from a database, and with them all that is stored of visitors.
+    /// Drop the details of old days from a database, visitors included; the counts stay.
     Prune(ledger::PruneArgs),
     /// Print a completion script for a shell.
     Completions {

@@ -87,7 +87,7 @@ const PAGE_STATUSES: [(u16, u32); 10] = [
 ];
 const STATIC_STATUSES: [(u16, u32); 4] = [(200, 200), (304, 48), (404, 5), (206, 3)];
 
-/// Whom and what there is to draw from.
+/// The visitors and pages that lines are drawn from.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) format: Format,
@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    /// Who a log of this format takes a visitor for.
+    /// The visitor that a log of this format counts for `visitor`.
     pub(super) fn counted_visitor(&self, visitor: u32) -> u32 {
         match self.format {
             Format::Common => self.visitors.household(visitor),
@@ -274,7 +274,7 @@ impl World {
                 }
                 b't' => {
                     output.extend_from_slice(b"time=");
-                    // The visitor's page was shown up to three seconds before its beacon came in.
+                    // The page was shown up to three seconds before its beacon arrived.
                     let shown =
                         (moment.seconds - i64::from(random.below(4))).max(self.first_second);
                     let unix = shown - OFFSET_SECONDS;

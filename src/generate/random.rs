@@ -54,7 +54,7 @@ impl Random {
         choices[index as usize]
     }
 
-    /// True once in `times` on average.
+    /// True in one of `times` cases on average.
     pub(super) fn one_in(&mut self, times: u32) -> bool {
         self.below(times) == 0
     }
@@ -87,7 +87,7 @@ pub(super) struct Weighted(Vec<AliasSlot>);
 
 #[derive(Clone, Copy, Debug)]
 struct AliasSlot {
-    /// Of 2^32 draws that hit the slot, so many stay.
+    /// Of 2^32 draws that hit the slot, the number that keep its own value.
     stay: u32,
     alias: u32,
 }

@@ -1,6 +1,6 @@
 //! The exact answer to a generated log, known from what was drawn.
 //!
-//! Owns: [`Truth`], [`LineTruth`] and what follows from them. May import: `calendar`, `report`, `text`.
+//! Owns: [`Truth`], [`LineTruth`] and the cells that follow from them. May import: `time`, `cube` (cell rows), `text`.
 //! Must not know: log formats, or the text of any line.
 
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use super::text::written;
 use crate::cube::{CellFormat, CellRow, CellWriter};
 use crate::time::{Bucket, CivilTime, Granularity};
 
-/// What a line is.
+/// What a line counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LineTruth {
     Malformed,
@@ -19,7 +19,7 @@ pub(super) enum LineTruth {
     Hit { status: u16, bytes_sent: u64, view: Option<View> },
 }
 
-/// Who saw which page when.
+/// A page view: who saw which page when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) visitor: u32,
@@ -27,7 +27,7 @@ pub(super) struct View {
     pub(super) time: CivilTime,
 }
 
-/// One page view, ordered by time.
+/// A page view to the minute; sorts by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct MinuteView {
     /// Minutes since 1970 on the wall clock.
@@ -36,7 +36,7 @@ struct MinuteView {
     visitor: u32,
 }
 
-/// What the lines hold, by the rules of counting: page views, a visitor is host and user agent, time as written.
+/// The exact counts of a log by the default counting rules: page views, visitors by host and user agent, time as written.
 ///
 /// `lines` = `hits` + `malformed` + `empty` + `other`.
 #[derive(Debug, Default)]
@@ -55,15 +55,15 @@ pub struct Truth {
     pub malformed: u64,
     /// Empty lines.
     pub empty: u64,
-    /// Lines of a beacon log that are no beacons.
+    /// Lines of a beacon log that are not beacons.
     pub other: u64,
-    /// Sum of the sizes of all hits, `u64::MAX` where it would be more.
+    /// Sum of the sizes of all hits, at most `u64::MAX`.
     pub bytes_sent: u64,
     /// Hits by the first digit of their status: 1xx to 5xx, then all others.
     pub status: [u64; 6],
     /// Hits with status 404.
     pub not_found: u64,
-    /// How many odd lines of each kind there are, by the kind's name.
+    /// Number of odd lines by the name of their kind.
     pub odd_lines: Vec<(&'static str, u64)>,
     /// A bit for each visitor.
     seen: Vec<u64>,
@@ -74,7 +74,7 @@ pub struct Truth {
 }
 
 impl Truth {
-    /// An answer to nothing; `collect` page views for the cells, which takes 16 bytes each.
+    /// Counts of no lines. With `collect`, page views are collected for the cells, 16 bytes each.
     pub(super) fn new(collect: bool) -> Self {
         Self { facts: collect.then(Vec::new), ..Self::default() }
     }
@@ -120,10 +120,10 @@ impl Truth {
         }
     }
 
-    /// Writes every cell that is not empty, in the order and form of `hitmap analyze --cells`.
+    /// Writes all cells in the order and format of `hitmap analyze --cells`.
     ///
     /// # Errors
-    /// Whatever the output says; [`io::ErrorKind::InvalidInput`] where page views were not collected.
+    /// Errors of the output; [`io::ErrorKind::InvalidInput`] if page views were not collected.
     pub fn write_cells(&self, format: CellFormat, output: impl Write) -> io::Result<()> {
         let Some(facts) = &self.facts else {
             return Err(io::Error::new(
@@ -132,7 +132,7 @@ impl Truth {
             ));
         };
         let names = PageNames::new(&self.paths, facts);
-        // From here on a page is the rank of its name.
+        // From here on, `page` is the rank of the page's name.
         let mut facts: Vec<MinuteView> = facts
             .iter()
             .map(|fact| MinuteView { page: names.rank_of_page[fact.page as usize], ..*fact })
@@ -185,7 +185,7 @@ impl PageNames {
             .collect();
         let mut sorted: Vec<String> = names.values().cloned().collect();
         sorted.sort_unstable_by(|a, b| (section(a), a).cmp(&(section(b), b)));
-        // Different bytes can be written the same; they are one page.
+        // Paths of different bytes may be written alike; then they are one page.
         sorted.dedup();
         let ranks: HashMap<&str, u32> = sorted.iter().map(String::as_str).zip(0..).collect();
         let rank = |page| names.get(&page).map_or(u32::MAX, |name| ranks[name.as_str()]);

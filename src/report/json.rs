@@ -1,7 +1,7 @@
 //! The `--json` report: one object, schema version 1.
 //!
-//! Owns: the JSON's layout (stable: a new key may come, none changes its meaning). May import: `report::summary`.
-//! Must not know: how the numbers were made.
+//! Owns: the layout of the JSON. It is stable: keys may be added, and none changes its meaning. May import: `text`, `time`,
+//! `query::summary`. Must not know: how the numbers were made.
 
 use std::io::{self, Write};
 
@@ -87,7 +87,7 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
     output.write_all(b"\n")
 }
 
-/// Sums over lines, which are known of whole sources only.
+/// Totals over lines, which are known only for whole sources.
 const OF_LINES: [&str; 9] = [
     "lines",
     "hits",
@@ -100,7 +100,7 @@ const OF_LINES: [&str; 9] = [
     "offsets",
 ];
 
-/// The totals without what a database cannot know of what was asked: null.
+/// The totals; those that a database cannot answer for the question are null.
 fn known(mut totals: Value, stored: Option<&Stored>) -> Value {
     if let (Value::Object(totals), Some(Stored { is_everything: false, .. })) =
         (&mut totals, stored)
@@ -135,8 +135,8 @@ fn database(stored: &Stored) -> Value {
     })
 }
 
-/// The object, its keys in this order. Days and hours, of which there can be many, are written row by row: as values in
-/// memory they took 1.7 KB an hour.
+/// The object, with its keys in this order. Days and hours can be many, so they are written row by row: as JSON values in
+/// memory they took 1.7 KB per hour.
 #[derive(Serialize)]
 struct Report<'s> {
     schema_version: u32,
@@ -180,7 +180,7 @@ impl<'s> JsonBucket<'s> {
     }
 }
 
-/// Compact JSON in which nothing can do a terminal harm: what [`is_hostile`] is written as `\uNNNN`.
+/// Compact JSON that is safe to print on a terminal: characters that are [hostile](is_hostile) are written as `\uNNNN`.
 struct Harmless;
 
 impl Formatter for Harmless {
@@ -207,7 +207,7 @@ impl Formatter for Harmless {
 pub(super) fn offset_text(minutes: i16) -> String {
     let sign = if minutes < 0 { '-' } else { '+' };
     let minutes = minutes.unsigned_abs();
-    // A line may write up to 99 minutes.
+    // Lines may carry an offset of up to 99 hours and 99 minutes.
     let hours = (minutes / 60).min(99);
     format!("{sign}{hours:02}{:02}", minutes - hours * 60)
 }

@@ -20,7 +20,7 @@ use super::random::Random;
 use super::truth::{LineTruth, Truth, View};
 use draft::{Class, Draft, Page};
 
-/// Which formats a kind can occur in.
+/// The formats that a kind can occur in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Formats {
     All,
@@ -58,7 +58,7 @@ impl Kind {
     }
 }
 
-/// Every kind; within a format all are equally likely.
+/// All kinds. Within a format, each is equally likely.
 const KINDS: &[Kind] = &[
     Kind::new("long query", Formats::All, lines::long_query),
     Kind::new("long user agent", Formats::WithAgent, lines::long_agent),
@@ -121,10 +121,10 @@ const KINDS: &[Kind] = &[
     Kind::new("not a beacon", Formats::Beacon, beacons::not_a_beacon),
 ];
 
-/// Writes odd lines, and numbers the visitors and pages that only they have.
+/// Writes odd lines, and numbers the visitors and pages that occur only in them.
 #[derive(Debug)]
 pub(super) struct OddLines {
-    /// Indexes of the kinds that occur in the format, and how many lines of each there are.
+    /// Indexes into [`KINDS`] of the kinds that occur in the format, and the number of lines of each.
     kinds: Vec<(usize, u64)>,
     /// Numbers of visitors by the hash of host and user agent.
     visitors: HashMap<u128, u32>,
@@ -134,7 +134,7 @@ pub(super) struct OddLines {
 }
 
 impl OddLines {
-    /// For a log with so many visitors and pages of its own.
+    /// For a log that has `visitors` visitors and `pages` pages besides those of odd lines.
     pub(super) fn new(format: Format, visitors: u32, pages: u32) -> Self {
         let kinds = KINDS.iter().enumerate().filter(|(_, kind)| kind.occurs_in(format));
         Self {
@@ -146,7 +146,7 @@ impl OddLines {
         }
     }
 
-    /// How many lines of each kind there are.
+    /// The number of lines of each kind.
     pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
         self.kinds.iter().map(|&(index, lines)| (KINDS[index].name, lines)).collect()
     }

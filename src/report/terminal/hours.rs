@@ -1,7 +1,7 @@
 //! The hours of days: heat maps, and the chart of one day.
 //!
-//! Owns: which hours are shown and how many days fit. May import: `calendar`, `report::summary`, the sibling
-//! modules. Must not know: the table of days.
+//! Owns: which hours are shown and how many days fit. May import: `time`, `text`, `query::summary`, its siblings.
+//! Must not know: the table of days.
 
 use super::WIDE;
 use super::chart::{Covered, HourScale, columns, heat_legend, heat_row};
@@ -21,7 +21,7 @@ pub(super) fn covered(totals: &Totals, day: Day) -> Covered {
         ..=last.map_or(23, |time| hour(time.minute_of_day()))
 }
 
-/// The columns of the one day there is; with enough room, page views and visitors.
+/// The chart of a single day: page views, and with enough room also visitors.
 pub(super) fn one_day(look: Look, row: &DayRow) -> Vec<Line> {
     let note = |hours: &[u64; 24]| {
         let peak = busiest(hours);
@@ -46,12 +46,12 @@ fn busiest(hours: &[u64; 24]) -> usize {
     (0..24).max_by_key(|&hour| (hours[hour], 24 - hour)).unwrap_or(0)
 }
 
-/// A row of hours and, where it fits, the busiest of them.
+/// Widths in a row of hours, which ends with the busiest hour if there is room.
 struct HeatColumns {
     label: usize,
     scale: HourScale,
     max: u64,
-    /// Columns of the busiest hour's page views, 0 where there is no room.
+    /// Width of the busiest hour's page views; 0 if there is no room for them.
     peak: usize,
 }
 
@@ -99,7 +99,7 @@ impl HeatColumns {
     }
 }
 
-/// What the shades mean, from `column` on, in as many lines as it takes.
+/// The meaning of the shades, from `column` on, in as many lines as needed.
 pub(super) fn legend(look: Look, column: usize, unit: &str, max: u64) -> Vec<Line> {
     let start = || {
         let mut line = Line::default();
@@ -120,7 +120,7 @@ pub(super) fn legend(look: Look, column: usize, unit: &str, max: u64) -> Vec<Lin
     lines
 }
 
-/// Days x 24 hours.
+/// A heat map with a row of 24 hours for each day.
 pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let rows: Vec<_> = sites.iter().flat_map(|site| &site.rows).map(|row| &row.hour_pv).collect();
     let columns = HeatColumns::fit(look, label_width(look), 2, &rows);
@@ -139,7 +139,7 @@ pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) ->
     lines
 }
 
-/// Weekdays x 24 hours, over all days: what stays readable of hundreds of days.
+/// A heat map with a row of 24 hours for each weekday, added up over all days: readable even for hundreds of days.
 pub(super) fn weekdays(look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let mut sums = [[0u64; 24]; 7];
     let mut days: Vec<Day> = Vec::new();

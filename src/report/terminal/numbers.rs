@@ -1,11 +1,11 @@
 //! Numbers as people read them.
 //!
-//! Owns: separators, percent, units, spans of time. May import: `calendar`, `text`. Must not know: where they are shown.
+//! Owns: percentages, units, spans of time. May import: `time`, `text`. Must not know: where they are shown.
 
 use crate::text::{group_digits, grouped};
 use crate::time::CivilTime;
 
-/// A share in percent, never rounded to none or all: `<0.1 %` is not `0.0 %`, `>99.9 %` is not `100.0 %`.
+/// A share in percent. Only nothing is `0.0 %` and only everything is `100.0 %`: in between, `<0.1 %` and `>99.9 %`.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".to_owned();
@@ -36,7 +36,7 @@ fn scaled_bytes(number: f64) -> String {
     let mut value = number;
     let mut units = UNITS.iter();
     let mut unit = units.next();
-    // 999.5 would be shown as 1000 and needs the next unit's 0.98.
+    // 999.5 would be shown as 1000, four digits; in the next unit it is 0.98.
     while value >= 999.5 {
         let Some(next) = units.next() else { break };
         unit = Some(next);
@@ -90,7 +90,7 @@ pub(super) fn span(first: CivilTime, last: CivilTime) -> String {
 /// Names of the weekdays, by [`Day::weekday`](crate::time::Day::weekday).
 pub(super) const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// `value` on a scale from 0 to `steps`, of which `max` is the end: rounded, but only 0 is 0.
+/// `value` on a scale where `max` is `steps`. Rounded, but only 0 gives 0.
 pub(super) fn scale(value: u64, max: u64, steps: usize) -> usize {
     if value == 0 || max == 0 {
         return 0;

@@ -1,7 +1,7 @@
 //! The days of each site, as the tables of days and hours show them.
 //!
-//! Owns: [`SiteDays`], [`DayRow`], how a day and a site are labelled. May import: `time`, `query::summary`, `layout`,
-//! `numbers`. Must not know: tables, charts.
+//! Owns: [`SiteDays`], [`DayRow`], how a day and a site are labelled. May import: `time`, `text`, `query::summary`,
+//! `layout`, `numbers`. Must not know: tables, charts.
 
 use std::collections::BTreeMap;
 
@@ -20,7 +20,7 @@ pub(super) struct DayRow {
     pub(super) hour_uv: [u64; 24],
 }
 
-/// A site and its days, by time.
+/// A site and its days, in order of time.
 pub(super) struct SiteDays<'a> {
     pub(super) name: &'a str,
     pub(super) pv: u64,
@@ -34,7 +34,7 @@ impl SiteDays<'_> {
     }
 }
 
-/// The days by site, the most viewed site first, each day with its hours.
+/// The sites with their days and hours, the most viewed site first.
 pub(super) fn sites(summary: &Summary) -> Vec<SiteDays<'_>> {
     type Hours = [u64; 24];
     let mut hours: BTreeMap<(&str, Day), (Hours, Hours)> = BTreeMap::new();
@@ -61,7 +61,7 @@ pub(super) fn sites(summary: &Summary) -> Vec<SiteDays<'_>> {
     sites
 }
 
-/// How a day is written where there is room for it.
+/// A day, as long as there is room for: with weekday, as a date, or without the year.
 pub(super) fn day_label(look: Look, day: Day) -> String {
     let date = day.to_string();
     if look.width >= 60 {
