@@ -173,7 +173,7 @@ pub(super) enum CountChoice {
 pub(super) fn options(arguments: &AnalyzeArgs) -> Result<AnalyzeOptions> {
     let cells = cells_target(arguments.cells.as_deref(), arguments.json)?;
     if arguments.replace && arguments.db.is_none() && arguments.to.is_empty() {
-        return Err(Error::Usage("--replace goes with --db or --to".to_owned()));
+        return Err(Error::Usage("--replace needs --db or --to".to_owned()));
     }
     let threads = threads(arguments.threads)?;
     if arguments.window == 0 {
