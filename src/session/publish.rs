@@ -1,6 +1,6 @@
 //! Bringing stores up to date with a database, or with the inputs of a run.
 //!
-//! Owns: the steps of [`publish`], one store after the other, and its messages. May import: `publish`,
+//! Owns: the steps of [`publish()`], one store after the other, and its messages. May import: `publish`,
 //! `store`, `database`. Must not know: which stores there are.
 
 use std::collections::BTreeMap;
@@ -18,7 +18,7 @@ use crate::store::{self, StoreUrl};
 use crate::system::progress::{Phase, Progress};
 use crate::text::counted;
 
-/// Options of [`publish`].
+/// Options of [`publish()`].
 #[derive(Clone, Debug)]
 pub struct PublishOptions {
     /// The database.
