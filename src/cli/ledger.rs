@@ -120,8 +120,9 @@ pub(super) fn prune(arguments: &PruneArgs) -> Result<()> {
     } else {
         format!(
             "dropped the parts of {days} days before {first}, with all that was stored of their visitors. \
-             The cells of their days, hours and minutes stay. What needs the parts is no longer possible for these \
-             days: other ranges, pages by the minute, new visitors, and forgetting a source"
+             The cells of their days, hours and minutes stay. Questions that need the parts can no longer be answered \
+             for these days: other ranges, pages by the minute, new visitors; forgetting a source that has such days \
+             is refused"
         )
     });
     Ok(())
