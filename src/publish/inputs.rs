@@ -105,7 +105,7 @@ fn decide(span: Span, ledger: &Ledger, inputs: &[CountedInput], replace: bool) -
             if !is_among(source, inputs)? {
                 return Ok(Decision::Refuse(format!(
                     "{} was not published: {} of it came from {:?} ({} lines, {} bytes), which is not among these \
-                     inputs. Name all files of that day together, keep a database (--db), or replace what is there \
+                     inputs. Give all files of that day together, keep a database (--db), or replace what is there \
                      (--replace)",
                     span.period,
                     if ledger.sources.len() == 1 { "all" } else { "a part" },
