@@ -1,9 +1,9 @@
-// The README links to the guide by path; in these docs the first definition of a link wins, and leads to a module.
+// The README links to the guide by path. In these docs the first definition of a link wins, and leads to a module.
 #![doc = "[counting]: guide::counting\n[database]: guide::database\n[cron]: guide::cron"]
 #![doc = "[redis]: guide::redis\n[speed]: guide::speed\n[testing]: guide::testing\n"]
 #![doc = include_str!("../README.md")]
 
-// In the order of imports: a module uses only those above it (`tests/it` holds the table of allowed edges).
+// In the order of imports: a module uses only modules above it. `EDGES` in tests holds the table of allowed imports.
 pub mod error;
 pub mod text;
 pub mod time;

@@ -1,4 +1,4 @@
-//! The hitmap program: everything is in the library's `cli`.
+//! The hitmap program. All of it is in the library: see `hitmap::cli`.
 
 fn main() -> std::process::ExitCode {
     hitmap::cli::run()

@@ -1,12 +1,12 @@
-//! The outputs of a run on standard output and standard error.
+//! A run's output on standard output and standard error.
 //!
-//! Owns: [`Console`]: when the progress bar is there, what `-q` silences, how a report is printed. May import: `session`,
-//! `report`, its siblings. Must not know: which command runs.
+//! Owns: [`Console`]: when the progress bar is shown, what `-q` silences, how a report is printed. May import: `session`,
+//! `report`, its siblings. Must not know: which subcommand runs.
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
 
-use super::output::{self, When, eprint_line};
+use super::output::{self, When, eprint_line, eprint_message};
 use super::progress::{self, Bar};
 use crate::error::{Error, Result};
 use crate::query::Summary;
@@ -15,80 +15,81 @@ use crate::session::{Output, Statistics};
 use crate::system::progress::Progress;
 use crate::system::signals;
 
-/// Where a run's outputs go.
-#[derive(Debug)]
-pub(super) struct Console {
-    /// Interrupted by signals.
-    pub(super) progress: Arc<Progress>,
-    /// Whether there is to be a bar.
+/// What a [`Console`] shows.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct ConsoleOptions {
+    /// Whether to show a progress bar.
     pub(super) shows_progress: bool,
-    /// Whether notes are left out.
+    /// Whether to leave out notes.
     pub(super) is_quiet: bool,
     /// Whether reports are JSON.
     pub(super) is_json: bool,
-    /// Whether statistics are printed.
+    /// Whether to print statistics.
     pub(super) shows_statistics: bool,
-    /// Colours of reports.
+    /// When reports have colours.
     pub(super) color: When,
+}
+
+/// Prints what a run says; interrupts it on a signal.
+#[derive(Debug)]
+pub(super) struct Console {
+    options: ConsoleOptions,
+    progress: Arc<Progress>,
     /// The bar, while it is shown.
-    pub(super) bar: Option<Bar>,
+    bar: Option<Bar>,
 }
 
 impl Console {
-    /// A console that prints notes and plain reports, without a bar.
-    pub(super) fn new() -> Self {
-        Self {
-            progress: Arc::default(),
-            shows_progress: false,
-            is_quiet: false,
-            is_json: false,
-            shows_statistics: false,
-            color: When::Auto,
-            bar: None,
-        }
+    pub(super) fn new(options: ConsoleOptions) -> Self {
+        Self { options, progress: Arc::default(), bar: None }
     }
 
-    /// Has signals interrupt the run.
+    /// The progress of the run, which the bar shows and signals interrupt.
+    pub(super) fn progress(&self) -> Arc<Progress> {
+        Arc::clone(&self.progress)
+    }
+
+    /// Lets SIGINT, SIGTERM and SIGHUP interrupt the run.
     ///
     /// # Errors
     /// [`Error::Threads`].
     pub(super) fn watch_signals(&self) -> Result<()> {
         signals::watch(Arc::clone(&self.progress), || {
             progress::clear();
-            eprint_line(&format!("hitmap: {}", Error::Interrupted));
+            eprint_message(&Error::Interrupted.to_string());
         })
     }
 }
 
 impl Output for Console {
-    fn begin(&mut self, inputs: u64) {
-        if self.shows_progress {
+    fn start_progress(&mut self, inputs: u64) {
+        if self.options.shows_progress {
             self.bar = Some(Bar::start(Arc::clone(&self.progress), inputs));
         }
     }
 
-    fn end(&mut self) {
+    fn stop_progress(&mut self) {
         self.bar = None;
     }
 
     fn warn(&mut self, sentence: &str) {
-        eprint_line(sentence);
+        eprint_message(sentence);
     }
 
     fn note(&mut self, sentence: &str) {
-        if !self.is_quiet {
-            eprint_line(sentence);
+        if !self.options.is_quiet {
+            eprint_message(sentence);
         }
     }
 
     fn report(&mut self, summary: &Summary) -> Result<()> {
         let mut stdout = io::BufWriter::new(io::stdout().lock());
-        let written = if self.is_json {
+        let written = if self.options.is_json {
             json::write(summary, &mut stdout)
         } else {
             let style = terminal::Style {
                 width: output::columns(),
-                color: output::wants_color(self.color),
+                color: output::wants_color(self.options.color),
                 unicode: output::is_unicode(),
             };
             terminal::write(summary, &style, &mut stdout)
@@ -101,14 +102,14 @@ impl Output for Console {
         write: &mut dyn FnMut(&mut (dyn Write + Send)) -> Result<()>,
     ) -> Result<()> {
         if io::stdout().is_terminal() {
-            // The bar would stand among the cells.
+            // The bar would be drawn among the cells.
             self.bar = None;
         }
         write(&mut io::stdout())
     }
 
     fn statistics(&mut self, statistics: &Statistics) {
-        if !self.shows_statistics {
+        if !self.options.shows_statistics {
             return;
         }
         let Statistics {

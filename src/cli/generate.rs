@@ -1,7 +1,7 @@
-//! `hitmap generate`: a log to try things with, and its exact answer.
+//! `hitmap generate`: a log to try hitmap on, and its exact answer.
 //!
-//! Owns: its arguments and its progress bar. May import: `session`, `generate` (options), clap, indicatif. Must not
-//! know: what lines look like.
+//! Owns: its arguments and its progress bar. May import: `session`, `generate` (options), clap, indicatif, its siblings.
+//! Must not know: what lines look like.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use std::path::{Path, PathBuf};
 use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::console::Console;
+use super::console::{Console, ConsoleOptions};
 use super::output::{self, When};
 use super::progress;
 use super::size::parse_size;
 use crate::error::{Error, Result};
 use crate::generate::{Format, GeneratorOptions, Size};
-use crate::session::{LogFile, generate_log};
+use crate::session::{LogTarget, generate_log};
 use crate::time::Day;
 
-/// Make a web log of a movie site, and with --truth its exact answer
+/// Generate a web log of a movie site, and with --truth its exact counts
 ///
-/// The same options give the same bytes on every machine. Traffic has nights and weekends, few pages and visitors
-/// have many hits, static files, errors and crawlers are among them.
+/// The same options give the same bytes on every machine. Traffic follows nights and weekends, a few pages and visitors
+/// have most of the hits, and there are static files, errors and crawlers.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
 Examples:
@@ -39,13 +39,13 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "N", value_parser = parse_count, conflicts_with = "bytes")]
     lines: Option<u64>,
 
-    /// Write whole lines until SIZE is reached, as in 512MiB or 10GB
+    /// Write lines until SIZE is reached, as in 512MiB or 10GB
     ///
     /// K, M, G and KiB, MiB, GiB are powers of 1024; KB, MB, GB are powers of 1000.
     #[arg(long, value_name = "SIZE", value_parser = parse_size)]
     bytes: Option<u64>,
 
-    /// The lines' format
+    /// Format of the lines
     #[arg(short = 'f', long, value_name = "NAME", value_enum, default_value_t = FormatName::Combined)]
     log_format: FormatName,
 
@@ -57,11 +57,11 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "DATE", default_value = "2018-03-05")]
     start: Day,
 
-    /// Pages of movies, besides the home page and 21 lists
+    /// Number of movie pages, besides the home page and 21 lists
     #[arg(long, value_name = "N", default_value_t = 12_924, value_parser = pool())]
     pages: u32,
 
-    /// Spread the movies over N sections
+    /// Spread the movie pages over N sections
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = pool())]
     sections: u32,
 
@@ -73,27 +73,27 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = pool())]
     user_agents: u32,
 
-    /// Of 1000 pages, ask for N with a query (common and combined)
+    /// Of 1000 page requests, let N have a query (common and combined)
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=1000))]
     queries: u32,
 
-    /// Of 1000 lines, make PERMILLE odd: torn, binary, of another format, with strange fields
+    /// Of 1000 lines, make PERMILLE odd: torn, binary, in another format, with strange fields
     #[arg(long, value_name = "PERMILLE", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000))]
     bad: u32,
 
-    /// Mix lines of all days, instead of nearly ascending times
+    /// Mix the lines of all days, instead of writing them nearly in order of time
     ///
-    /// Every line draws its own time, so this takes no memory.
+    /// Each line draws its own time, so this takes no memory.
     #[arg(long)]
     shuffle: bool,
 
-    /// Another seed gives another log
+    /// Seed of the random numbers: another seed gives another log
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
 
-    /// Write the true cells to FILE, as CSV where it ends in .csv, else as NDJSON
+    /// Write the true cells to FILE: CSV if it ends in .csv, else NDJSON
     ///
-    /// For the default counting rules. Takes 16 bytes of memory a page view.
+    /// They follow the default counting rules. Takes 16 bytes of memory per page view.
     #[arg(long, value_name = "FILE")]
     truth: Option<PathBuf>,
 
@@ -103,7 +103,7 @@ pub(super) struct GenerateArgs {
     #[arg(short, long, value_name = "FILE", default_value = "-")]
     output: PathBuf,
 
-    /// Show progress on standard error; auto: with -o, when it is a terminal
+    /// Show progress on standard error; auto shows it on a terminal if -o names a file
     #[arg(long, value_name = "WHEN", value_enum, default_value = "auto")]
     progress: When,
 
@@ -112,10 +112,10 @@ pub(super) struct GenerateArgs {
     quiet: bool,
 }
 
-/// The formats by name.
+/// The formats, by name.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum FormatName {
-    /// nginx and Apache combined
+    /// The combined format of nginx and Apache
     Combined,
     /// The NCSA Common Log Format
     Common,
@@ -123,7 +123,7 @@ enum FormatName {
     Dig,
 }
 
-/// Lines where the command line does not say how much.
+/// Number of lines without `--lines` and `--bytes`.
 const DEFAULT_LINES: u64 = 100_000;
 
 impl GenerateArgs {
@@ -131,7 +131,7 @@ impl GenerateArgs {
         let last_day = i64::from(self.start.0) + i64::from(self.days) - 1;
         if Day::from_date(9999, 12, 31).is_some_and(|last| last_day > i64::from(last.0)) {
             return Err(Error::Usage(
-                "--start and --days reach beyond year 9999; take fewer days".to_owned(),
+                "--start and --days reach beyond the year 9999; use fewer days".to_owned(),
             ));
         }
         let size = match (self.bytes, self.lines) {
@@ -189,30 +189,27 @@ impl GenerateArgs {
     }
 }
 
-/// Runs the subcommand. A reader that closes the pipe early ends it quietly.
-///
-/// # Errors
-/// What could not be written, or [`Error::Interrupted`].
+/// Runs the subcommand. If the reader of a pipe goes away, it ends without an error.
 pub(super) fn run(arguments: &GenerateArgs) -> Result<()> {
     let options = arguments.options()?;
-    let console = Console::new();
+    let console = Console::new(ConsoleOptions::default());
     console.watch_signals()?;
     let bar = arguments.bar(options.size);
     progress::clear_at_end(&bar);
     let mut stdout = io::stdout().lock();
     let log = if arguments.writes_file() {
-        LogFile::File(arguments.output.clone())
+        LogTarget::File(&arguments.output)
     } else {
-        LogFile::Output(&mut stdout)
+        LogTarget::Output(&mut stdout)
     };
-    let truth = arguments.truth.clone();
     let on_bytes = |bytes| bar.set_position(bytes);
-    let generated = generate_log(&options, log, truth, &console.progress, on_bytes);
+    let generated =
+        generate_log(&options, log, arguments.truth.as_deref(), &console.progress(), on_bytes);
     bar.finish_and_clear();
     generated
 }
 
-/// A number from 1 on that a pool of pages, visitors or user agents can have.
+/// The size of a pool of pages, visitors or user agents.
 fn pool() -> clap::builder::RangedI64ValueParser<u32> {
     clap::value_parser!(u32).range(1..=i64::from(GeneratorOptions::MAX_POOL))
 }

@@ -1,14 +1,14 @@
-//! `hitmap sources`, `forget` and `prune`: what a database counted.
+//! `hitmap sources`, `forget` and `prune`: the sources of a database.
 //!
-//! Owns: their arguments and words. May import: `session`, `database` (sources), clap. Must not know: SQL.
+//! Owns: their arguments and messages. May import: `session`, clap, its siblings. Must not know: SQL.
 
 use std::io::Write;
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::console::Console;
-use super::output::eprint_line;
+use super::console::{Console, ConsoleOptions};
+use super::output::eprint_message;
 use crate::error::{Error, Result};
 use crate::session::{self, Pruned, Recorded};
 use crate::text::escape_terminal;
@@ -21,7 +21,7 @@ pub(super) struct SourcesArgs {
     #[arg(long, value_name = "FILE")]
     db: PathBuf,
 
-    /// Print JSON, one object a line
+    /// Print JSON, one object per line
     #[arg(long)]
     json: bool,
 }
@@ -33,7 +33,7 @@ pub(super) struct ForgetArgs {
     #[arg(long, value_name = "FILE")]
     db: PathBuf,
 
-    /// The source, by the first column of `hitmap sources`
+    /// The source to remove, as the first column of `hitmap sources` names it
     #[arg(value_name = "SOURCE")]
     source: String,
 }
@@ -45,7 +45,7 @@ pub(super) struct PruneArgs {
     #[arg(long, value_name = "FILE")]
     db: PathBuf,
 
-    /// Keep the parts of so many days up to today, as in 400d
+    /// Keep the details of this many days, today included, as in 400d
     #[arg(long, value_name = "DAYS", value_parser = parse_days)]
     keep: u32,
 }
@@ -55,7 +55,7 @@ fn parse_days(text: &str) -> std::result::Result<u32, String> {
     days.filter(|&days| days > 0).ok_or_else(|| "expected a number of days, as in 400d".to_owned())
 }
 
-/// A time of the ledger, in UTC.
+/// A time that the database recorded, in UTC.
 fn time_text(unix_millis: i64) -> String {
     CivilTime::from_seconds(unix_millis.div_euclid(1000)).to_string()
 }
@@ -102,9 +102,10 @@ fn source_json(source: &Recorded) -> String {
 
 /// Runs `hitmap forget`.
 pub(super) fn forget(arguments: &ForgetArgs) -> Result<()> {
-    let source = session::forget(&arguments.db, &arguments.source, &mut Console::new())?;
-    eprint_line(&format!(
-        "hitmap: forgot {} ({:?}, {} lines)",
+    let mut console = Console::new(ConsoleOptions::default());
+    let source = session::forget(&arguments.db, &arguments.source, &mut console)?;
+    eprint_message(&format!(
+        "forgot {} ({:?}, {} lines)",
         source.short_id, source.name, source.tally.lines
     ));
     Ok(())
@@ -112,15 +113,16 @@ pub(super) fn forget(arguments: &ForgetArgs) -> Result<()> {
 
 /// Runs `hitmap prune`.
 pub(super) fn prune(arguments: &PruneArgs) -> Result<()> {
-    let Pruned { first, days } =
-        session::prune(&arguments.db, arguments.keep, &mut Console::new())?;
-    eprint_line(&if days == 0 {
-        format!("hitmap: nothing to prune: no part is older than {first}")
+    let mut console = Console::new(ConsoleOptions::default());
+    let Pruned { first, days } = session::prune(&arguments.db, arguments.keep, &mut console)?;
+    eprint_message(&if days == 0 {
+        format!("nothing to prune: no part is older than {first}")
     } else {
         format!(
-            "hitmap: dropped the parts of {days} days before {first}, with all that was stored of their visitors. \
-             Their cells of days, hours and minutes stay. What needed the parts can no longer be answered of them: \
-             other ranges, pages a minute, new visitors, and forgetting a source"
+            "dropped the parts of {days} days before {first}, with all that was stored of their visitors. \
+             The cells of their days, hours and minutes stay. Questions that need the parts can no longer be answered \
+             for these days: other ranges, pages by the minute, new visitors; forgetting a source that has such days \
+             is refused"
         )
     });
     Ok(())

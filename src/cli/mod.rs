@@ -1,7 +1,7 @@
-//! The command line: what was typed, turned into runs, and their results into output and exit codes.
+//! The command line: arguments become the options of a run, its result becomes an exit code.
 //!
-//! Owns: subcommands, options, progress, colours, signals. May import: everything public, clap, indicatif.
-//! Must not know: bytes of logs, how counts are kept.
+//! Owns: subcommands, their options and help, the progress bar, where output goes. May import: `session` and the modules
+//! its options come from, `report`, clap, indicatif. Must not know: the steps of a run, how counts are kept.
 
 mod analyze;
 mod console;
@@ -33,10 +33,10 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 all went well; 1 there were lines and none could be parsed, or
---max-invalid was passed; 2 wrong usage; 3 an input was unreadable, truncated
-or left out (the rest is still reported); 4 a write or a store failed, or a
-limit was reached; 130 interrupted.
+Exit codes: 0 success; 1 no line could be parsed, or more lines than
+--max-invalid allows were malformed; 2 wrong usage; 3 an input was unreadable,
+truncated or left out (the rest is still reported); 4 a write or a store failed,
+or a limit was reached; 130 interrupted.
 
 Try: hitmap analyze access.log";
 
@@ -45,19 +45,19 @@ enum Command {
     /// Count logs and print a report.
     Analyze(Box<analyze::AnalyzeArgs>),
     Generate(Box<generate::GenerateArgs>),
-    /// Report from a database, any range, without the logs.
+    /// Report any range of time from a database, without the logs.
     Report(Box<report::ReportArgs>),
     /// Bring a store up to date with a database.
     Publish(publish::PublishArgs),
     /// List what a database has counted.
     Sources(ledger::SourcesArgs),
-    /// Take a source out of a database again, exactly.
+    /// Remove a source and exactly its counts from a database.
     Forget(ledger::ForgetArgs),
-    /// Drop the parts of old days from a database, and what is stored of their visitors.
+    /// Drop the details of old days from a database, visitors included; the counts stay.
     Prune(ledger::PruneArgs),
-    /// Print completions for a shell.
+    /// Print a completion script for a shell.
     Completions {
-        /// The shell to complete for.
+        /// The shell.
         shell: clap_complete::Shell,
     },
 }
@@ -69,7 +69,7 @@ pub fn run() -> ExitCode {
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
         Err(error) => {
-            // `--help` and `--version` come here too; a closed pipe is no reason to complain.
+            // `--help` and `--version` come here too, and whoever reads them may close the pipe.
             let _ = error.print();
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
@@ -90,28 +90,29 @@ pub fn run() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => {
-            output::eprint_line(&format!("hitmap: {error}"));
+            output::eprint_message(&error.to_string());
             ExitCode::from(error.exit_code())
         }
     }
 }
 
-/// The worker threads that `--threads` asks for.
-fn threads(given: usize) -> Result<usize> {
-    match given {
+/// The number of worker threads that `--threads` asks for; 0 is one per core.
+fn threads(asked: usize) -> Result<usize> {
+    match asked {
         0 => Ok(std::thread::available_parallelism().map_or(1, usize::from)),
         threads @ 1..=1024 => Ok(threads),
         _ => Err(Error::Usage("--threads is at most 1024".to_owned())),
     }
 }
 
-/// Where `--cells` sends all cells.
+/// Where `--cells` writes all cells.
 fn cells_target(cells: Option<&Path>, json: bool) -> Result<Option<CellsTarget>> {
     match cells {
         None => Ok(None),
         Some(path) if path != Path::new("-") => Ok(Some(CellsTarget::File(path.to_owned()))),
         Some(_) if json => Err(Error::Usage(
-            "--json and --cells - both want standard output; give --cells a file name".to_owned(),
+            "--json and --cells - both write to standard output; give --cells a file name"
+                .to_owned(),
         )),
         Some(_) => Ok(Some(CellsTarget::Output)),
     }

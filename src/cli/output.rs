@@ -1,15 +1,15 @@
-//! Where output goes: standard output and standard error.
+//! Standard output and standard error, and whether they are terminals.
 //!
-//! Owns: terminal detection. May import: std, terminal_size. Must not know: what is written.
+//! Owns: lines on standard error, terminal detection. May import: `text`, terminal_size. Must not know: what is written.
 
 use std::io::{self, IsTerminal, Write};
 
 use crate::text::escape_terminal;
 
-/// When to do what only a terminal should see.
+/// When to show what is meant for a terminal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub(super) enum When {
-    /// If a terminal is there.
+    /// On a terminal.
     #[default]
     Auto,
     /// Always.
@@ -18,9 +18,14 @@ pub(super) enum When {
     Never,
 }
 
-/// Prints a line on standard error. If that fails, nobody can be told.
+/// Prints a line on standard error, safe for a terminal. A failure is ignored: there is nowhere to report it.
 pub(super) fn eprint_line(text: &str) {
     let _ = writeln!(io::stderr(), "{}", escape_terminal(text));
+}
+
+/// Prints a message of the program on standard error: `hitmap: ` and the sentence.
+pub(super) fn eprint_message(sentence: &str) {
+    eprint_line(&format!("hitmap: {sentence}"));
 }
 
 /// Whether standard output gets colours: <https://no-color.org>, TERM=dumb, and whether it is a terminal.
@@ -49,7 +54,7 @@ pub(super) fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
 
-/// Columns of the terminal; where there is none COLUMNS, else 80.
+/// Columns of the terminal on standard output; without a terminal the variable COLUMNS, else 80.
 pub(super) fn columns() -> usize {
     let terminal =
         terminal_size::terminal_size_of(io::stdout()).map(|(width, _)| usize::from(width.0));
@@ -57,7 +62,7 @@ pub(super) fn columns() -> usize {
     terminal.or_else(variable).unwrap_or(80)
 }
 
-/// Whether the locale says that text is UTF-8 (POSIX: the first of these that is set and not empty).
+/// Whether the locale is UTF-8. POSIX: the first of these variables that is set and not empty decides.
 pub(super) fn is_unicode() -> bool {
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"]
         .into_iter()
@@ -67,7 +72,7 @@ pub(super) fn is_unicode() -> bool {
             let locale = locale.to_ascii_lowercase();
             locale.contains("utf-8") || locale.contains("utf8")
         }
-        // Not set at all: containers and cron. Their terminals and files are UTF-8 today.
+        // Containers and cron set none of them, and their terminals and files are UTF-8.
         None => true,
     }
 }

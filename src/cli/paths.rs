@@ -1,17 +1,20 @@
-//! The list of inputs as it was typed.
+//! The inputs that the command line names.
 //!
-//! Owns: what stands for standard input, and the word about files that were named twice. May import: `session`,
-//! `source` (names of inputs), `output`. Must not know: what is in the files.
+//! Owns: when standard input is read, and the message about a file that is named twice. May import: `session`,
+//! `source` (names of inputs), `output`. Must not know: what logs contain.
 
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 
-use super::output::eprint_line;
+use super::output::eprint_message;
 use crate::error::{Error, Result};
 use crate::session::distinct_inputs;
 use crate::source::Input;
 
-/// The inputs, each file once although it may be named twice.
+/// The inputs, each file once; without paths, standard input if it is not a terminal.
+///
+/// # Errors
+/// [`Error::Usage`] if there is no input.
 pub(super) fn inputs(paths: &[PathBuf], is_quiet: bool) -> Result<Vec<Input>> {
     if paths.is_empty() {
         if io::stdin().is_terminal() {
@@ -23,7 +26,7 @@ pub(super) fn inputs(paths: &[PathBuf], is_quiet: bool) -> Result<Vec<Input>> {
     }
     let (inputs, repeated) = distinct_inputs(paths);
     for input in repeated.iter().filter(|_| !is_quiet) {
-        eprint_line(&format!("hitmap: {:?} was named before and is counted once", input.display()));
+        eprint_message(&format!("{:?} was named before and is counted once", input.display()));
     }
     Ok(inputs)
 }

@@ -1,6 +1,6 @@
-//! The progress bar, drawn on standard error from counters that the run keeps anyway.
+//! The progress bar, drawn on standard error from counters that the run keeps.
 //!
-//! Owns: the bar and its thread. May import: indicatif, `pipeline` (its counters), `output`. Must not know: stages.
+//! Owns: the bar and its thread. May import: indicatif, `system` (progress), `output`. Must not know: what the run does.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal};
@@ -14,24 +14,24 @@ use indicatif::{BinaryBytes, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::output;
 use crate::system::progress::{Phase, Progress};
 
-/// A bar that follows a run until it is dropped; then it is gone from the screen.
+/// A bar that follows a run. Dropping it takes it off the screen.
 #[derive(Debug)]
 pub(super) struct Bar {
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Ten times a second is often enough for an eye.
+/// Time between two drawings of the bar.
 const REDRAW: Duration = Duration::from_millis(100);
-/// Where nothing can be redrawn, a line this often.
+/// Time between two lines where the bar cannot be redrawn in place.
 const NEW_LINE: Duration = Duration::from_secs(1);
-/// The rate is that of this long.
+/// The shown rate is the mean over this time.
 const RATE_SPAN: Duration = Duration::from_secs(8);
 
-/// The bar on the screen, for whoever ends the process without dropping it.
+/// The bar on the screen, for a signal that ends the process without dropping it.
 static ON_SCREEN: Mutex<Option<ProgressBar>> = Mutex::new(None);
 
-/// Has `bar` taken off the screen by [`clear`].
+/// Makes [`clear`] take `bar` off the screen.
 pub(super) fn clear_at_end(bar: &ProgressBar) {
     *ON_SCREEN.lock().unwrap_or_else(PoisonError::into_inner) = Some(bar.clone());
 }
@@ -44,7 +44,7 @@ pub(super) fn clear() {
 }
 
 impl Bar {
-    /// Draws `progress` of `inputs` inputs: on a terminal in one place, else as a line now and then.
+    /// Shows the `progress` of a run over `inputs` inputs: redrawn in place on a terminal, else a line every second.
     pub(super) fn start(progress: Arc<Progress>, inputs: u64) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -76,7 +76,7 @@ fn redraw(mut view: View, stopped: &AtomicBool) {
         bar.set_style(style);
     }
     clear_at_end(&bar);
-    // A run that is over in a moment shows nothing.
+    // A very short run shows no bar.
     std::thread::park_timeout(REDRAW);
     while !stopped.load(Ordering::Relaxed) {
         let width = terminal_size::terminal_size_of(io::stderr());
@@ -102,12 +102,12 @@ fn print_lines(mut view: View, stopped: &AtomicBool) {
     }
 }
 
-/// Looks at the counters from time to time.
+/// Reads the counters and keeps their recent history.
 struct View {
     progress: Arc<Progress>,
     inputs: u64,
     start: Instant,
-    /// Bytes read at the last moments, the oldest first.
+    /// When how many bytes had been read, over the last [`RATE_SPAN`], oldest first.
     samples: VecDeque<(Instant, u64)>,
 }
 
@@ -142,17 +142,17 @@ impl View {
     }
 }
 
-/// What there is to be shown.
+/// What the bar shows.
 #[derive(Clone, Debug)]
 struct State {
     phase: Phase,
     bytes: u64,
-    /// 0 where it is not known.
+    /// 0 if unknown.
     total: u64,
     /// Bytes a second.
     rate: u64,
     elapsed: Duration,
-    /// The input being read, from 1, of how many.
+    /// The number of the input being read, from 1.
     input: u64,
     inputs: u64,
 }
@@ -161,7 +161,7 @@ const MOST_BAR_COLUMNS: usize = 30;
 const LEAST_BAR_COLUMNS: usize = 5;
 
 impl State {
-    /// One line of at most `width` columns, with a bar in the room that is left; 0 is a line without bar of any width.
+    /// One line of at most `width` columns, with a bar if there is room; for `width` 0, a line of any length without a bar.
     fn text(&self, width: usize, unicode: bool) -> String {
         let total = self.total.max(self.bytes);
         let knows_total = self.total > 0;
@@ -170,7 +170,7 @@ impl State {
         } else {
             0
         };
-        // The most important first: what there is no room for is left out from the end.
+        // The most important part first: those that do not fit are dropped from the end.
         let mut parts = Vec::new();
         match self.phase {
             Phase::Reading | Phase::Counting if knows_total => {
@@ -228,7 +228,7 @@ impl State {
     }
 }
 
-/// Seconds as people say them.
+/// Seconds as `45 s`, `2 min 05 s` or `1 h 02 min`.
 fn duration(seconds: u64) -> String {
     match seconds {
         0..60 => format!("{seconds} s"),

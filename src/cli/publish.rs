@@ -1,12 +1,13 @@
 //! `hitmap publish`, and `--to` of `hitmap analyze`.
 //!
-//! Owns: their arguments. May import: `session`, `store` (URLs), clap. Must not know: which stores there are.
+//! Owns: their arguments, and the help of `--to`. May import: `session`, `store` (URLs and their help), clap, its
+//! siblings. Must not know: how stores work.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::console::Console;
+use super::console::{Console, ConsoleOptions};
 use super::output::{self, When};
 use super::threads;
 use crate::error::Result;
@@ -23,19 +24,19 @@ pub(super) struct PublishArgs {
     #[arg(long, value_name = "FILE")]
     db: PathBuf,
 
-    /// The store to bring up to date, redis://HOST:PORT (options: see below); repeatable
+    /// Store to bring up to date, redis://HOST:PORT; repeatable
     #[arg(long, value_name = "URL", required = true, long_help = to_help())]
     to: Vec<String>,
 
-    /// Only this site
+    /// Publish only this site
     #[arg(long, value_name = "NAME")]
     site: Option<String>,
 
-    /// Publish everything again: after other options in the URL, or over days that something else published later
+    /// Publish everything again: after a change of options in the URL, or over days that something else published
     #[arg(long)]
     replace: bool,
 
-    /// Worker threads; 0 is one a core
+    /// Worker threads; 0 is one per core
     #[arg(short = 'j', long, value_name = "N", default_value_t = 0)]
     threads: usize,
 
@@ -43,7 +44,7 @@ pub(super) struct PublishArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
     progress: When,
 
-    /// No progress, no notes
+    /// Show neither progress nor notes
     #[arg(short, long)]
     quiet: bool,
 }
@@ -51,14 +52,15 @@ pub(super) struct PublishArgs {
 /// The long help of `--to`.
 pub(super) fn to_help() -> String {
     format!(
-        "Publish to a store; repeatable. A day becomes visible at once, and replaces what the store had of it. With --db the store is \
-         brought up to date with the database, weeks, months and all time included. Without, the inputs must be all there \
-         is for their days, which the store's ledger tells (--replace overrides it).\n\n{}",
+        "Publish to a store; repeatable. Each day appears as a whole, in place of what the store had for it. With --db, \
+         the store is brought up to date with the database, including weeks, months and all time. Without --db, the \
+         inputs must hold everything that was logged on their days; a day that the store made from other sources is \
+         refused (--replace overrides this).\n\n{}",
         store::REDIS_OPTIONS_HELP
     )
 }
 
-/// The stores that were named.
+/// The stores that `--to` names.
 pub(super) fn stores(urls: &[String]) -> Result<Vec<StoreUrl>> {
     urls.iter().map(|url| StoreUrl::parse(url)).collect()
 }
@@ -72,12 +74,12 @@ pub(super) fn run(arguments: &PublishArgs) -> Result<()> {
         replace: arguments.replace,
         threads: threads(arguments.threads)?,
     };
-    let mut console = Console {
+    let mut console = Console::new(ConsoleOptions {
         shows_progress: output::wants_progress(arguments.progress) && !arguments.quiet,
         is_quiet: arguments.quiet,
-        ..Console::new()
-    };
+        ..ConsoleOptions::default()
+    });
     console.watch_signals()?;
-    let progress = console.progress.clone();
+    let progress = console.progress();
     session::publish(&options, &progress, &mut console)
 }

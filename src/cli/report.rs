@@ -1,13 +1,13 @@
 //! `hitmap report`: a report from a database.
 //!
-//! Owns: the subcommand's options, and how a range is written. May import: `session`, `query`, `time`.
-//! Must not know: how an answer is found.
+//! Owns: the subcommand's options, and how a range is written. May import: `session`, `query`, `time`, clap, its siblings.
+//! Must not know: how an answer is computed.
 
 use std::path::PathBuf;
 
 use clap::Args;
 
-use super::console::Console;
+use super::console::{Console, ConsoleOptions};
 use super::output::When;
 use super::{cells_target, threads};
 use crate::error::Result;
@@ -23,35 +23,35 @@ Examples:
   hitmap report --db stats.db --since 2018-03-05T14:05 --until 2018-03-07 --by hour
   hitmap report --db stats.db --section /movie/ --by week --json")]
 pub(super) struct ReportArgs {
-    /// The database that hitmap analyze --db fills
+    /// The database, as written by hitmap analyze --db
     #[arg(long, value_name = "FILE")]
     db: PathBuf,
 
-    /// From this day, hour or minute on: 2018-03-05, 2018-03-05T14 or 2018-03-05T14:05
+    /// Start with this day, hour or minute: 2018-03-05, 2018-03-05T14 or 2018-03-05T14:05
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     since: Option<Range>,
 
-    /// To this day, hour or minute, which is included
+    /// End with this day, hour or minute, inclusive
     #[arg(long, value_name = "TIME", value_parser = parse_time)]
     until: Option<Range>,
 
-    /// Also list each minute, hour, day, week or month
+    /// Also list every minute, hour, day, week or month
     #[arg(long, value_name = "UNIT", value_enum)]
     by: Option<Unit>,
 
-    /// Only this site
+    /// Report only this site
     #[arg(long, value_name = "NAME")]
     site: Option<String>,
 
-    /// Only this section
+    /// Report only this section
     #[arg(long, value_name = "NAME")]
     section: Option<String>,
 
-    /// Only this page
+    /// Report only this page
     #[arg(long, value_name = "PATH")]
     page: Option<String>,
 
-    /// Sections and pages to list
+    /// Number of sections and of pages to list
     #[arg(long, value_name = "N", default_value_t = 10)]
     top: usize,
 
@@ -59,15 +59,15 @@ pub(super) struct ReportArgs {
     #[arg(long)]
     json: bool,
 
-    /// Write every cell to this file, .csv or .ndjson; - is NDJSON on standard output instead of the report
+    /// Write every cell to FILE: CSV if it ends in .csv, else NDJSON; - is NDJSON on standard output instead of the report
     #[arg(long, value_name = "FILE")]
     cells: Option<PathBuf>,
 
-    /// Colours on a terminal
+    /// Colour the report
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum)]
     color: When,
 
-    /// Worker threads; 0 is one a core
+    /// Worker threads; 0 is one per core
     #[arg(short = 'j', long, value_name = "N", default_value_t = 0)]
     threads: usize,
 }
@@ -93,7 +93,7 @@ impl From<Unit> for By {
     }
 }
 
-/// The minutes of a day, hour or minute.
+/// The minutes of a day, of an hour, or a single one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Range {
     start: Minute,
@@ -106,11 +106,13 @@ fn parse_time(text: &str) -> std::result::Result<Range, String> {
     })
 }
 
+/// A number of exactly two digits that is less than `limit`.
+fn read_two_digits(text: &str, limit: u16) -> Option<u16> {
+    let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|&number| is_number && number < limit)
+}
+
 fn read_time(text: &str) -> Option<Range> {
-    let number = |text: &str, digits: usize, below: u32| -> Option<u32> {
-        let is_number = text.len() == digits && text.bytes().all(|byte| byte.is_ascii_digit());
-        text.parse().ok().filter(|&number| is_number && number < below)
-    };
     let (date, time) = match text.split_once(['T', ' ']) {
         Some((date, time)) => (date, Some(time)),
         None => (text, None),
@@ -120,8 +122,10 @@ fn read_time(text: &str) -> Option<Range> {
     let (start, length) = match time {
         None => (0, MINUTES_A_DAY.into()),
         Some(time) => match time.split_once(':') {
-            None => (number(time, 2, 24)? * 60, 60),
-            Some((hour, minute)) => (number(hour, 2, 24)? * 60 + number(minute, 2, 60)?, 1),
+            None => (read_two_digits(time, 24)? * 60, 60),
+            Some((hour, minute)) => {
+                (read_two_digits(hour, 24)? * 60 + read_two_digits(minute, 60)?, 1)
+            }
         },
     };
     let start = midnight + Minute::from(start);
@@ -148,7 +152,11 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
         cells,
         threads: threads(arguments.threads)?,
     };
-    let mut console = Console { is_json: arguments.json, color: arguments.color, ..Console::new() };
+    let mut console = Console::new(ConsoleOptions {
+        is_json: arguments.json,
+        color: arguments.color,
+        ..ConsoleOptions::default()
+    });
     session::report(&options, &mut console)
 }
 

@@ -5,8 +5,8 @@
 /// Bytes from text such as `4096`, `512MiB`, `10GB` or `1.2G`.
 ///
 /// `K`, `M`, `G`, `T` and `KiB`, `MiB`, `GiB`, `TiB` are powers of 1024; `KB`, `MB`, `GB`, `TB` are powers of 1000;
-/// `B` or nothing is a byte. Letters may be of either case; a blank before the unit is allowed, and so is a decimal
-/// fraction, of which whole bytes are taken.
+/// `B` or nothing is a byte. Case does not matter. A blank before the unit and a decimal fraction are allowed; the result
+/// is rounded down to whole bytes.
 ///
 /// # Errors
 /// A sentence that says what is wrong.
@@ -75,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_size_is_refused() {
+    fn other_text_is_refused() {
         for text in [
             "",
             "G",

@@ -1,4 +1,4 @@
--- A hitmap database, version 1. `traffic` is for everyone; the tables are hitmap's own.
+-- A hitmap database, schema version 2. `traffic` is for everyone; the tables are hitmap's own.
 
 -- last_version: of the last commit. minute_pages: whether cells of pages a minute are kept.
 CREATE TABLE meta(name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;

@@ -1,13 +1,13 @@
 //! Ordinary lines, as a movie site's server or its beacon writes them.
 //!
-//! Owns: [`World`] and how a lifelike request is drawn and written. May import: `answer`, `pages`, `random`,
+//! Owns: [`World`] and how a lifelike request is drawn and written. May import: `truth`, `pages`, `random`,
 //! `text`, `visitors`. Must not know: odd lines, when requests come, where bytes go.
 
-use super::answer::{Outcome, View};
 use super::pages::{LISTS, Pages};
 use super::random::{Random, part};
 use super::text::{TimeText, push_number};
-use super::visitors::Visitors;
+use super::truth::{LineTruth, View};
+use super::visitors::VisitorPool;
 use super::{Format, GeneratorOptions};
 use crate::time::CivilTime;
 
@@ -87,12 +87,12 @@ const PAGE_STATUSES: [(u16, u32); 10] = [
 ];
 const STATIC_STATUSES: [(u16, u32); 4] = [(200, 200), (304, 48), (404, 5), (206, 3)];
 
-/// Whom and what there is to draw from.
+/// The visitors and pages that lines are drawn from.
 #[derive(Debug)]
 pub(super) struct World {
     pub(super) format: Format,
     pub(super) pages: Pages,
-    pub(super) visitors: Visitors,
+    pub(super) visitors: VisitorPool,
     /// Midnight of the first day.
     first_second: i64,
     query_permille: u32,
@@ -113,7 +113,7 @@ impl World {
         Self {
             format: options.format,
             pages: Pages::new(options.pages, options.sections, random),
-            visitors: Visitors::new(options.visitors, options.user_agents, random),
+            visitors: VisitorPool::new(options.visitors, options.user_agents, random),
             first_second: i64::from(options.start.0) * 86_400,
             query_permille: options.query_permille,
             page_statuses: spread(&PAGE_STATUSES),
@@ -121,7 +121,7 @@ impl World {
         }
     }
 
-    /// Who a log of this format takes a visitor for.
+    /// The visitor that a log of this format counts for `visitor`.
     pub(super) fn counted_visitor(&self, visitor: u32) -> u32 {
         match self.format {
             Format::Common => self.visitors.household(visitor),
@@ -136,7 +136,7 @@ impl World {
         moment: Moment,
         random: &mut Random,
         output: &mut Vec<u8>,
-    ) -> Outcome {
+    ) -> LineTruth {
         self.visitors.write_host(moment.visitor, output);
         if random.one_in(64) {
             output.extend_from_slice(b" - ");
@@ -154,7 +154,12 @@ impl World {
 
     /// The rest of a common or combined line, from the method on.
     #[expect(clippy::cast_possible_truncation, reason = "random bits are cut into pieces")]
-    fn write_request(&self, moment: Moment, random: &mut Random, output: &mut Vec<u8>) -> Outcome {
+    fn write_request(
+        &self,
+        moment: Moment,
+        random: &mut Random,
+        output: &mut Vec<u8>,
+    ) -> LineTruth {
         let bits = random.bits();
         let [status, method, detail, protocol, ..] = bits.to_le_bytes();
         let (kind, number) = ((bits >> 32) as u16, (bits >> 48) as u32);
@@ -203,7 +208,7 @@ impl World {
         output.push(b'\n');
         let counts = counts && matches!(status, 200..=299 | 304);
         let view = page.filter(|_| counts).map(|page| self.view(moment, page, moment.seconds));
-        Outcome::Hit { status, bytes_sent, view }
+        LineTruth::Hit { status, bytes_sent, view }
     }
 
     fn view(&self, moment: Moment, page: u32, seconds: i64) -> View {
@@ -230,7 +235,7 @@ impl World {
     }
 
     /// The rest of a beacon line, from the method on; one in 200 is no beacon.
-    fn write_beacon(&self, moment: Moment, random: &mut Random, output: &mut Vec<u8>) -> Outcome {
+    fn write_beacon(&self, moment: Moment, random: &mut Random, output: &mut Vec<u8>) -> LineTruth {
         let agent = self.visitors.agent(moment.visitor);
         if random.one_in(200) {
             output.extend_from_slice(b"GET ");
@@ -244,7 +249,7 @@ impl World {
             output.extend_from_slice(b" HTTP/1.1\" 404 571 \"-\" \"");
             output.extend_from_slice(agent.0);
             output.extend_from_slice(b"\" \"-\"\n");
-            return Outcome::Other;
+            return LineTruth::Other;
         }
         let page = self.pages.draw(random);
         let mut seconds = moment.seconds;
@@ -269,7 +274,7 @@ impl World {
                 }
                 b't' => {
                     output.extend_from_slice(b"time=");
-                    // The visitor's page was shown up to three seconds before its beacon came in.
+                    // The page was shown up to three seconds before its beacon arrived.
                     let shown =
                         (moment.seconds - i64::from(random.below(4))).max(self.first_second);
                     let unix = shown - OFFSET_SECONDS;
@@ -302,7 +307,7 @@ impl World {
         output.extend_from_slice(b" HTTP/1.1\" 200 43 \"-\" \"");
         output.extend_from_slice(agent.0);
         output.extend_from_slice(b"\" \"-\"\n");
-        Outcome::Hit { status: 200, bytes_sent: 43, view: Some(self.view(moment, page, seconds)) }
+        LineTruth::Hit { status: 200, bytes_sent: 43, view: Some(self.view(moment, page, seconds)) }
     }
 }
 

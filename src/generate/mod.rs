@@ -1,27 +1,27 @@
-//! A log of a made-up site, and its exact answer.
+//! The log of a made-up site, and the exact counts of what is in it.
 //!
-//! Owns: [`GeneratorOptions`], [`generate`]. May import: `calendar`, and `report` for the answer's cells.
-//! Must not know: parsing, counting, files, the command line. The answer comes from what was drawn, never from the
-//! text of a line, so that it can judge whoever reads the text.
+//! Owns: [`GeneratorOptions`], [`generate`]. May import: `time`, `cube` (the format of cells). Must not know: parsing,
+//! counting, files, the command line. [`Truth`] comes from what was drawn, never from the text of a line, so it can
+//! test every program that reads the text.
 
-mod answer;
 mod lifelike;
 mod odd;
 mod pages;
 mod random;
 mod text;
 mod traffic;
+mod truth;
 mod visitors;
 
 use std::io::{self, Write};
 
 use crate::time::Day;
-pub use answer::Answer;
 use lifelike::{Moment, World};
 use odd::OddLines;
 use random::Random;
 use text::TimeText;
 use traffic::Traffic;
+pub use truth::Truth;
 
 /// The format of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,43 +34,43 @@ pub enum Format {
     Dig,
 }
 
-/// How much to write.
+/// The size of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Size {
-    /// So many lines.
+    /// This many lines.
     Lines(u64),
-    /// Whole lines until at least so many bytes are written.
+    /// Whole lines, until at least this many bytes are written.
     Bytes(u64),
 }
 
 /// What to write. The same options give the same bytes on every machine.
 #[derive(Clone, Debug)]
 pub struct GeneratorOptions {
-    /// How much.
+    /// The size of the log.
     pub size: Size,
     /// The format of the lines.
     pub format: Format,
-    /// Over how many days the lines are spread, from 1 on.
+    /// Number of days that the lines are spread over, at least 1.
     pub days: u32,
     /// The first day.
     pub start: Day,
     /// Pages of single movies, besides the home page and 21 lists; 1 to [`GeneratorOptions::MAX_POOL`].
     pub pages: u32,
-    /// Sections that the movies are spread over, from 1 on.
+    /// Number of sections that the movie pages are spread over; 1 to [`GeneratorOptions::MAX_POOL`].
     pub sections: u32,
     /// Size of the pool that visitors are drawn from; 1 to [`GeneratorOptions::MAX_POOL`].
     pub visitors: u32,
     /// Distinct user agents; 1 to [`GeneratorOptions::MAX_POOL`].
     pub user_agents: u32,
-    /// How many of 1000 pages are asked for with a query.
+    /// How many of 1000 page requests have a query.
     pub query_permille: u32,
     /// How many of 1000 lines are odd: torn, binary, of another format, with strange fields. The first line never is.
     pub bad_permille: u32,
-    /// Lines of all times mixed, instead of nearly ascending.
+    /// Whether to mix the lines of all days, instead of writing them nearly in order of time.
     pub shuffle: bool,
-    /// Where the random numbers start.
+    /// Seed of the random numbers.
     pub seed: u64,
-    /// Whether to collect the page views (16 bytes each), for [`Answer::write_cells`].
+    /// Whether to collect the page views (16 bytes each), for [`Truth::write_cells`].
     pub collect_cells: bool,
 }
 
@@ -114,32 +114,32 @@ impl GeneratorOptions {
     }
 }
 
-/// How many bytes are collected before they are written: they stay in the second-level cache.
+/// Bytes per write: few enough to stay in the second-level cache.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Writes a log to `output`, in pieces of about 256 KiB, and says what is in it.
+/// Writes a log to `output`, in pieces of about 256 KiB, and returns the exact counts of it.
 ///
-/// After each piece `progress` is told how many bytes are written; an error it returns ends the work.
+/// After each piece, `progress` is called with the bytes written so far; an error from it ends the work.
 ///
 /// # Errors
-/// Whatever the output or `progress` says; [`io::ErrorKind::InvalidInput`] where an option is out of its range.
+/// Errors of the output and of `progress`; [`io::ErrorKind::InvalidInput`] if an option is out of range.
 pub fn generate(
     options: &GeneratorOptions,
     mut output: impl Write,
     mut progress: impl FnMut(u64) -> io::Result<()>,
-) -> io::Result<Answer> {
+) -> io::Result<Truth> {
     if !options.is_valid() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "an option of the generator is out of its range",
+            "an option of the generator is out of range",
         ));
     }
     let mut random = Random::new(options.seed);
     let world = World::new(options, &mut random);
     let mut odd_lines = OddLines::new(options.format, options.visitors, world.pages.count());
-    let mut answer = Answer::new(options.collect_cells);
+    let mut truth = Truth::new(options.collect_cells);
     if options.collect_cells {
-        answer.paths = (0..world.pages.count()).map(|page| world.pages.path(page)).collect();
+        truth.paths = (0..world.pages.count()).map(|page| world.pages.path(page)).collect();
     }
     let (Size::Lines(goal) | Size::Bytes(goal)) = options.size;
     let mut traffic = Traffic::new(options.start, options.days, goal, options.shuffle);
@@ -148,7 +148,7 @@ pub fn generate(
     let mut written = 0;
     loop {
         let done = match options.size {
-            Size::Lines(_) => answer.lines,
+            Size::Lines(_) => truth.lines,
             Size::Bytes(_) => written + buffer.len() as u64,
         };
         if done >= goal {
@@ -159,13 +159,13 @@ pub fn generate(
             Moment { visitor: world.visitors.draw(seconds / 86_400, &mut random), seconds };
         let odd = options.bad_permille > 0
             && random.below(1000) < options.bad_permille
-            && answer.lines > 0;
-        let outcome = if odd {
-            odd_lines.write(&world, moment, &mut random, &mut buffer, &mut answer)
+            && truth.lines > 0;
+        let line_truth = if odd {
+            odd_lines.write(&world, moment, &mut random, &mut buffer, &mut truth)
         } else {
             world.write(&mut time, moment, &mut random, &mut buffer)
         };
-        answer.add(outcome);
+        truth.add(line_truth);
         if buffer.len() >= BUFFER_BYTES {
             output.write_all(&buffer)?;
             written += buffer.len() as u64;
@@ -177,9 +177,9 @@ pub fn generate(
     output.flush()?;
     written += buffer.len() as u64;
     progress(written)?;
-    answer.bytes = written;
-    answer.odd_lines = odd_lines.counts();
-    Ok(answer)
+    truth.bytes = written;
+    truth.odd_lines = odd_lines.counts();
+    Ok(truth)
 }
 
 #[cfg(test)]

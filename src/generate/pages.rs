@@ -10,7 +10,7 @@ pub(super) const LISTS: u32 = 21;
 /// The home page and the lists.
 pub(super) const FIXED_PAGES: u32 = 1 + LISTS;
 
-/// First segments of movie pages; sections behind these are numbered.
+/// First segments of movie pages; further sections are numbered.
 const SECTIONS: [&str; 20] = [
     "movie", "series", "actor", "director", "review", "news", "trailer", "genre", "award",
     "festival", "cinema", "ticket", "forum", "user", "video", "photo", "music", "book", "shop",

@@ -54,7 +54,7 @@ impl Random {
         choices[index as usize]
     }
 
-    /// True once in `times` on average.
+    /// True in one of `times` cases on average.
     pub(super) fn one_in(&mut self, times: u32) -> bool {
         self.below(times) == 0
     }
@@ -83,11 +83,11 @@ pub(super) const fn part(bits: u32, limit: u32) -> u32 {
 /// Source: Walker's alias method in Vose's form. The weights are summed in order with IEEE operations only, so the
 /// table does not depend on a machine's mathematics library.
 #[derive(Debug)]
-pub(super) struct Weighted(Vec<Slot>);
+pub(super) struct Weighted(Vec<AliasSlot>);
 
 #[derive(Clone, Copy, Debug)]
-struct Slot {
-    /// Of 2^32 draws that hit the slot, so many stay.
+struct AliasSlot {
+    /// Of 2^32 draws that hit the slot, the number that keep its own value.
     stay: u32,
     alias: u32,
 }
@@ -101,11 +101,12 @@ impl Weighted {
         let mut slots = Vec::with_capacity(weights.len());
         let (mut small, mut large) = (Vec::new(), Vec::new());
         for (index, &share) in (0..Self::count(weights.len())).zip(&scaled) {
-            slots.push(Slot { stay: u32::MAX, alias: index });
+            slots.push(AliasSlot { stay: u32::MAX, alias: index });
             if share < 1.0 { &mut small } else { &mut large }.push(index);
         }
         while let (Some(poor), Some(&rich)) = (small.pop(), large.last()) {
-            slots[poor as usize] = Slot { stay: share_of_2_32(scaled[poor as usize]), alias: rich };
+            slots[poor as usize] =
+                AliasSlot { stay: share_of_2_32(scaled[poor as usize]), alias: rich };
             scaled[rich as usize] -= 1.0 - scaled[poor as usize];
             if scaled[rich as usize] < 1.0 {
                 large.pop();

@@ -1,4 +1,4 @@
-use super::{Answer, Format, GeneratorOptions, Size, generate};
+use super::{Format, GeneratorOptions, Size, Truth, generate};
 use crate::cube::CellFormat;
 use crate::time::Day;
 
@@ -8,11 +8,11 @@ fn small(size: Size, format: Format) -> GeneratorOptions {
     GeneratorOptions { visitors: 5_000, pages: 500, ..GeneratorOptions::new(size, format) }
 }
 
-fn run(options: &GeneratorOptions) -> (Vec<u8>, Answer) {
+fn run(options: &GeneratorOptions) -> (Vec<u8>, Truth) {
     let mut log = Vec::new();
-    let answer = generate(options, &mut log, |_| Ok(())).unwrap();
-    assert_eq!(answer.bytes, log.len() as u64);
-    (log, answer)
+    let truth = generate(options, &mut log, |_| Ok(())).unwrap();
+    assert_eq!(truth.bytes, log.len() as u64);
+    (log, truth)
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn the_same_options_give_the_same_bytes() {
         let options = GeneratorOptions { bad_permille: 100, ..small(Size::Lines(3_000), format) };
         let (log, _) = run(&options);
         assert_eq!(log, run(&options).0);
-        // Collecting the answer draws nothing.
+        // Collecting the truth draws nothing.
         assert_eq!(log, run(&GeneratorOptions { collect_cells: true, ..options.clone() }).0);
         assert_ne!(log, run(&GeneratorOptions { seed: 2, ..options.clone() }).0);
     }
@@ -52,15 +52,15 @@ fn as_much_is_written_as_was_asked_for() {
             for (bad_permille, shuffle) in [(0, false), (50, true)] {
                 let options =
                     GeneratorOptions { bad_permille, shuffle, ..small(Size::Lines(lines), format) };
-                let (log, answer) = run(&options);
-                assert_eq!(answer.lines, lines);
+                let (log, truth) = run(&options);
+                assert_eq!(truth.lines, lines);
                 assert_eq!(log.iter().filter(|&&byte| byte == b'\n').count() as u64, lines);
-                assert_eq!(answer.hits + answer.malformed + answer.empty + answer.other, lines);
-                assert_eq!(answer.status.iter().sum::<u64>(), answer.hits);
+                assert_eq!(truth.hits + truth.malformed + truth.empty + truth.other, lines);
+                assert_eq!(truth.status.iter().sum::<u64>(), truth.hits);
                 assert!(
-                    answer.page_views <= answer.hits && answer.unique_visitors <= answer.page_views
+                    truth.page_views <= truth.hits && truth.unique_visitors <= truth.page_views
                 );
-                assert!(bad_permille > 0 || answer.malformed + answer.empty == 0);
+                assert!(bad_permille > 0 || truth.malformed + truth.empty == 0);
             }
         }
         let (log, _) = run(&small(Size::Bytes(1_000_000), format));
@@ -74,26 +74,26 @@ fn as_much_is_written_as_was_asked_for() {
 #[test]
 fn every_kind_of_odd_line_occurs() {
     for format in FORMATS {
-        let (_, answer) =
+        let (_, truth) =
             run(&GeneratorOptions { bad_permille: 1000, ..small(Size::Lines(10_000), format) });
-        for (name, lines) in &answer.odd_lines {
+        for (name, lines) in &truth.odd_lines {
             assert!(*lines > 50, "{name}: {lines}");
         }
         // The first line is never odd.
-        assert_eq!(answer.odd_lines.iter().map(|(_, lines)| lines).sum::<u64>(), 9_999);
+        assert_eq!(truth.odd_lines.iter().map(|(_, lines)| lines).sum::<u64>(), 9_999);
     }
 }
 
 #[test]
 fn shares_are_lifelike() {
-    let (log, answer) = run(&GeneratorOptions::new(Size::Lines(100_000), Format::Combined));
+    let (log, truth) = run(&GeneratorOptions::new(Size::Lines(100_000), Format::Combined));
     let line_bytes = log.len() / 100_000;
     assert!((215..235).contains(&line_bytes), "{line_bytes}");
-    assert!((63_000..66_000).contains(&answer.page_views), "{}", answer.page_views);
-    assert!((2_000..3_500).contains(&answer.not_found), "{}", answer.not_found);
-    let (_, answer) = run(&GeneratorOptions::new(Size::Lines(100_000), Format::Dig));
-    assert!((400..600).contains(&answer.other), "{}", answer.other);
-    assert_eq!(answer.page_views + answer.other, 100_000);
+    assert!((63_000..66_000).contains(&truth.page_views), "{}", truth.page_views);
+    assert!((2_000..3_500).contains(&truth.not_found), "{}", truth.not_found);
+    let (_, truth) = run(&GeneratorOptions::new(Size::Lines(100_000), Format::Dig));
+    assert!((400..600).contains(&truth.other), "{}", truth.other);
+    assert_eq!(truth.page_views + truth.other, 100_000);
 }
 
 #[test]
@@ -106,9 +106,9 @@ fn cells_add_up_to_the_totals() {
             sections: 3,
             ..small(size, format)
         };
-        let (_, answer) = run(&options);
+        let (_, truth) = run(&options);
         let mut cells = Vec::new();
-        answer.write_cells(CellFormat::Ndjson, &mut cells).unwrap();
+        truth.write_cells(CellFormat::Ndjson, &mut cells).unwrap();
         let mut sums = [0_u64; 3];
         for row in cells.split_inclusive(|&byte| byte == b'\n') {
             let row: serde_json::Value = serde_json::from_slice(row).unwrap();
@@ -117,9 +117,9 @@ fn cells_add_up_to_the_totals() {
             sums[level] += row["pv"].as_u64().unwrap();
             assert!(row["uv"].as_u64() <= row["pv"].as_u64());
         }
-        assert_eq!(sums, [answer.page_views * 3; 3]);
-        let (_, answer) = run(&GeneratorOptions { collect_cells: false, ..options });
-        assert!(answer.write_cells(CellFormat::Ndjson, Vec::new()).is_err());
+        assert_eq!(sums, [truth.page_views * 3; 3]);
+        let (_, truth) = run(&GeneratorOptions { collect_cells: false, ..options });
+        assert!(truth.write_cells(CellFormat::Ndjson, Vec::new()).is_err());
     }
 }
 

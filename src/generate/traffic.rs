@@ -1,6 +1,6 @@
-//! When requests come: quiet nights, busy evenings, other weekends.
+//! When requests come: quiet nights, busy evenings, different weekends.
 //!
-//! Owns: [`Traffic`]. May import: `calendar`, `random`. Must not know: what is requested or how a time is written.
+//! Owns: [`Traffic`]. May import: `time`, `random`. Must not know: what is requested or how a time is written.
 
 use super::random::{Random, Weighted};
 use crate::time::Day;
@@ -18,18 +18,18 @@ const WEEKEND: [u32; 24] = [
 pub(super) struct Traffic {
     first_second: i64,
     last_second: i64,
-    /// Weights of all minutes before each minute, and of all.
+    /// Sum of the weights of all minutes before each minute; the last element is the sum of all.
     before: Vec<u64>,
     goal: u64,
     minute: usize,
     minute_start: u64,
     minute_end: u64,
-    /// Only where times are drawn instead of walked through.
+    /// For drawing minutes at random; `None` for ascending times.
     shuffled: Option<Weighted>,
 }
 
 impl Traffic {
-    /// Times of `days` days from `start` on, which pass while `goal` lines or bytes are written.
+    /// Times in `days` days from `start` on, which pass while `goal` lines or bytes are written.
     pub(super) fn new(start: Day, days: u32, goal: u64, shuffle: bool) -> Self {
         let mut before = vec![0];
         let mut weights = Vec::new();
@@ -64,17 +64,17 @@ impl Traffic {
         traffic
     }
 
-    /// What is done of the goal when a minute is over.
+    /// The part of the goal that is reached at the end of a minute.
     fn end_of(&self, minute: usize) -> u64 {
         let total = self.before.last().copied().unwrap_or(1);
         let done = u128::from(self.before[minute + 1]) * u128::from(self.goal) / u128::from(total);
         u64::try_from(done).unwrap_or(u64::MAX)
     }
 
-    /// The time of the next line, in seconds since 1970 on the wall clock, when `done` of the goal is done.
+    /// The time of the next line, in seconds since 1970 on the wall clock, after `done` lines or bytes.
     ///
-    /// Times ascend but for 3 seconds of jitter; shuffled times come from anywhere in the days, with the same share
-    /// for each minute. Either way nothing is kept of earlier lines.
+    /// Times ascend except for 3 seconds of jitter. Shuffled times are drawn from all days, with the same share for each
+    /// minute. Neither needs memory for earlier lines.
     pub(super) fn next(&mut self, done: u64, random: &mut Random) -> i64 {
         if let Some(minutes) = &self.shuffled {
             let minute = minutes.draw(random.bits());

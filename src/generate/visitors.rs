@@ -1,6 +1,6 @@
 //! The made-up visitors: who they are and which programs they use.
 //!
-//! Owns: [`Visitors`]. May import: `random`, `text`. Must not know: pages, time, log formats.
+//! Owns: [`VisitorPool`]. May import: `random`, `text`. Must not know: pages, time, log formats.
 
 use super::random::{Random, Weighted, scramble};
 use super::text::{push_encoded, push_hex, push_number};
@@ -8,18 +8,18 @@ use super::text::{push_encoded, push_hex, push_number};
 /// IPv4 hosts lie in 200 blocks of 2^24.
 const IPV4_BLOCKS: u64 = 200;
 const IPV4_HOSTS: u64 = IPV4_BLOCKS << 24;
-/// Prime to [`IPV4_HOSTS`], so that multiplying by it spreads hosts without two meeting.
+/// Coprime to [`IPV4_HOSTS`], so that multiplying by it gives each host another address.
 const IPV4_STEP: u64 = 1_640_531_527;
 
-/// Visitors who take turns.
+/// Number of visitors that take turns; see [`VisitorPool::draw`].
 const TURN: u32 = 5;
 
 /// A visitor is a number, and stands for one pair of host and user agent that no other visitor has.
 ///
-/// One in eight shares the host of the visitor before, with another user agent. Nothing is kept for a visitor but
-/// its weight: host and user agent are computed.
+/// One in eight shares the host of the preceding visitor, with another user agent. Only the weight of a visitor takes
+/// memory: host and user agent are computed.
 #[derive(Debug)]
-pub(super) struct Visitors {
+pub(super) struct VisitorPool {
     seed: u64,
     count: u32,
     activity: Weighted,
@@ -30,7 +30,7 @@ pub(super) struct Visitors {
     ipv4_blocks: Vec<u8>,
 }
 
-impl Visitors {
+impl VisitorPool {
     /// `visitors` visitors with `agents` user agents, both at least 1.
     pub(super) fn new(visitors: u32, agents: u32, random: &mut Random) -> Self {
         // Flatter than Zipf's law with exponent 1, where half of a large pool would never be seen.
@@ -57,20 +57,20 @@ impl Visitors {
         }
     }
 
-    /// A visitor who is about on that day, the busy ones more often.
+    /// A visitor that is active on that day, the busy ones more often.
     ///
-    /// Of [`TURN`] visitors one is about on a day, another perhaps on the next: a site sees most of its visitors on
-    /// some days only.
+    /// Of [`TURN`] visitors one is active on a day, and perhaps another on the next: a site sees most of its visitors only
+    /// on some days.
     pub(super) fn draw(&self, day: i64, random: &mut Random) -> u32 {
         let drawn = self.activity.draw(random.bits());
         let turn = drawn / TURN;
         let member =
             scramble(self.seed ^ u64::from(turn) << 24 ^ day.cast_unsigned()) % u64::from(TURN);
-        let about = turn * TURN + u32::try_from(member).unwrap_or(0);
-        if about < self.count { about } else { drawn }
+        let active = turn * TURN + u32::try_from(member).unwrap_or(0);
+        if active < self.count { active } else { drawn }
     }
 
-    /// The first visitor with the same host: who a log without user agents takes it for.
+    /// The first visitor with the same host, which is how a log without user agents counts this visitor.
     pub(super) fn household(&self, visitor: u32) -> u32 {
         let shares = visitor % 2 == 1
             && self.agent_count > 1
@@ -172,11 +172,11 @@ fn user_agent(number: u32) -> Vec<u8> {
 mod tests {
     use std::collections::{HashMap, HashSet};
 
-    use super::{Random, Visitors};
+    use super::{Random, VisitorPool};
 
     #[test]
     fn every_visitor_has_its_own_pair() {
-        let visitors = Visitors::new(60_000, 20, &mut Random::new(3));
+        let visitors = VisitorPool::new(60_000, 20, &mut Random::new(3));
         let mut pairs = HashSet::new();
         let mut hosts: HashMap<Vec<u8>, u32> = HashMap::new();
         let mut ipv6 = 0;

@@ -1,6 +1,6 @@
 //! The user's guide: one page for each subject.
 //!
-//! Owns: the pages, which are the Markdown files of this folder. May import: nothing. Must not know: code.
+//! Owns: the pages, which are the Markdown files of this folder. May import: nothing. Must not know: how the code works.
 //!
 //! - [`counting`]: what counts as a line, a hit, a page view, a visitor, a page, a section and a day.
 //! - [`database`]: `--db`, reports of any range, SQL, backup and privacy.
@@ -9,8 +9,8 @@
 //! - [`speed`]: measurements, and how to repeat them.
 //! - [`testing`]: how the numbers are checked.
 
-/// A page. The pages link to each other by file name, so that the links work where the files lie; the definitions
-/// here come first and win, so that the same links lead to modules in these docs.
+/// A page. Pages link to each other by file name, so that the links work in the folder. In these docs the link
+/// definitions below come first and win, so the same links lead to modules.
 macro_rules! page {
     ($name:ident) => {
         #[doc = "[counting]: crate::guide::counting\n[database]: crate::guide::database"]

@@ -1,37 +1,35 @@
-//! What a database holds into a store: the days, weeks, months and all time that the store does not have as they are.
+//! Publishing from a database: the days, weeks, months and all time that a store does not have in their latest version.
 //!
-//! Owns: which of them have changed. May import: what its parent may, `store::Database`. Must not know: SQL, which store
-//! it is.
+//! Owns: the decision which of them to publish. May import: what its parent may. Must not know: SQL, which store it is.
 //!
-//! Every day of a database has the version of the run that changed it last, and the store keeps the version it was
-//! sent: where they are equal nothing is to be done. So a store that was emptied is filled again, and what could not
-//! be published is published by the next run. A week and a month have the latest version of their days, all time that of
-//! the database.
+//! In the database, a day has the version of the run that last changed it; the store keeps the version it was sent. If
+//! they are equal, there is nothing to do. So a store that was emptied is filled again, and a run publishes what an
+//! earlier one could not. A week or month has the latest version of its days, and all time that of the database.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::{Decision, Publication, Publishing, write_days};
+use super::{Decision, Publication, Publisher, write_days};
 use crate::cube::Cube;
 use crate::cube::rows::Rows;
 use crate::database::{Database, DayVersion, Site, StoredBlock};
 use crate::error::Result;
 use crate::facts::DayKey;
-use crate::store::{Cell, Cells, Edition, Ledger, Slot, Source, Store, Writer};
+use crate::store::{Cell, Cells, Edition, Ledger, Slot, Source, Store, Writer, source_ids};
 use crate::system::progress::Progress;
 use crate::time::Day;
 use crate::time::{Period, Span};
 
-/// Bytes of blocks whose facts are held at once; about a third of what they take decoded.
+/// Bytes of encoded blocks whose facts are in memory at a time; decoded they take about three times as much.
 const BATCH_BYTES: usize = 32 << 20;
 
-/// Brings a store, called `target` in the database, up to date with the sites of the database. Uses the thread pool it
-/// is called in. `replace`: also where the store has days that were not made from this database's sources. The caller
-/// notes [`Publication::seen`] in the database.
+/// Brings a store up to date with `sites` of the database, which knows the store by the name `target`. Runs in the current
+/// thread pool. With `replace`, also replaces days that the store made from sources that this database does not have.
+/// The caller records [`Publication::seen`] in the database.
 ///
 /// # Errors
 /// [`Error::Store`](crate::error::Error::Store), [`Error::Database`](crate::error::Error::Database),
-/// [`Error::Interrupted`](crate::error::Error::Interrupted); what was published before that is published.
+/// [`Error::Interrupted`](crate::error::Error::Interrupted). What was published before the error stays published.
 pub fn publish(
     database: &mut Database,
     sites: &[Site],
@@ -39,7 +37,7 @@ pub fn publish(
     replace: bool,
     progress: &Progress,
 ) -> Result<Publication> {
-    let mut publishing = Publishing::new(store, progress);
+    let mut publisher = Publisher::new(store, progress);
     let sources = database.sources()?.into_iter().map(|source| {
         let of_day = Source {
             id: source.identity.id,
@@ -53,7 +51,7 @@ pub fn publish(
     let known_ids = database.known_ids()?;
     for site in sites {
         let mut versions = database.day_versions(site.number)?;
-        // What was published of days that were pruned stays true, and can be made no more.
+        // Pruned days cannot be made again; what was published of them is still right.
         versions.retain(|&day, _| site.pruned_before.is_none_or(|first| day >= first));
         let days = Days {
             site,
@@ -64,36 +62,36 @@ pub fn publish(
             sent: &database.published(target, &site.name)?,
             replace,
         };
-        let refused = publishing.publication.refused.len();
-        days.publish(&mut publishing, database)?;
-        // Weeks that have other days than the store's would contradict it.
-        if publishing.publication.refused.len() == refused {
-            publish_unions(&mut publishing, database, site, &versions, replace)?;
+        let refused = publisher.publication.refused.len();
+        days.publish(&mut publisher, database)?;
+        // If a day was refused, weeks and months would contradict the days in the store.
+        if publisher.publication.refused.len() == refused {
+            publish_unions(&mut publisher, database, site, &versions, replace)?;
         }
     }
-    publishing.finish()
+    publisher.finish()
 }
 
 /// The days of a site.
 struct Days<'d> {
     site: &'d Site,
     versions: &'d BTreeMap<Day, DayVersion>,
-    /// By day.
+    /// In order of day.
     blocks: &'d [StoredBlock],
     sources: &'d BTreeMap<i64, Source>,
-    /// Of all states of all sources.
+    /// The ids of all sources, and of their earlier, shorter states.
     known_ids: &'d BTreeSet<u128>,
-    /// The version of each day that the store was sent last.
+    /// The version of each day that the store was last sent, by the day's name.
     sent: &'d BTreeMap<String, u64>,
     replace: bool,
 }
 
 impl Days<'_> {
-    fn publish(&self, publishing: &mut Publishing<'_>, database: &mut Database) -> Result<()> {
+    fn publish(&self, publisher: &mut Publisher<'_>, database: &mut Database) -> Result<()> {
         let span = |&day: &Day| Span { site: self.site.name.clone(), period: Period::Day(day) };
         let spans = self.versions.keys().map(span).collect();
-        let (minute_pages, progress) = (publishing.wants_minute_pages(), publishing.progress);
-        publishing.bring(
+        let (minute_pages, progress) = (publisher.wants_minute_pages(), publisher.progress);
+        publisher.publish_spans(
             spans,
             &mut |span, ledger| Ok(self.decide(span, ledger)),
             &mut |writer, editions| self.write(database, editions, minute_pages, writer, progress),
@@ -120,18 +118,15 @@ impl Days<'_> {
             held => held,
         };
         let is_newer = held > Some(version);
-        let ids = |sources: &[Source]| -> BTreeSet<u128> {
-            sources.iter().map(|source| source.id).collect()
-        };
-        if !self.replace && is_newer && ids(&ledger.sources) == ids(&sources) {
+        if !self.replace && is_newer && source_ids(&ledger.sources) == source_ids(&sources) {
             return Decision::Skip;
         }
         let is_ours = self.sent.get(&day.to_string()).copied() == held
             || ledger.sources.iter().all(|source| self.known_ids.contains(&source.id));
         if held.is_some() && !self.replace && (is_newer || !is_ours) {
             return Decision::Refuse(format!(
-                "{day} was not published: what is there {}, by another database or a run without one. \
-                 hitmap publish --replace puts what this database has in its place",
+                "{day} was not published: what the store has {}, by another database or a run without one. \
+                 hitmap publish --replace replaces it by what this database has",
                 if is_ours {
                     "was published after this database counted the day last"
                 } else {
@@ -139,12 +134,12 @@ impl Days<'_> {
                 }
             ));
         }
-        // Over a later one goes the version after it.
+        // A later version in the store is replaced by the one after it, which the store chooses.
         let version = Some(version).filter(|_| !is_newer);
         Decision::Publish(Edition { span, replaces: ledger.version, version, sources })
     }
 
-    /// Writes editions of days, some days' facts at a time.
+    /// Writes editions of days, with the facts of some days in memory at a time.
     fn write(
         &self,
         database: &mut Database,
@@ -178,9 +173,9 @@ impl Days<'_> {
     }
 }
 
-/// Publishes the weeks and months of a site, and all time: the site and its sections.
+/// Publishes the weeks, the months and all time of a site: the cells of the site and of its sections.
 fn publish_unions(
-    publishing: &mut Publishing<'_>,
+    publisher: &mut Publisher<'_>,
     database: &Database,
     site: &Site,
     days: &BTreeMap<Day, DayVersion>,
@@ -204,12 +199,12 @@ fn publish_unions(
     unions.insert(Period::All, Union { version, granularity: "all", bucket, is_cut: false });
     let spans = unions.keys().map(|&period| Span { site: site.name.clone(), period }).collect();
     let cells_of = |union: &Union| database.unions(site.number, union.granularity, &union.bucket);
-    publishing.bring(
+    publisher.publish_spans(
         spans,
         &mut |span, ledger| {
             let Some(union) = unions.get(&span.period) else { return Ok(Decision::Skip) };
-            // One that lost days to pruning has no cells any more; what was published of it stays true. A stale
-            // version loses.
+            // A span that lost days to pruning has no cells any more; what was published of it is still right. An older
+            // version never replaces a later one without --replace.
             let is_newer = ledger.version > Some(union.version);
             if ledger.version == Some(union.version)
                 || is_newer && !replace
@@ -240,10 +235,10 @@ fn publish_unions(
 
 /// A week, a month, or all time.
 struct Union {
-    /// The latest of its days'.
+    /// The latest version of its days.
     version: u64,
     granularity: &'static str,
     bucket: String,
-    /// Whether it lost days to pruning.
+    /// Whether some of its days were pruned.
     is_cut: bool,
 }

@@ -1,13 +1,12 @@
-//! A run's days into a store, without a database: what was counted is all there is for its days.
+//! Publishing the days of a run without a database: what the run counted must be everything for these days.
 //!
 //! Owns: [`CountedInput`], the decision whether a day may be replaced. May import: what its parent may. Must not know:
 //! which store it is.
 //!
-//! A store's ledger names the sources behind each day. A day is published if every source in its ledger is among the
-//! inputs, or is the beginning of one that has grown; else the inputs are not all there is for it, and publishing
-//! would lose what only the other sources had.
+//! The store's ledger names the sources of each day. A day is published if each of them is one of the inputs, or the
+//! beginning of an input that has grown since. If not, publishing would lose what only the other sources hold.
 
-use super::{Decision, Publication, Publishing, write_days};
+use super::{Decision, Publication, Publisher, write_days};
 use crate::cube::Cube;
 use crate::cube::rows::Rows;
 use crate::error::{Error, Result};
@@ -24,14 +23,14 @@ use crate::time::{Period, Span};
 pub struct CountedInput {
     source: Source,
     identity: SourceIdentity,
-    /// Where it can be read again.
+    /// The input, to read it again.
     input: Input,
     /// Its first and its last day.
     days: (Day, Day),
 }
 
-/// The sources that an analysis counted; [`identify`](crate::pipeline::Tracking::identify) must have been asked for, and
-/// all inputs have been read to their end. `inputs` are those of the analysis.
+/// The sources that an analysis counted. `inputs` are the inputs of the analysis, all of which must have been read to the
+/// end, with [`identify`](crate::pipeline::Tracking::identify) set.
 ///
 /// # Errors
 /// [`Error::Usage`] if two inputs hold the same bytes.
@@ -65,11 +64,11 @@ pub fn counted_inputs(inputs: &[Input], analysis: &Analysis) -> Result<Vec<Count
     Ok(counted)
 }
 
-/// Brings a store up to date with the days of `cube`, all of whose facts come from `inputs`. Uses the thread pool it is
-/// called in. `replace`: whatever else the days were made from.
+/// Brings a store up to date with the days of `cube`, all of whose facts come from `inputs`. Runs in the current thread
+/// pool. With `replace`, days are published whatever the store made them from.
 ///
 /// # Errors
-/// [`Error::Store`], [`Error::Interrupted`]; days that were published before that are published.
+/// [`Error::Store`], [`Error::Interrupted`]; days published before the error stay published.
 pub fn publish(
     cube: &Cube<'_>,
     inputs: &[CountedInput],
@@ -78,14 +77,14 @@ pub fn publish(
     progress: &Progress,
 ) -> Result<Publication> {
     let rows = Rows::new(cube);
-    let mut publishing = Publishing::new(store, progress);
-    let minute_pages = publishing.wants_minute_pages();
+    let mut publisher = Publisher::new(store, progress);
+    let minute_pages = publisher.wants_minute_pages();
     let mut sites: Vec<(u32, &String)> = (0..).zip(&cube.sites).collect();
     sites.sort_unstable_by_key(|&(number, _)| number);
     for (site, name) in sites {
         let days = cube.facts.days().filter(|key| key.site == site).map(|key| key.day);
         let spans = days.map(|day| Span { site: name.clone(), period: Period::Day(day) });
-        publishing.bring(
+        publisher.publish_spans(
             spans.collect(),
             &mut |span, ledger| decide(span, ledger, inputs, replace),
             &mut |writer, editions| {
@@ -97,7 +96,7 @@ pub fn publish(
             },
         )?;
     }
-    publishing.finish()
+    publisher.finish()
 }
 
 fn decide(span: Span, ledger: &Ledger, inputs: &[CountedInput], replace: bool) -> Result<Decision> {
@@ -106,7 +105,7 @@ fn decide(span: Span, ledger: &Ledger, inputs: &[CountedInput], replace: bool) -
             if !is_among(source, inputs)? {
                 return Ok(Decision::Refuse(format!(
                     "{} was not published: {} of it came from {:?} ({} lines, {} bytes), which is not among these \
-                     inputs. Give all files of that day at once, keep a database (--db), or drop what is there \
+                     inputs. Give all files of that day together, keep a database (--db), or replace what is there \
                      (--replace)",
                     span.period,
                     if ledger.sources.len() == 1 { "all" } else { "a part" },
@@ -126,7 +125,7 @@ fn decide(span: Span, ledger: &Ledger, inputs: &[CountedInput], replace: bool) -
     Ok(Decision::Publish(edition))
 }
 
-/// Whether a source of a ledger is one of the inputs, or was before that one grew.
+/// Whether a source of a ledger is one of the inputs, or the beginning of one.
 fn is_among(source: &Source, inputs: &[CountedInput]) -> Result<bool> {
     for CountedInput { source: input, identity, input: file, .. } in inputs {
         if input.id == source.id {

@@ -1,8 +1,8 @@
 //! Bringing a store up to date.
 //!
-//! Owns: the way of spans into a store, again and again where another run comes between. Its two sources are
-//! [`inputs`], what a run counted without a database, and [`database`]. May import: `report` (cube, rows), `pipeline`
-//! (progress), `source`, `store`. Must not know: clap, which store it is.
+//! Owns: publishing spans, and trying again after a conflict with another run. What is published comes from a database
+//! ([`database`]), or without one from the inputs of a run ([`inputs`]). May import: `cube`, `database`, `pipeline`
+//! (analyses), `source`, `store`, `system` (progress). Must not know: which store it is.
 
 pub mod database;
 pub mod inputs;
@@ -21,57 +21,57 @@ use crate::system::progress::Progress;
 use crate::time::Granularity;
 use crate::time::{Period, Span};
 
-/// What publishing to one store did.
+/// What was published to one store.
 #[derive(Debug, Default)]
 pub struct Publication {
-    /// Days that readers now see as they were counted.
+    /// Days that are up to date in the store now.
     pub days: u64,
-    /// Of these, days of which nothing had changed.
+    /// Those of the days that had not changed.
     pub unchanged_days: u64,
-    /// Cells of the days, weeks, months that changed.
+    /// Cells of the spans that changed.
     pub cells: u64,
-    /// Keys that were written or deleted.
+    /// Keys, rows or the like that were written or deleted.
     pub changed_keys: u64,
-    /// Which version of each span readers see now.
+    /// The version of each span that readers see now.
     pub seen: Vec<(Span, u64)>,
-    /// Why days, weeks or months were not published, in words.
+    /// A sentence about each span that was not published.
     pub refused: Vec<String>,
 }
 
-/// How often a day is tried again when another run publishes it at the same time.
+/// How often a span is tried while other runs publish it at the same time.
 const MOST_TRIES: u32 = 8;
-/// Before a day is tried again that the store could not take at the moment; doubles each time.
+/// First pause before a span that the store could not take is tried again; doubles each time.
 const PAUSE: Duration = Duration::from_millis(100);
-/// Cells that are handed to a store at once.
+/// Cells per batch.
 const BATCH_CELLS: usize = 10_000;
-/// Batches made at once.
+/// Batches made in parallel.
 const PARALLEL_BATCHES: usize = 8;
 
-/// What is to become of a span, its ledger known.
+/// What to do with a span, given what the store holds of it.
 enum Decision {
     Publish(Edition),
-    /// The store has it as it is.
+    /// The store is up to date, or there is nothing to publish.
     Skip,
-    /// In words.
+    /// Why the span cannot be published.
     Refuse(String),
 }
 
 /// A store being brought up to date.
-struct Publishing<'p> {
-    /// `None` only while the writer has it.
+struct Publisher<'p> {
+    /// `None` while the writer owns it.
     store: Option<Box<dyn Store>>,
     progress: &'p Progress,
     publication: Publication,
 }
 
-impl<'p> Publishing<'p> {
+impl<'p> Publisher<'p> {
     fn new(store: Box<dyn Store>, progress: &'p Progress) -> Self {
         Self { store: Some(store), progress, publication: Publication::default() }
     }
 
-    /// Publishes spans: `decide` says what of a span's ledger follows; `write` begins, puts and commits the editions that
-    /// are to be published, in order. What another run came between is decided and written again.
-    fn bring(
+    /// Publishes spans. `decide` says what to do with a span, given its ledger; `write` begins, puts and commits the given
+    /// editions, in order. After a conflict with another run, both are called again for the span.
+    fn publish_spans(
         &mut self,
         spans: Vec<Span>,
         decide: &mut dyn FnMut(Span, &Ledger) -> Result<Decision>,
@@ -103,7 +103,7 @@ impl<'p> Publishing<'p> {
             for (edition, outcome) in editions.into_iter().zip(outcomes) {
                 let period = edition.span.period;
                 match outcome {
-                    Outcome::Published { version, cells, changed_keys, .. } => {
+                    Outcome::Published { version, cells, changed_keys } => {
                         self.publication.days += u64::from(is_day(&edition.span));
                         self.publication.seen.push((edition.span, version));
                         self.publication.cells += cells;
@@ -111,12 +111,12 @@ impl<'p> Publishing<'p> {
                     }
                     Outcome::Unchanged => self.count_unchanged(edition.span, edition.replaces),
                     Outcome::Refused(reason) => self.publication.refused.push(reason),
-                    Outcome::Outrun { reason, .. } if attempt == MOST_TRIES => {
+                    Outcome::Conflict { reason, .. } if attempt == MOST_TRIES => {
                         self.publication.refused.push(format!(
                             "{period} was not published, tried {MOST_TRIES} times: {reason}; run again"
                         ));
                     }
-                    Outcome::Outrun { wait, .. } => {
+                    Outcome::Conflict { wait, .. } => {
                         must_wait |= wait;
                         left.push(edition.span);
                     }
@@ -157,7 +157,7 @@ fn is_day(span: &Span) -> bool {
     matches!(span.period, Period::Day(_))
 }
 
-/// Writes editions of days, which ascend as `keys` do; those are their days in the cube.
+/// Writes editions of days; `keys` are their days in the cube. Both are in ascending order.
 fn write_days(
     rows: &Rows<'_>,
     keys: impl Iterator<Item = DayKey>,
@@ -195,7 +195,7 @@ fn put_day(writer: &mut Writer, day: &DayRows<'_>, progress: &Progress) -> Resul
     Ok(())
 }
 
-/// A day's row as a cell of the span that the day is.
+/// A row of a day as a cell of the day's span.
 fn cell<'r>(row: &CellRow<'r>) -> Cell<'r> {
     let minute = row.bucket.minute_of_day;
     let slot = match row.bucket.granularity {

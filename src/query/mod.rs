@@ -183,7 +183,9 @@ impl Scope {
     }
 }
 
-fn definition(rules: &StoredRules) -> Definition {
+/// Counting rules in the words of a report.
+#[must_use]
+pub fn definition(rules: &StoredRules) -> Definition {
     Definition {
         count: rules.count.clone(),
         visitor: rules.visitor.clone(),

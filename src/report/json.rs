@@ -1,7 +1,7 @@
 //! The `--json` report: one object, schema version 1.
 //!
-//! Owns: the JSON's layout (stable: a new key may come, none changes its meaning). May import: `report::summary`.
-//! Must not know: how the numbers were made.
+//! Owns: the layout of the JSON. It is stable: keys may be added, and none changes its meaning. May import: `text`, `time`,
+//! `query::summary`. Must not know: how the numbers were made.
 
 use std::io::{self, Write};
 
@@ -60,9 +60,9 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
         }), summary.stored.as_ref()),
         cells: by_level(&summary.cells, |sum| sum.cells.into()),
         cell_sums: by_level(&summary.cells, |sum| json!({"pv": sum.pv, "uv": sum.uv})),
-        days: Buckets(&summary.days),
-        hours: Buckets(&summary.hours),
-        busiest_minute: summary.busiest_minute.as_ref().map(Bucket::new),
+        days: JsonBuckets(&summary.days),
+        hours: JsonBuckets(&summary.hours),
+        busiest_minute: summary.busiest_minute.as_ref().map(JsonBucket::new),
         section_count: summary.section_count,
         page_count: summary.page_count,
         sections: summary.sections.iter().map(|row| json!({
@@ -87,7 +87,7 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
     output.write_all(b"\n")
 }
 
-/// Sums over lines, which are known of whole sources only.
+/// Totals over lines, which are known only for whole sources.
 const OF_LINES: [&str; 9] = [
     "lines",
     "hits",
@@ -100,7 +100,7 @@ const OF_LINES: [&str; 9] = [
     "offsets",
 ];
 
-/// The totals without what a database cannot know of what was asked: null.
+/// The totals; those that a database cannot answer for the question are null.
 fn known(mut totals: Value, stored: Option<&Stored>) -> Value {
     if let (Value::Object(totals), Some(Stored { is_everything: false, .. })) =
         (&mut totals, stored)
@@ -135,8 +135,8 @@ fn database(stored: &Stored) -> Value {
     })
 }
 
-/// The object, its keys in this order. Days and hours, of which there can be many, are written row by row: as values in
-/// memory they took 1.7 KB an hour.
+/// The object, with its keys in this order. Days and hours can be many, so they are written row by row: as JSON values in
+/// memory they took 1.7 KB per hour.
 #[derive(Serialize)]
 struct Report<'s> {
     schema_version: u32,
@@ -145,9 +145,9 @@ struct Report<'s> {
     totals: Value,
     cells: Value,
     cell_sums: Value,
-    days: Buckets<'s>,
-    hours: Buckets<'s>,
-    busiest_minute: Option<Bucket<'s>>,
+    days: JsonBuckets<'s>,
+    hours: JsonBuckets<'s>,
+    busiest_minute: Option<JsonBucket<'s>>,
     section_count: u64,
     page_count: u64,
     sections: Vec<Value>,
@@ -158,29 +158,29 @@ struct Report<'s> {
     database: Option<Value>,
 }
 
-struct Buckets<'s>(&'s [BucketRow]);
+struct JsonBuckets<'s>(&'s [BucketRow]);
 
-impl Serialize for Buckets<'_> {
+impl Serialize for JsonBuckets<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(Bucket::new))
+        serializer.collect_seq(self.0.iter().map(JsonBucket::new))
     }
 }
 
 #[derive(Serialize)]
-struct Bucket<'s> {
+struct JsonBucket<'s> {
     site: &'s str,
     bucket: String,
     pv: u64,
     uv: u64,
 }
 
-impl<'s> Bucket<'s> {
+impl<'s> JsonBucket<'s> {
     fn new(row: &'s BucketRow) -> Self {
         Self { site: &row.site, bucket: row.bucket.to_string(), pv: row.pv, uv: row.uv }
     }
 }
 
-/// Compact JSON in which nothing can do a terminal harm: what [`is_hostile`] is written as `\uNNNN`.
+/// Compact JSON that is safe to print on a terminal: characters that are [hostile](is_hostile) are written as `\uNNNN`.
 struct Harmless;
 
 impl Formatter for Harmless {
@@ -207,7 +207,7 @@ impl Formatter for Harmless {
 pub(super) fn offset_text(minutes: i16) -> String {
     let sign = if minutes < 0 { '-' } else { '+' };
     let minutes = minutes.unsigned_abs();
-    // A line may write up to 99 minutes.
+    // Lines may carry an offset of up to 99 hours and 99 minutes.
     let hours = (minutes / 60).min(99);
     format!("{sign}{hours:02}{:02}", minutes - hours * 60)
 }

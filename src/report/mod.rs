@@ -1,9 +1,7 @@
-//! Reports: one finished [`Summary`](crate::query::Summary) (or a stream of cells) as text.
+//! Reports: a finished [`Summary`](crate::query::Summary) as text for a terminal or as JSON.
 //!
-//! Owns: what a report shows and how it is written. May import: `calendar`, `count`, `tally`.
-//! Must not know: sources, formats' grammar, stores, or whether a terminal is there.
+//! Owns: what a report shows and how it is written. May import: `text`, `time`, `query` (summaries).
+//! Must not know: how the numbers were made, or whether a terminal is there.
 
 pub mod json;
 pub mod terminal;
-
-pub use crate::text::escape_terminal;

@@ -102,6 +102,8 @@ impl StoredRules {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::StoredRules;
     use crate::select::{Count, Rules, SectionPattern, VisitorKey};
 
@@ -116,15 +118,16 @@ mod tests {
             Rules { visitor: "ip".parse().unwrap(), ..Rules::default() },
             Rules { visitor_key: Some(VisitorKey::new(b"one")), ..Rules::default() },
             Rules { visitor_key: Some(VisitorKey::new(b"two")), ..Rules::default() },
+            Rules { zone: Some("UTC".parse().unwrap()), ..Rules::default() },
             Rules { groups: vec![group("a")], ..Rules::default() },
             Rules { groups: vec![group("a"), group("b")], ..Rules::default() },
-            Rules { groups: vec![group("a=/a/{}\",\"b")], ..Rules::default() },
+            Rules { groups: vec![group("a\",\"b")], ..Rules::default() },
         ];
-        let text = |rules: &Rules| StoredRules::from(rules).text();
-        let texts: std::collections::BTreeSet<String> = rules.iter().map(text).collect();
+        let texts: BTreeSet<String> =
+            rules.iter().map(|rules| StoredRules::from(rules).text()).collect();
         assert_eq!(texts.len(), rules.len());
         let elsewhere = Rules { site: "b.example".to_owned(), ..Rules::default() };
-        assert_eq!(text(&elsewhere), text(&rules[0]));
+        assert_eq!(StoredRules::from(&elsewhere), StoredRules::from(&Rules::default()));
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! A run over logs: count, store, publish, report.
 //!
-//! Owns: the steps of [`analyze`]. May import: `pipeline`, `database` (ingest), `cube`, `query` (summary), `publish`.
-//! Must not know: how stages work.
+//! Owns: the steps of [`analyze`]. May import: `pipeline`, `database` (ingest), `cube`, `query` (summary), `store`.
+//! Must not know: how a stage works.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::lock::open_to_write;
 use super::publish::{Rereadable, publish_database, publish_inputs};
-use super::{Output, Statistics, begin_cells, write_cells};
+use super::{CellsFile, Output, Statistics};
 use crate::cube::{CellFormat, Cube, rows};
 use crate::database::Database;
 use crate::database::ingest::{self, IngestOptions, Ingested};
@@ -16,15 +16,16 @@ use crate::error::{Error, Result};
 use crate::facts::tally::{MALFORMED_SAMPLES, Tally};
 use crate::parse::LogFormat;
 use crate::pipeline::{self, Analysis, CountingOptions, thread_pool};
+use crate::query::definition;
 use crate::query::summarize::summarize;
-use crate::query::summary::{Definition, InputSummary, MalformedSample, Summary, Timing};
+use crate::query::summary::{InputSummary, MalformedSample, Summary, Timing};
+use crate::select::StoredRules;
+use crate::source::Input;
 use crate::store::{self, StoreUrl};
-use crate::system::new_file::NewFile;
 use crate::system::progress::{Phase, Progress};
-use crate::text;
-use crate::time::Zone;
+use crate::text::{self, counted};
 
-/// CountingOptions of [`analyze`].
+/// Options of [`analyze`].
 #[derive(Clone, Debug)]
 pub struct AnalyzeOptions {
     /// The inputs and how they are counted.
@@ -33,42 +34,43 @@ pub struct AnalyzeOptions {
     pub database: Option<StoreInDatabase>,
     /// The stores to bring up to date.
     pub publish_to: Vec<StoreUrl>,
-    /// Whether all that the database holds of the site is dropped first, and days are published whatever a store has.
+    /// Whether to drop first all that the database holds of the site, and without a database, to publish days whatever
+    /// a store has.
     pub replace: bool,
-    /// Where all cells go, if they are wanted.
+    /// Where to write all cells, if anywhere.
     pub cells: Option<CellsTarget>,
-    /// How many malformed lines end the run before anything is stored.
+    /// The number of malformed lines above which the run fails and stores nothing.
     pub max_invalid: Option<InvalidLimit>,
-    /// Sections and pages to list.
+    /// Number of sections and of pages to list.
     pub top: usize,
 }
 
 /// How a run stores its counts in a database.
 #[derive(Clone, Debug)]
 pub struct StoreInDatabase {
-    /// The file.
+    /// The database file; it is made if it does not exist.
     pub path: PathBuf,
-    /// Whether a file that is shorter than when it was counted is another source.
+    /// Whether an input that is shorter than when it was last counted is a new source, rather than refused.
     pub as_new: bool,
-    /// Whether the cells of pages by the minute are stored.
+    /// Whether to store the cells of pages by the minute.
     pub minute_pages: bool,
 }
 
-/// Where all cells of a run go.
+/// Where to write all cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CellsTarget {
     /// To [`Output::cells`], in place of the report.
     Output,
-    /// To a file, in the format that its name asks for.
+    /// To a file: CSV if its name ends in `.csv`, else NDJSON.
     File(PathBuf),
 }
 
-/// How many malformed lines are too many.
+/// The most malformed lines that a run accepts.
 #[derive(Clone, Copy, Debug)]
 pub enum InvalidLimit {
-    /// More than this number.
+    /// A number of lines.
     Lines(u64),
-    /// More than this percentage of all lines.
+    /// A percentage of all lines, 0 to 100.
     Percent(f64),
 }
 
@@ -88,14 +90,16 @@ impl std::str::FromStr for InvalidLimit {
 }
 
 impl InvalidLimit {
+    /// # Errors
+    /// [`Error::TooManyInvalid`] if the lines exceed the limit.
     fn check(self, tally: &Tally) -> Result<()> {
         let malformed = tally.malformed_lines;
-        let passed = match self {
+        let is_exceeded = match self {
             Self::Lines(most) => malformed > most,
             #[expect(clippy::cast_precision_loss, reason = "a percentage of lines")]
             Self::Percent(most) => malformed as f64 * 100.0 > most * tally.lines as f64,
         };
-        if !passed {
+        if !is_exceeded {
             return Ok(());
         }
         Err(Error::TooManyInvalid(format!(
@@ -106,12 +110,13 @@ impl InvalidLimit {
     }
 }
 
-/// Counts logs, keeps the counts where the options say, and reports them.
+/// Counts logs, stores and publishes the counts as the options say, and reports them.
 ///
 /// # Errors
-/// [`Error::Usage`], [`Error::Interrupted`], [`Error::Limit`]; [`Error::Write`], [`Error::Output`],
-/// [`Error::Database`], [`Error::Store`] for what could not be written; [`Error::TooManyInvalid`],
-/// [`Error::NothingParsed`], [`Error::Unreadable`] for what was wrong with the inputs, after the report of the rest.
+/// [`Error::Usage`], [`Error::Interrupted`] and [`Error::Limit`] end the run before the report.
+/// [`Error::Write`], [`Error::Output`], [`Error::Database`] and [`Error::Store`] say what could not be written.
+/// [`Error::TooManyInvalid`] ends the run with nothing stored. [`Error::NothingParsed`] and [`Error::Unreadable`] say
+/// what was wrong with the inputs, after the report of the rest.
 pub fn analyze(
     options: &AnalyzeOptions,
     progress: &Progress,
@@ -121,28 +126,23 @@ pub fn analyze(
     let AnalyzeOptions { database, publish_to, replace, cells, .. } = options;
     let mut counting = options.counting.clone();
     let pool = thread_pool(counting.threads)?;
-    // Taken before the work, so that a folder that cannot be written is known at once.
-    let cells_file = match cells {
-        Some(CellsTarget::File(path)) => Some(begin_cells(path)?),
+    // Created before counting, so that a folder that cannot be written is reported at once.
+    let mut cells_file = match cells {
+        Some(CellsTarget::File(path)) => Some(CellsFile::create(path)?),
         _ => None,
     };
     let is_direct = !publish_to.is_empty() && database.is_none();
     let mut rereadable = None;
     if is_direct {
-        // The same for stores: a wrong password should not cost an hour of counting.
-        for url in publish_to {
-            let opened = store::open(url).and_then(|mut store| store.close());
-            progress.check()?;
-            opened?;
-        }
+        check_stores(publish_to, progress)?;
         counting.tracking.identify = true;
         rereadable = Some(Rereadable::new(&mut counting.inputs, progress)?);
     }
-    output.begin(counting.inputs.len() as u64);
-    let Counted { mut analysis, tally, transaction } = match database {
+    output.start_progress(counting.inputs.len() as u64);
+    let CountedLogs { mut analysis, tally, transaction } = match database {
         None => {
             let analysis = pool.install(|| pipeline::analyze(&counting, progress))?;
-            Counted { tally: total_tally(&analysis), analysis, transaction: None }
+            CountedLogs { tally: total_tally(&analysis), analysis, transaction: None }
         }
         Some(database) => {
             pool.install(|| ingest(database, *replace, &counting, progress, output))?
@@ -153,41 +153,28 @@ pub fn analyze(
     }
     let limit = options.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
     if limit.is_err() || analysis.inputs.is_empty() {
-        output.end();
-        tell_about_inputs(&analysis, output);
+        output.stop_progress();
+        report_inputs(&analysis, output);
         return limit.and_then(|()| Err(unreadable(&analysis)));
     }
     let is_nothing_parsed =
-        tally.lines > tally.empty_lines && tally.lines == tally.empty_lines + tally.malformed_lines;
-    // What would be stored then is at most that --replace dropped everything.
+        tally.malformed_lines > 0 && tally.lines == tally.empty_lines + tally.malformed_lines;
+    // If no line could be parsed, committing could only drop what --replace drops.
     if let Some(transaction) = transaction.filter(|_| !is_nothing_parsed) {
         progress.check()?;
         pool.install(|| transaction.commit())?;
     }
-    let counted = Instant::now();
+    let counted_at = Instant::now();
     progress.enter(Phase::Reporting);
     let rules = &counting.rules;
     let cube = pool.install(|| Cube::new(&analysis.facts, vec![rules.site.clone()], &rules.groups));
-    // Part of a day must not look like a day.
+    // A day counted in part must not be published as a whole day.
     let is_complete = analysis.unreadable.is_empty() && !is_nothing_parsed;
     let mut published = Ok(Vec::new());
     if !publish_to.is_empty() && (is_complete || !is_direct) {
         progress.enter(Phase::Publishing);
-        published = pool.install(|| match database {
-            None => publish_inputs(
-                publish_to,
-                &counting.inputs,
-                &analysis,
-                &cube,
-                *replace,
-                progress,
-                output,
-            ),
-            Some(StoreInDatabase { path, .. }) => {
-                let mut database = Database::open_to_read(path)?;
-                let sites = database.sites()?;
-                publish_database(publish_to, &mut database, &sites, false, progress, output)
-            }
+        published = pool.install(|| {
+            publish_counts(options, &counting.inputs, &analysis, &cube, progress, output)
         });
     }
     if let Err(Error::Interrupted) = published {
@@ -197,33 +184,29 @@ pub fn analyze(
         progress.enter(Phase::WritingCells);
         output
             .cells(&mut |writer| pool.install(|| rows::write(&cube, CellFormat::Ndjson, writer)))?;
-        output.end();
-        tell_about_inputs(&analysis, output);
+        output.stop_progress();
+        report_inputs(&analysis, output);
     } else {
-        let mut unfinished = None;
-        if let Some(mut file) = cells_file {
+        if let Some(file) = &mut cells_file {
             progress.enter(Phase::WritingCells);
-            pool.install(|| write_cells(&cube, &mut file))?;
-            unfinished = Some(file.0);
+            pool.install(|| file.write(&cube))?;
         }
         progress.enter(Phase::Reporting);
         let mut summary = pool.install(|| summarize(&cube, &tally, options.top))?;
         complete(&mut summary, &analysis, &counting, start.elapsed());
-        output.end();
+        output.stop_progress();
         progress.check()?;
-        unfinished.map_or(Ok(()), NewFile::finish)?;
-        tell_about_inputs(&analysis, output);
+        cells_file.map_or(Ok(()), CellsFile::finish)?;
+        report_inputs(&analysis, output);
         output.report(&summary)?;
     }
-    output.statistics(&statistics(&analysis, &tally, start.elapsed(), counted.elapsed()));
+    output.statistics(&statistics(&analysis, &tally, start.elapsed(), counted_at.elapsed()));
     if is_nothing_parsed {
         return Err(Error::NothingParsed(nothing_parsed(&analysis)));
     }
     if !analysis.unreadable.is_empty() {
         if is_direct {
-            output.warn(
-                "hitmap: nothing was published, because an input could not be read to its end",
-            );
+            output.warn("nothing was published, because an input could not be read to its end");
         }
         return Err(unreadable(&analysis));
     }
@@ -231,42 +214,72 @@ pub fn analyze(
     Ok(())
 }
 
+/// Opens and closes each store: a wrong password should not cost an hour of counting.
+fn check_stores(publish_to: &[StoreUrl], progress: &Progress) -> Result<()> {
+    for url in publish_to {
+        let opened = store::open(url).and_then(|mut store| store.close());
+        progress.check()?;
+        opened?;
+    }
+    Ok(())
+}
+
 /// What was counted.
-struct Counted {
-    /// All that the inputs hold, whenever it was counted.
+struct CountedLogs {
+    /// Everything in the inputs, counted in this run or an earlier one.
     analysis: Analysis,
     tally: Tally,
-    /// A database that has what is new and is still to be committed.
+    /// The database with the new counts, not yet committed.
     transaction: Option<Database>,
 }
 
-/// Counts what is new into a database.
+/// Counts into a database what it does not have yet.
 fn ingest(
     database: &StoreInDatabase,
     replace: bool,
     counting: &CountingOptions,
     progress: &Progress,
     output: &mut dyn Output,
-) -> Result<Counted> {
+) -> Result<CountedLogs> {
     let mut transaction = open_to_write(&database.path, progress, output)?;
     let options =
         IngestOptions { replace, as_new: database.as_new, minute_pages: database.minute_pages };
     let Ingested { analysis, tally } =
         ingest::ingest(&mut transaction, counting, options, progress)?;
-    Ok(Counted { analysis, tally, transaction: Some(transaction) })
+    Ok(CountedLogs { analysis, tally, transaction: Some(transaction) })
 }
 
-/// Names the inputs that could not be read, or not to their end, and tells what is worth telling of the others.
-fn tell_about_inputs(analysis: &Analysis, output: &mut dyn Output) {
+/// Brings the stores up to date: with the database if there is one, else with what this run counted.
+fn publish_counts(
+    options: &AnalyzeOptions,
+    inputs: &[Input],
+    analysis: &Analysis,
+    cube: &Cube<'_>,
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<Vec<String>> {
+    let AnalyzeOptions { database, publish_to, replace, .. } = options;
+    match database {
+        None => publish_inputs(publish_to, inputs, analysis, cube, *replace, progress, output),
+        Some(StoreInDatabase { path, .. }) => {
+            let mut database = Database::open_to_read(path)?;
+            let sites = database.sites()?;
+            publish_database(publish_to, &mut database, &sites, false, progress, output)
+        }
+    }
+}
+
+/// Warns of inputs that could not be read to their end, and prints the notes about the others.
+fn report_inputs(analysis: &Analysis, output: &mut dyn Output) {
     for sentence in &analysis.unreadable {
-        output.warn(&format!("hitmap: {sentence}"));
+        output.warn(sentence);
     }
     for sentence in &analysis.notes {
-        output.note(&format!("hitmap: {sentence}"));
+        output.note(sentence);
     }
 }
 
-/// Sums over the lines of all inputs, without samples of malformed lines.
+/// The tally of all inputs together, without samples of malformed lines.
 fn total_tally(analysis: &Analysis) -> Tally {
     let mut total = Tally::default();
     for input in &analysis.inputs {
@@ -281,10 +294,8 @@ fn unreadable(analysis: &Analysis) -> Error {
     let count = analysis.unreadable.len();
     let rest =
         if analysis.inputs.is_empty() { "nothing was counted" } else { "the rest was counted" };
-    Error::Unreadable(format!(
-        "{count} input{} left out or not read to the end; {rest}",
-        if count == 1 { " was" } else { "s were" }
-    ))
+    let inputs = counted(count as u64, "input was", "inputs were");
+    Error::Unreadable(format!("{inputs} left out or not read to the end; {rest}"))
 }
 
 fn nothing_parsed(analysis: &Analysis) -> String {
@@ -298,7 +309,7 @@ fn nothing_parsed(analysis: &Analysis) -> String {
     text
 }
 
-/// Adds to a summary of the cube what the lines and options say.
+/// Adds to a summary what the cube does not know: inputs, definition, samples of malformed lines, timing.
 fn complete(
     summary: &mut Summary,
     analysis: &Analysis,
@@ -312,20 +323,7 @@ fn complete(
         format: input.format.map_or("unknown", LogFormat::name),
     });
     summary.inputs = inputs.collect();
-    let rules = &counting.rules;
-    let groups: Vec<String> =
-        rules.groups.iter().map(|group| format!("{}={}", group.name, group.pattern)).collect();
-    summary.definition = Definition {
-        count: rules.count.name().to_owned(),
-        visitor: rules.visitor.text().to_owned(),
-        tz: rules.zone.as_ref().map_or(Zone::AS_WRITTEN, Zone::name).to_owned(),
-        page: if rules.keep_query { "path with query" } else { "path without query" }.to_owned(),
-        section: if groups.is_empty() {
-            "first path segment".to_owned()
-        } else {
-            groups.join(", ")
-        },
-    };
+    summary.definition = definition(&StoredRules::from(&counting.rules));
     let samples = analysis.inputs.iter().flat_map(|input| {
         input.tally.samples.iter().map(|sample| MalformedSample {
             path: input.name.clone(),

@@ -1,7 +1,7 @@
 //! Which files a run reads and writes.
 //!
-//! Owns: the list of inputs, and that no output is one of them. May import: `source`, `select` (keys). Must not know:
-//! what is in the files.
+//! Owns: the list of inputs, the check that no output is one of them, reading a visitor key. May import: `source`,
+//! `select` (keys). Must not know: what logs contain.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -10,8 +10,8 @@ use crate::error::{Error, Result};
 use crate::select::VisitorKey;
 use crate::source::Input;
 
-/// The inputs that `paths` name, `-` being standard input, and those that were named before: each file is an input
-/// once, whatever it is called.
+/// The inputs that `paths` name, and those that repeat an earlier one. `-` is standard input. A file under two names,
+/// such as a link, is one input.
 #[must_use]
 pub fn distinct_inputs(paths: &[PathBuf]) -> (Vec<Input>, Vec<Input>) {
     let mut seen = HashSet::new();
@@ -27,15 +27,15 @@ pub fn distinct_inputs(paths: &[PathBuf]) -> (Vec<Input>, Vec<Input>) {
     (inputs, repeated)
 }
 
-/// Refuses to write over a log, or two files over each other.
+/// Refuses an output that is one of the logs, and two outputs that are the same file.
 ///
 /// # Errors
-/// [`Error::Usage`], which names the file.
+/// [`Error::Usage`] names the file.
 pub fn check_outputs(outputs: &[&Path], inputs: &[Input]) -> Result<()> {
     let logs: HashSet<_> = inputs.iter().filter_map(Input::file_key).collect();
     let mut targets = HashSet::new();
     for path in outputs {
-        // Devices and pipes have no identity here: they can be written twice.
+        // Devices and pipes have no identity: they may be written twice.
         if Input::Path(path.to_path_buf()).file_key().is_some_and(|file| logs.contains(&file)) {
             return Err(Error::Usage(format!(
                 "{path:?} is one of the logs; write to another file"
@@ -43,7 +43,7 @@ pub fn check_outputs(outputs: &[&Path], inputs: &[Input]) -> Result<()> {
         }
         let can_be_replaced = std::fs::metadata(path).map_or(true, |metadata| metadata.is_file());
         if can_be_replaced && !targets.insert(resolved(path)) {
-            return Err(Error::Usage(format!("{path:?} is to be written twice; name two files")));
+            return Err(Error::Usage(format!("{path:?} would be written twice; name two files")));
         }
     }
     Ok(())
@@ -62,7 +62,7 @@ fn resolved(path: &Path) -> PathBuf {
     }
 }
 
-/// Bytes that a visitor key must have at least.
+/// Least length of a visitor key.
 const SHORTEST_KEY_BYTES: usize = 16;
 
 /// Reads the file of a visitor key.

@@ -1,4 +1,4 @@
-//! The ledger of a database: what it counted, taking a source out, dropping old days.
+//! The sources of a database: listing them, removing one, dropping old days.
 //!
 //! Owns: the steps of [`sources`], [`forget`] and [`prune`]. May import: `database`, `time`. Must not know: how results
 //! are shown.
@@ -24,10 +24,10 @@ pub fn sources(path: &Path) -> Result<Vec<Recorded>> {
     Ok(sources)
 }
 
-/// Takes a source out of a database, exactly, and returns what it was. `id` is its short or its full id.
+/// Removes a source and exactly its counts from a database; returns the source. `id` is its short or its full id.
 ///
 /// # Errors
-/// [`Error::Usage`] if there is no such source; [`Error::Database`].
+/// [`Error::Usage`] if the database has no such source; [`Error::Database`].
 pub fn forget(path: &Path, id: &str, output: &mut dyn Output) -> Result<Recorded> {
     let mut database = open_to_write(path, &Progress::default(), output)?;
     let mut sources = database.sources()?;
@@ -48,13 +48,13 @@ pub fn forget(path: &Path, id: &str, output: &mut dyn Output) -> Result<Recorded
 /// What [`prune`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pruned {
-    /// The first day that was kept.
+    /// The first day whose facts were kept.
     pub first: Day,
-    /// How many days were dropped.
+    /// Number of days whose facts were dropped.
     pub days: u64,
 }
 
-/// Drops the facts of days before the last `keep_days`, today (in UTC) included.
+/// Drops the facts of all days but the last `keep_days`, the last of which is today in UTC.
 ///
 /// # Errors
 /// [`Error::Database`].

@@ -11,12 +11,12 @@ use crate::database::Database;
 use crate::error::{Error, Result};
 use crate::system::progress::Progress;
 
-/// How long a run waits before it says so.
+/// How long a run waits in silence.
 const SILENT_WAIT: Duration = Duration::from_secs(1);
-/// How long a run waits before it gives up: no run holds the lock for so long.
+/// How long a run waits before it gives up. No run should hold the lock this long.
 const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
 
-/// Opens a database to change it, and says so where it has to wait.
+/// Opens a database for writing. Waits while another run writes to it, and says so.
 ///
 /// # Errors
 /// [`Error::Database`], [`Error::Interrupted`].
@@ -25,7 +25,7 @@ pub(super) fn open_to_write(
     progress: &Progress,
     output: &mut dyn Output,
 ) -> Result<Database> {
-    let mut was_said = false;
+    let mut is_announced = false;
     Database::open_to_write(path, &mut |waited| {
         progress.check()?;
         if waited > LONGEST_WAIT {
@@ -33,11 +33,9 @@ pub(super) fn open_to_write(
                 "another program has been writing to it for an hour; nothing was stored".to_owned();
             return Err(Error::Database { path: path.to_owned(), reason });
         }
-        if waited > SILENT_WAIT && !was_said {
-            was_said = true;
-            output.note(&format!(
-                "hitmap: {path:?}: another run writes to it; waiting for it to end"
-            ));
+        if waited > SILENT_WAIT && !is_announced {
+            is_announced = true;
+            output.note(&format!("{path:?}: another run writes to it; waiting for it to end"));
         }
         Ok(())
     })

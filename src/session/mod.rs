@@ -1,6 +1,6 @@
-//! A whole run of each command, from checked options to outputs.
+//! A whole run of each subcommand as a library call: from checked options to output.
 //!
-//! Owns: the order of a run's steps, the sentences about them, [`Output`]. May import: every module above it. Must not
+//! Owns: the order of a run's steps, its messages, [`Output`]. May import: every module above it but `report`. Must not
 //! know: clap, indicatif, terminals, where output goes.
 
 mod analyze;
@@ -14,11 +14,11 @@ mod report;
 use std::io::Write;
 use std::path::Path;
 
-// What options are made of, and what results are: callers need no other door.
+// Parts of options and results, so that callers need no other module for them.
 pub use crate::database::Recorded;
 pub use crate::pipeline::{CountingOptions, DEFAULT_PAGE_LIMIT};
 pub use analyze::{AnalyzeOptions, CellsTarget, InvalidLimit, StoreInDatabase, analyze};
-pub use generate::{LogFile, generate_log};
+pub use generate::{LogTarget, generate_log};
 pub use inputs::{check_outputs, distinct_inputs, read_visitor_key};
 pub use ledger::{Pruned, forget, prune, sources};
 pub use publish::{PublishOptions, publish};
@@ -30,15 +30,15 @@ use crate::pipeline::Stages;
 use crate::query::Summary;
 use crate::system::new_file::NewFile;
 
-/// Where a run's outputs go. Calls come from one thread, in the order of the run.
+/// Takes what a run puts out. All calls come from one thread, in the order of the run's steps.
 pub trait Output: Send {
-    /// Work begins on so many inputs: a progress bar may be shown from now on.
-    fn begin(&mut self, inputs: u64);
+    /// Work on this many inputs begins: a progress bar may be shown until [`stop_progress`](Self::stop_progress).
+    fn start_progress(&mut self, inputs: u64);
 
-    /// The work is done, or a sentence about it follows: a progress bar must be gone when this returns.
-    fn end(&mut self);
+    /// The work is over. A progress bar must have disappeared when this returns, since messages or the report follow.
+    fn stop_progress(&mut self);
 
-    /// A sentence that the user must see, whatever was silenced.
+    /// A sentence that the user must see, even if notes are silenced.
     fn warn(&mut self, sentence: &str);
 
     /// A sentence that the user may have silenced.
@@ -50,31 +50,31 @@ pub trait Output: Send {
     /// [`Error::Output`].
     fn report(&mut self, summary: &Summary) -> Result<()>;
 
-    /// All cells, as NDJSON: `write` is called once, with where they go.
+    /// All cells as NDJSON. Calls `write` once, with the output that takes them.
     ///
     /// # Errors
-    /// [`Error::Output`]; those of `write`.
+    /// [`Error::Output`], and the errors of `write`.
     fn cells(&mut self, write: &mut dyn FnMut(&mut (dyn Write + Send)) -> Result<()>)
     -> Result<()>;
 
-    /// How time and memory were spent.
+    /// Where the run spent its time, and how much it counted.
     fn statistics(&mut self, statistics: &Statistics);
 }
 
-/// How a run over logs spent time and memory.
+/// Where a run over logs spent its time, and how much it counted.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Statistics {
-    /// Wall-clock time of reading and counting.
+    /// Wall-clock time of the counting stages.
     pub stages: Stages,
-    /// Wall-clock seconds from the counted facts to the end.
+    /// Wall-clock seconds from the end of counting to the end of the run.
     pub report_seconds: f64,
     /// Wall-clock seconds of the whole run.
     pub seconds: f64,
-    /// Lines read, whenever they were counted.
+    /// Lines of all inputs, counted in this run or an earlier one.
     pub lines: u64,
     /// Page views.
     pub page_views: u64,
-    /// Facts: distinct (page, visitor, minute), those of several windows counted again.
+    /// Facts, that is distinct (page, visitor, minute). A fact that occurs in several windows is counted in each.
     pub facts: usize,
     /// Distinct pages.
     pub pages: u64,
@@ -82,15 +82,27 @@ pub struct Statistics {
     pub visitors: u64,
 }
 
-/// Begins the file of all cells.
-fn begin_cells(path: &Path) -> Result<(NewFile, &Path)> {
-    Ok((NewFile::create(path)?, path))
+/// A file that is to take all cells; it appears under its name when it is finished.
+struct CellsFile<'p> {
+    path: &'p Path,
+    file: NewFile,
 }
 
-/// Writes all cells to a file that was begun, which is still to be finished.
-fn write_cells(cube: &Cube<'_>, (file, path): &mut (NewFile, &Path)) -> Result<()> {
-    rows::write(cube, CellFormat::of_path(path), file).map_err(|error| match error {
-        Error::Output(error) => Error::Write { path: path.to_owned(), error },
-        error => error,
-    })
+impl<'p> CellsFile<'p> {
+    fn create(path: &'p Path) -> Result<Self> {
+        Ok(Self { path, file: NewFile::create(path)? })
+    }
+
+    /// Writes all cells, in the format that the file's name asks for.
+    fn write(&mut self, cube: &Cube<'_>) -> Result<()> {
+        let format = CellFormat::of_path(self.path);
+        rows::write(cube, format, &mut self.file).map_err(|error| match error {
+            Error::Output(error) => Error::Write { path: self.path.to_owned(), error },
+            error => error,
+        })
+    }
+
+    fn finish(self) -> Result<()> {
+        self.file.finish()
+    }
 }

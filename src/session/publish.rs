@@ -1,6 +1,6 @@
-//! Bringing stores up to date, from a database or from the inputs of a run.
+//! Bringing stores up to date with a database, or with the inputs of a run.
 //!
-//! Owns: the steps of [`publish`], one store after the other, and the sentences about it. May import: `publish`,
+//! Owns: the steps of [`publish()`], one store after the other, and its messages. May import: `publish`,
 //! `store`, `database`. Must not know: which stores there are.
 
 use std::collections::BTreeMap;
@@ -25,9 +25,9 @@ pub struct PublishOptions {
     pub database: PathBuf,
     /// The stores to bring up to date.
     pub publish_to: Vec<StoreUrl>,
-    /// The only site; `None` for all.
+    /// The site to publish; `None` for all.
     pub site: Option<String>,
-    /// Whether everything is published again, whatever a store has.
+    /// Whether to publish everything again, whatever a store has.
     pub replace: bool,
     /// Worker threads, at least 1.
     pub threads: usize,
@@ -36,8 +36,8 @@ pub struct PublishOptions {
 /// Brings stores up to date with a database.
 ///
 /// # Errors
-/// [`Error::Usage`] for a site that is not there; [`Error::Database`], [`Error::Store`], [`Error::Interrupted`]; what was
-/// published before that is published.
+/// [`Error::Usage`] for a site that the database does not have; [`Error::Database`], [`Error::Store`],
+/// [`Error::Interrupted`]. What was published before the error stays published.
 pub fn publish(
     options: &PublishOptions,
     progress: &Progress,
@@ -46,7 +46,7 @@ pub fn publish(
     let PublishOptions { database: path, publish_to, site, replace, threads } = options;
     let pool = thread_pool(*threads)?;
     progress.enter(Phase::Publishing);
-    output.begin(0);
+    output.start_progress(0);
     if *replace {
         let mut database = open_to_write(path, progress, output)?;
         database.renew_days(site.as_deref())?;
@@ -63,14 +63,14 @@ pub fn publish(
     let published = pool.install(|| {
         publish_database(publish_to, &mut database, &sites, *replace, progress, output)
     });
-    output.end();
+    output.stop_progress();
     let notes = published?;
     database.finish_reading()?;
     notes.iter().for_each(|note| output.note(note));
     Ok(())
 }
 
-/// Brings each store up to date with sites of a database; returns a sentence for each.
+/// Brings each store up to date with sites of a database; returns a sentence about each.
 pub(super) fn publish_database(
     publish_to: &[StoreUrl],
     database: &mut Database,
@@ -84,14 +84,14 @@ pub(super) fn publish_database(
         let opened = (name.as_str(), store);
         let done = publish::database::publish(database, sites, opened, replace, progress)?;
         if let Err(error) = note_published(database, &name, &done, progress, output) {
-            // Without the note nothing is lost; a forgotten source may have to be taken away by --replace.
-            output.warn(&format!("hitmap: what was published could not be noted: {error}"));
+            // The note only helps later: without it, removing a source from the store may need --replace.
+            output.warn(&format!("the database could not record what was published: {error}"));
         }
         Ok(done)
     })
 }
 
-/// Notes in the database what readers of a store see now.
+/// Records in the database which version of each span readers of a store now see.
 fn note_published(
     database: &Database,
     target: &str,
@@ -115,7 +115,8 @@ fn note_published(
     database.commit()
 }
 
-/// Brings each store up to date with the days of `cube`, counted from `inputs` alone; returns a sentence for each.
+/// Brings each store up to date with the days of `cube`, all of whose facts come from `inputs`; returns a sentence about
+/// each.
 pub(super) fn publish_inputs(
     publish_to: &[StoreUrl],
     inputs: &[Input],
@@ -131,10 +132,11 @@ pub(super) fn publish_inputs(
     })
 }
 
-/// Most refused days that are named.
+/// Number of refused days that are named.
 const NAMED_REFUSALS: usize = 10;
 
-/// Publishes to one store after the other. One that fails does not keep the others from being published to.
+/// Publishes to one store after the other. A store that fails does not stop the others; the first error is returned at
+/// the end.
 fn each(
     publish_to: &[StoreUrl],
     progress: &Progress,
@@ -148,7 +150,7 @@ fn each(
                 failed = failed.or(refusal(url, &done, output));
                 notes.push(sentence(url, &done));
             }
-            // Also where the signal made the system break off what was being done.
+            // The error may be a consequence of the signal.
             Err(_) if progress.is_interrupted() => return Err(Error::Interrupted),
             Err(error) => failed = failed.or(Some(error)),
         }
@@ -156,10 +158,10 @@ fn each(
     failed.map_or(Ok(notes), Err)
 }
 
-/// The error of days that a store did not take; each of the first is named.
+/// Warns of the first days that a store refused; returns the error about all of them.
 fn refusal(url: &StoreUrl, done: &Publication, output: &mut dyn Output) -> Option<Error> {
     for reason in done.refused.iter().take(NAMED_REFUSALS) {
-        output.warn(&format!("hitmap: {url}: {reason}"));
+        output.warn(&format!("{url}: {reason}"));
     }
     let refused = counted(done.refused.len() as u64, "day", "days");
     let reason = format!("{refused} not published, {} published", done.days);
@@ -169,22 +171,22 @@ fn refusal(url: &StoreUrl, done: &Publication, output: &mut dyn Output) -> Optio
 fn sentence(url: &StoreUrl, done: &Publication) -> String {
     let days = counted(done.days, "day", "days");
     match done.days - done.unchanged_days {
-        0 if done.changed_keys == 0 => format!("hitmap: {url}: {days}, nothing changed"),
+        0 if done.changed_keys == 0 => format!("{url}: {days}, nothing changed"),
         changed => format!(
-            "hitmap: {url}: {days}, {changed} changed ({} written or deleted in all, for {})",
+            "{url}: {days}, {changed} changed ({} written or deleted in all, for {})",
             counted(done.changed_keys, "key", "keys"),
             counted(done.cells, "cell", "cells")
         ),
     }
 }
 
-/// Inputs that can all be read again: pipes among them were copied to temporary files.
+/// Makes inputs readable more than once, by copies of pipes in temporary files.
 pub(super) struct Rereadable {
     copies: Vec<(String, Spooled)>,
 }
 
 impl Rereadable {
-    /// Puts a copy in the place of each input that can be read only once.
+    /// Replaces each input that can be read only once by its copy.
     pub(super) fn new(inputs: &mut [Input], progress: &Progress) -> Result<Self> {
         let mut copies = Vec::new();
         for input in inputs.iter_mut().filter(|input| input.is_one_shot()) {
@@ -200,7 +202,7 @@ impl Rereadable {
         Ok(Self { copies })
     }
 
-    /// Gives what was counted the names that the user knows.
+    /// Puts the names that the user knows in the place of the copies' names.
     pub(super) fn restore_names(&self, analysis: &mut Analysis) {
         for (name, copy) in &self.copies {
             let stand_in = copy.input().display();

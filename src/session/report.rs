@@ -1,11 +1,11 @@
 //! A report from a database.
 //!
-//! Owns: the steps of [`report`]. May import: `database`, `query`, `cube`. Must not know: how an answer is found.
+//! Owns: the steps of [`report`]. May import: `database`, `query`, `cube`. Must not know: how an answer is computed.
 
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{CellsTarget, Output, begin_cells, write_cells};
+use super::{CellsFile, CellsTarget, Output};
 use crate::cube::{CellFormat, rows};
 use crate::database::{Database, Site};
 use crate::error::{Error, Result};
@@ -19,11 +19,11 @@ use crate::time::MINUTES_A_DAY;
 pub struct ReportOptions {
     /// The database.
     pub database: PathBuf,
-    /// What is asked.
+    /// The question.
     pub question: Question,
-    /// Sections and pages to list.
+    /// Number of sections and of pages to list.
     pub top: usize,
-    /// Where all cells go, if they are wanted.
+    /// Where to write all cells, if anywhere.
     pub cells: Option<CellsTarget>,
     /// Worker threads, at least 1.
     pub threads: usize,
@@ -32,13 +32,13 @@ pub struct ReportOptions {
 /// Answers a question from a database.
 ///
 /// # Errors
-/// [`Error::Usage`] for a range that is empty or a site that is not there; [`Error::Database`], [`Error::Output`],
-/// [`Error::Write`].
+/// [`Error::Usage`] for an empty range or a site that the database does not have; [`Error::Database`],
+/// [`Error::Output`], [`Error::Write`].
 pub fn report(options: &ReportOptions, output: &mut dyn Output) -> Result<()> {
     let start = Instant::now();
     let ReportOptions { database, question, top, cells, threads } = options;
     if question.since.zip(question.until).is_some_and(|(since, until)| since >= until) {
-        return Err(Error::Usage("--until lies before --since".to_owned()));
+        return Err(Error::Usage("--until is before --since".to_owned()));
     }
     let pool = thread_pool(*threads)?;
     let mut database = Database::open_to_read(database)?;
@@ -56,9 +56,9 @@ pub fn report(options: &ReportOptions, output: &mut dyn Output) -> Result<()> {
                     });
                 }
                 CellsTarget::File(path) => {
-                    let mut file = begin_cells(path)?;
-                    pool.install(|| write_cells(&cube, &mut file))?;
-                    file.0.finish()?;
+                    let mut file = CellsFile::create(path)?;
+                    pool.install(|| file.write(&cube))?;
+                    file.finish()?;
                 }
             }
             pool.install(|| answer.summary(&cube, *top))?
@@ -69,7 +69,7 @@ pub fn report(options: &ReportOptions, output: &mut dyn Output) -> Result<()> {
     output.report(&summary)
 }
 
-/// Says which days of the range have lost their facts.
+/// Warns of days in the range whose facts were pruned.
 fn warn_of_pruned_days(sites: &[Site], question: &Question, output: &mut dyn Output) {
     let first = question.since.map(|since| since.div_euclid(MINUTES_A_DAY.into()));
     for site in sites {
@@ -78,7 +78,7 @@ fn warn_of_pruned_days(sites: &[Site], question: &Question, output: &mut dyn Out
             site.pruned_before.filter(|&day| first.is_none_or(|first| first < day.0.into()));
         if let Some(pruned) = pruned.filter(|_| is_asked) {
             output.warn(&format!(
-                "hitmap: the parts of site {:?} from before {pruned} were pruned, so those days are not in this report; \
+                "the parts of site {:?} from before {pruned} were pruned, so those days are not in this report; \
                  their cells are still in the view traffic",
                 site.name
             ));

@@ -1,6 +1,6 @@
 //! Cells on their way to a store: owned, so that another thread can take them.
 //!
-//! Owns: [`Cells`], [`Slot`], the order of cells. May import: std. Must not know: where cells come from or go.
+//! Owns: [`Cell`], [`Cells`], [`Slot`], the order of cells. May import: std. Must not know: where cells come from or go.
 
 use std::ops::Range;
 
@@ -18,9 +18,9 @@ pub enum Slot {
 /// PV and UV of one cell of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cell<'c> {
-    /// When.
+    /// The part of the span.
     pub slot: Slot,
-    /// `None` in the site's own cell.
+    /// `None` in the cell of the whole site.
     pub section: Option<&'c str>,
     /// `None` in the cells of the site and of a section.
     pub page: Option<&'c str>,
@@ -30,13 +30,13 @@ pub struct Cell<'c> {
     pub uv: u64,
 }
 
-/// Some cells of a span. Over all of a span's batches cells come by slot; in a slot the site's, then each section's
-/// followed by those of its pages.
+/// A batch of a span's cells. Over all batches of a span, cells are grouped by slot. Within a slot the site's cell comes
+/// first, then each section's, followed by those of its pages.
 #[derive(Clone, Debug, Default)]
 pub struct Cells {
     rows: Vec<Row>,
     text: String,
-    /// Where the last section's name is.
+    /// Where the name of the last section is in `text`.
     section: Option<Range<usize>>,
 }
 
@@ -70,7 +70,7 @@ impl Cells {
         start..self.text.len()
     }
 
-    /// The cells.
+    /// The cells, in order.
     pub fn iter(&self) -> impl Iterator<Item = Cell<'_>> {
         let text = |range: &Option<Range<usize>>| range.clone().map(|range| &self.text[range]);
         self.rows.iter().map(move |row| Cell {
@@ -82,13 +82,13 @@ impl Cells {
         })
     }
 
-    /// How many there are.
+    /// Number of cells.
     #[must_use]
     pub fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no cell.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.rows.is_empty()

@@ -1,13 +1,11 @@
-//! Stores: where a run's numbers go to stay, or to be read by others.
+//! Stores: where counts are published for other programs to read.
 //!
-//! Owns: [`Store`], what is handed to one ([`Edition`], [`Cells`]), [`open`]. May import: `calendar`, `count`, `part`, `select`, `source` (identities), `tally`,
-//! `report::cube`, rusqlite, its own stores. Must not know: how sources are read, options, how reports look.
+//! Owns: [`Store`] and what it is given ([`Edition`], [`Cells`]), [`StoreUrl`], [`open`]. May import: `time`, `source`
+//! (ids), its own stores. Must not know: where cells come from, the database, the command line.
 //!
-//! A database is a function of the set of its sources: each is in it once, with the facts of each of its days (part
-//! blocks, [`crate::facts::part`]). Cells are made from the blocks and are absolute values. A run is one transaction.
-//!
-//! Other stores hold what readers want of it, by days, weeks, months and all time. Values are absolute: publishing a
-//! span again changes nothing. Adding a store is one file and one line in [`open`].
+//! A store holds the cells of spans: of each day, week and month, and of all time. Values are absolute, so publishing a
+//! span again changes nothing. To add a store: a module here, a variant of `Kind`, and its arms in [`StoreUrl`] and
+//! [`open`].
 
 mod cells;
 mod redis;
@@ -17,15 +15,16 @@ pub use cells::{Cell, Cells, Slot};
 pub use redis::OPTIONS_HELP as REDIS_OPTIONS_HELP;
 pub use writer::Writer;
 
+use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::time::Span;
 
-/// A place that takes the cells of spans, one span after the other: [`begin`](Store::begin), [`put`](Store::put) as
-/// often as wanted, [`commit`](Store::commit). What is not committed is never seen by a reader.
+/// A place that takes the cells of spans, one span after the other: [`begin`](Store::begin), any number of
+/// [`put`](Store::put), [`commit`](Store::commit). Readers never see what is not committed.
 pub trait Store: Send {
-    /// Where it is, without credentials.
+    /// The store's address, without credentials.
     fn place(&self) -> &str;
 
     /// What the store holds of a span.
@@ -34,67 +33,73 @@ pub trait Store: Send {
     /// [`Error::Store`].
     fn ledger(&mut self, span: &Span) -> Result<Ledger>;
 
-    /// Whether cells of pages by the minute are of any use to it.
+    /// Whether the store keeps cells of pages by the minute. If not, they need not be put.
     fn wants_minute_pages(&self) -> bool;
 
-    /// Begins a span; one that was begun and not committed is dropped.
+    /// Begins an edition of a span. An edition that was begun and not committed is dropped.
     ///
     /// # Errors
     /// [`Error::Store`].
     fn begin(&mut self, edition: Edition) -> Result<()>;
 
-    /// Takes the next cells of the span. All cells of a span come in the order of [`Cells`].
+    /// Takes the next cells of the edition, in the order that [`Cells`] describes.
     ///
     /// # Errors
     /// [`Error::Store`].
     fn put(&mut self, cells: &Cells) -> Result<()>;
 
-    /// Makes the span's cells, and nothing else, what readers see of it.
+    /// Makes the cells that were put, and no others, visible to readers of the span.
     ///
     /// # Errors
-    /// [`Error::Store`]; readers still see what they saw.
+    /// [`Error::Store`]; readers still see what they saw before.
     fn commit(&mut self) -> Result<Outcome>;
 
-    /// Drops what was begun and not committed, and what runs that were killed left behind.
+    /// Drops an edition that was begun and not committed, and what killed runs left behind.
     ///
     /// # Errors
     /// [`Error::Store`].
     fn close(&mut self) -> Result<()>;
 }
 
-/// A source behind a span, as ledgers keep it.
+/// A source that a span was made from, as a ledger keeps it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The hash of its bytes ([`SourceIdentity`](crate::source::SourceIdentity)).
     pub id: u128,
-    /// What it was called.
+    /// Its name.
     pub name: String,
-    /// How long it is.
+    /// Its length in bytes.
     pub bytes: u64,
-    /// How many lines it has.
+    /// Its number of lines.
     pub lines: u64,
+}
+
+/// The ids of sources. Spans with equal ids were made from the same bytes, whatever the files are called.
+#[must_use]
+pub fn source_ids(sources: &[Source]) -> BTreeSet<u128> {
+    sources.iter().map(|source| source.id).collect()
 }
 
 /// What a store holds of a span.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ledger {
-    /// Which edition; `None` where there is none.
+    /// The version of the edition it holds; `None` if it holds none.
     pub version: Option<u64>,
-    /// What it was made from.
+    /// The sources it was made from.
     pub sources: Vec<Source>,
 }
 
-/// What is to be published of a span, besides its cells.
+/// What is published of a span, besides its cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Edition {
-    /// Of what.
+    /// The span.
     pub span: Span,
-    /// The version that this edition replaces: what [`Store::ledger`] said when it was decided to publish.
+    /// The version that this edition replaces: what [`Store::ledger`] said before the decision to publish.
     pub replaces: Option<u64>,
-    /// Its version, where a database gives one. Without, it is the next: one more than the last, or the time in unix
+    /// Its version, if a database gives one. If not, the store chooses the next: the last one plus 1, or the time in unix
     /// milliseconds if that is more.
     pub version: Option<u64>,
-    /// What it was made from.
+    /// The sources it was made from.
     pub sources: Vec<Source>,
 }
 
@@ -105,23 +110,21 @@ pub enum Outcome {
     Published {
         /// Its version.
         version: u64,
-        /// Cells that it has in the store.
+        /// Number of cells in the store.
         cells: u64,
-        /// Keys, rows or the like that had to be written.
+        /// Number of keys, rows or the like that were written or deleted.
         changed_keys: u64,
-        /// All that it has.
-        keys: u64,
     },
-    /// Readers saw the same already.
+    /// The store already held the same.
     Unchanged,
-    /// Something came between, and nothing was published: ask [`Store::ledger`] again, and decide again.
-    Outrun {
-        /// What, in words.
+    /// Another run got in between, and nothing was published. Ask [`Store::ledger`] and decide again.
+    Conflict {
+        /// What happened, in words.
         reason: String,
-        /// Whether it may take a moment to pass.
+        /// Whether to pause before the next try.
         wait: bool,
     },
-    /// The store does not take it, and nothing was published: why, and what to do.
+    /// The store refuses the edition, and nothing was published: why, and what to do.
     Refused(String),
 }
 
@@ -135,7 +138,7 @@ pub fn open(url: &StoreUrl) -> Result<Box<dyn Store>> {
     }
 }
 
-/// A URL that was understood, with the credentials of the environment. Shown without them.
+/// The address of a store, with credentials from the environment. `Display` and `Debug` show it without them.
 #[derive(Clone)]
 pub struct StoreUrl(Kind);
 
@@ -145,21 +148,20 @@ enum Kind {
 }
 
 impl StoreUrl {
-    /// Reads a URL; user and password come from the environment.
+    /// Parses a URL; user and password come from the environment.
     ///
     /// # Errors
-    /// [`Error::Usage`], which does not repeat what could be a password.
+    /// [`Error::Usage`]; the message does not repeat what could be a password.
     pub fn parse(url: &str) -> Result<Self> {
         match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("redis" | "rediss") => redis::Address::parse(url).map(Kind::Redis).map(Self),
             _ => Err(Error::Usage(
-                "--to wants a URL of a known kind: redis://HOST:PORT or rediss://HOST:PORT"
-                    .to_owned(),
+                "--to takes a URL such as redis://HOST:PORT or rediss://HOST:PORT".to_owned(),
             )),
         }
     }
 
-    /// What tells the store from others, without credentials: the address, and what all keys begin with.
+    /// A name that distinguishes the store from others, without credentials: its address and the prefix of its keys.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.0 {

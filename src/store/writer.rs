@@ -9,13 +9,13 @@ use std::thread::JoinHandle;
 use super::{Cells, Edition, Outcome, Store};
 use crate::error::{Error, Result};
 
-/// Batches that wait for the store. With them the store never waits for cells, and cells never pile up.
+/// Batches that may wait for the store: enough that the store need not wait for cells, few enough to bound memory.
 const WAITING_BATCHES: usize = 4;
 
-/// A store on a thread of its own. Its first error ends the thread and is what the next call returns.
+/// A store on a thread of its own. The store's first error ends the thread, and the next call returns it.
 #[derive(Debug)]
 pub struct Writer {
-    /// `None` once the thread is to end.
+    /// `None` once the thread has been told to end.
     sender: Option<SyncSender<Message>>,
     thread: Option<JoinHandle<Ended>>,
 }
@@ -32,7 +32,7 @@ impl Writer {
     /// Starts the thread.
     ///
     /// # Errors
-    /// [`Error::Threads`] if the system gives none.
+    /// [`Error::Threads`] if the system starts no thread.
     pub fn start(store: Box<dyn Store>) -> Result<Self> {
         let (sender, receiver) = sync_channel(WAITING_BATCHES);
         let thread = std::thread::Builder::new()
@@ -75,12 +75,12 @@ impl Writer {
         if is_sent {
             return Ok(());
         }
-        // The thread has ended before it was told to, so there is an error.
+        // The thread ended before it was told to, so it has an error to return.
         let (_, outcomes) = self.join()?;
         Err(outcomes.err().unwrap_or_else(stopped))
     }
 
-    /// Waits for the store and hands it back, with what became of each edition that was committed.
+    /// Waits for the store and returns it, with the outcome of each committed edition, in order.
     ///
     /// # Errors
     /// The first error of the store.
@@ -96,13 +96,13 @@ impl Writer {
     }
 }
 
-/// A run that ends early drops what was begun.
+/// A run that ends early drops the edition that it had begun.
 impl Drop for Writer {
     fn drop(&mut self) {
         if self.thread.is_some()
             && let Ok((mut store, Ok(_))) = self.join()
         {
-            // The run has ended for another reason, which is the one to be told.
+            // The run ends for another reason, and that one is reported.
             let _ = store.close();
         }
     }

@@ -1,7 +1,7 @@
 //! Arguments of `hitmap analyze`.
 //!
-//! Owns: the options and what their values mean. May import: `session` and the options it takes, clap.
-//! Must not know: what is done with them.
+//! Owns: the options and what their values mean. May import: `session` and the modules its options come from, clap.
+//! Must not know: what a run does with them.
 
 use std::path::{Path, PathBuf};
 
@@ -30,15 +30,15 @@ Examples:
   hitmap analyze access.log --cells cells.csv
   hitmap analyze access.log --db stats.db --to redis://localhost:6379")]
 pub(in crate::cli) struct AnalyzeArgs {
-    /// Logs to count together, plain or gzip; - or nothing and a pipe is standard input
+    /// Logs to count together, plain or gzip; - is standard input, the default unless it is a terminal
     #[arg(value_name = "PATH")]
     pub(super) paths: Vec<PathBuf>,
 
-    /// Format of all logs: auto, combined, common or dig (beacons); auto judges each file by its first lines
+    /// Format of the logs: auto, combined, common or dig (beacons); auto looks at the first lines of each file
     #[arg(short = 'f', long, value_name = "NAME", default_value = "auto", value_parser = parse_format, help_heading = "Counting")]
     pub(super) log_format: FormatChoice,
 
-    /// What counts: page-views (readable GET or POST requests answered by 2xx or 304, no static files) or every hit
+    /// Count page views (GET or POST requests answered by 2xx or 304, but not for static files) or all hits
     #[arg(
         long,
         value_name = "WHAT",
@@ -48,23 +48,23 @@ pub(in crate::cli) struct AnalyzeArgs {
     )]
     pub(super) count: CountChoice,
 
-    /// Who is one visitor: a list of ip, ua, user, referrer and arg:NAME (query argument), joined by +
+    /// What identifies a visitor: one or more of ip, ua, user, referrer and arg:NAME (query argument), joined by +
     #[arg(long, value_name = "FIELDS", default_value = "ip+ua", help_heading = "Counting")]
     pub(super) visitor: VisitorDefinition,
 
-    /// Key visitors' hashes with the bytes of this file
+    /// Hash visitors with the secret key in this file, at least 16 bytes
     #[arg(long, value_name = "FILE", help_heading = "Counting")]
     pub(super) visitor_key: Option<PathBuf>,
 
-    /// Sections by pattern, the first match counts; {} matches one segment's text, as in list=/list/{}.html
+    /// Name a section by a pattern, in which {} matches text without a slash, as in list=/list/{}.html; repeatable, the first match counts
     #[arg(long, value_name = "NAME=PATTERN", help_heading = "Counting")]
     pub(super) group: Vec<SectionPattern>,
 
-    /// Keep the query (?…) as part of a page
+    /// Keep the query (?…) as part of the page
     #[arg(long, help_heading = "Counting")]
     pub(super) keep_query: bool,
 
-    /// Convert times to UTC, ±HH:MM or Area/City; without it days and hours are as written in the log
+    /// Convert times to UTC, ±HH:MM or Area/City; without it, times are as written in the log
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true, help_heading = "Counting")]
     pub(super) tz: Option<Zone>,
 
@@ -72,11 +72,11 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, value_name = "NAME", default_value = "default", help_heading = "Counting")]
     pub(super) site: String,
 
-    /// End with an error above this many distinct pages
+    /// Fail if there are more than N distinct pages
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PAGE_LIMIT, help_heading = "Counting")]
     pub(super) max_pages: u64,
 
-    /// Sections and pages to list
+    /// Number of sections and of pages to list
     #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Output")]
     pub(super) top: usize,
 
@@ -84,55 +84,55 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, help_heading = "Output")]
     pub(super) json: bool,
 
-    /// Write every cell to this file, .csv or .ndjson; - is NDJSON on standard output instead of the report
+    /// Write every cell to FILE: CSV if it ends in .csv, else NDJSON; - is NDJSON on standard output instead of the report
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) cells: Option<PathBuf>,
 
-    /// Write malformed lines to this file
+    /// Write malformed lines to FILE
     #[arg(long, value_name = "FILE", help_heading = "Output")]
     pub(super) invalid_lines: Option<PathBuf>,
 
-    /// End with exit code 1 and write nothing if more lines than this, or than this percentage, are malformed
+    /// Fail and store nothing if more than N lines, or more than P percent of them, are malformed
     #[arg(long, value_name = "N|P%", help_heading = "Output")]
     pub(super) max_invalid: Option<InvalidLimit>,
 
-    /// Keep the counts in this database too: each input once, of one that grew only what is new
+    /// Also keep the counts in this database, each input once; of a log that has grown, only the new lines are counted
     #[arg(long, value_name = "FILE", help_heading = "Stores")]
     pub(super) db: Option<PathBuf>,
 
-    /// Count a file that is shorter than when it was counted as another source
+    /// Count a file that has become shorter than before as a new source
     #[arg(long, requires = "db", help_heading = "Stores")]
     pub(super) as_new: bool,
 
-    /// Store the cells of pages a minute in the database, too (reports have them in any case)
+    /// Also store the cells of pages by the minute in the database (reports show them either way)
     #[arg(long, requires = "db", help_heading = "Stores")]
     pub(super) db_minute_pages: bool,
 
-    /// Publish the days to a store, redis://HOST:PORT (options: see --help); repeatable
+    /// Publish to a store, redis://HOST:PORT (see --help for its options); repeatable
     #[arg(long, value_name = "URL", help_heading = "Stores", long_help = publish::to_help())]
     pub(super) to: Vec<String>,
 
-    /// With --db, drop all that the database holds of the site first; with --to, publish days whatever the store has
+    /// With --db, first drop all that the database holds of the site; with --to alone, replace days whatever they were made from
     #[arg(long, help_heading = "Stores")]
     pub(super) replace: bool,
 
-    /// Colours on a terminal
+    /// Colour the report
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
     pub(super) color: When,
 
-    /// Progress bar on standard error
+    /// Show a progress bar on standard error
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
     pub(super) progress: When,
 
-    /// Say nothing on standard error but errors
+    /// Print only errors and warnings on standard error
     #[arg(short, long, help_heading = "Output")]
     pub(super) quiet: bool,
 
-    /// Say on standard error how time and memory were spent
+    /// Print on standard error where time and memory went
     #[arg(long, help_heading = "Output")]
     pub(super) stats: bool,
 
-    /// Worker threads; 0 is one a core
+    /// Worker threads; 0 is one per core
     #[arg(short = 'j', long, value_name = "N", default_value_t = 0, help_heading = "Resources")]
     pub(super) threads: usize,
 
@@ -140,7 +140,7 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, help_heading = "Resources")]
     pub(super) no_mmap: bool,
 
-    /// Log bytes held as records at once; memory grows with it
+    /// Bytes of log held in memory as records at a time; more takes more memory
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size, help_heading = "Resources")]
     pub(super) window: u64,
 }
@@ -166,11 +166,14 @@ pub(super) enum CountChoice {
     Hits,
 }
 
-/// The options of the run, checked.
+/// The options of the run.
+///
+/// # Errors
+/// [`Error::Usage`] for values that do not go together, or a visitor key that cannot be read.
 pub(super) fn options(arguments: &AnalyzeArgs) -> Result<AnalyzeOptions> {
     let cells = cells_target(arguments.cells.as_deref(), arguments.json)?;
     if arguments.replace && arguments.db.is_none() && arguments.to.is_empty() {
-        return Err(Error::Usage("--replace goes with --db or --to".to_owned()));
+        return Err(Error::Usage("--replace needs --db or --to".to_owned()));
     }
     let threads = threads(arguments.threads)?;
     if arguments.window == 0 {

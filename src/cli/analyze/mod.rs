@@ -4,7 +4,7 @@
 
 mod arguments;
 
-use super::console::Console;
+use super::console::{Console, ConsoleOptions};
 use super::output;
 use crate::error::Result;
 use crate::session;
@@ -14,15 +14,14 @@ use arguments::options;
 /// Runs the subcommand.
 pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {
     let options = options(arguments)?;
-    let mut console = Console {
+    let mut console = Console::new(ConsoleOptions {
         shows_progress: output::wants_progress(arguments.progress) && !arguments.quiet,
         is_quiet: arguments.quiet,
         is_json: arguments.json,
         shows_statistics: arguments.stats,
         color: arguments.color,
-        ..Console::new()
-    };
+    });
     console.watch_signals()?;
-    let progress = console.progress.clone();
+    let progress = console.progress();
     session::analyze(&options, &progress, &mut console)
 }

@@ -57,7 +57,7 @@ impl fmt::Display for SourceId {
 pub struct Header {
     /// Whose facts they are.
     pub source: SourceId,
-    /// The counting rules, as [`StoredRules::text`](crate::select::StoredRules::text) has them.
+    /// The counting rules, as [`StoredRules::text`](crate::select::StoredRules::text) writes them.
     pub rules: String,
     /// Sums over the lines; without samples of malformed ones.
     pub tally: Tally,

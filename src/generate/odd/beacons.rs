@@ -9,7 +9,7 @@ use super::super::text::push_number;
 use super::draft::{Class, Draft};
 use crate::time::CivilTime;
 
-/// Escapes a browser would not write, but that decode all the same; the path is decoded once only.
+/// Escapes that no browser writes but that can be decoded; the path is decoded only once.
 pub(super) fn odd_escapes(draft: &mut Draft, random: &mut Random) {
     let (url, path): (&[u8], &[u8]) = random.pick::<(&[u8], &[u8])>(&[
         (b"http%3a%2f%2flocalhost%2flower%2f1", b"/lower/1"),
@@ -31,7 +31,7 @@ pub(super) fn odd_escapes(draft: &mut Draft, random: &mut Random) {
     draft.url_argument = url.to_vec();
 }
 
-/// An argument that is used and cannot be decoded.
+/// A needed argument that cannot be decoded.
 pub(super) fn bad_escape(draft: &mut Draft, random: &mut Random) {
     let escape: &[u8] = random.pick::<&[u8]>(&[b"%", b"%4", b"%zz", b"%u7535", b"%%", b"%2+"]);
     let argument =
@@ -58,19 +58,19 @@ pub(super) fn missing_argument(draft: &mut Draft, random: &mut Random) {
     draft.class = Class::Malformed;
 }
 
-/// The first of a name counts.
+/// The first argument of a name counts.
 pub(super) fn repeated_argument(draft: &mut Draft, _: &mut Random) {
     let more: &[u8] = b"&url=%2Fsecond&ua=second&time=1520000000&url=%zz";
     draft.arguments = Some([&draft.argument_text(), more].concat());
 }
 
-/// Blanks and brackets as they are: the target ends at the last ` HTTP/`.
+/// Unescaped blanks and brackets: the target ends at the last ` HTTP/`.
 pub(super) fn unescaped_argument(draft: &mut Draft, _: &mut Random) {
     draft.set_agent(&b"Agent (one; two) like/3.0"[..]);
     draft.agent_argument = draft.agent.clone();
 }
 
-/// A time that is no Unix time, so that the bracketed one counts, or one that is.
+/// A time argument that is not a Unix time, so that the time in brackets counts, or one that is.
 pub(super) fn odd_time(draft: &mut Draft, random: &mut Random) {
     let written: &[&[u8]] = &[
         b"",

@@ -1,4 +1,4 @@
-//! A line still open to change, and what is known of it.
+//! A line that can still be changed, and what it will count as.
 //!
 //! Owns: [`Draft`], [`Class`]. May import: `lifelike`, `random`, `text`. Must not know: which changes there are.
 
@@ -26,21 +26,21 @@ pub(super) enum Page {
     Odd(Vec<u8>),
 }
 
-/// A lifelike line in pieces. Whoever changes a piece also says what the line now is.
+/// A lifelike line in pieces. A function that changes a piece also records what the line now counts as.
 #[derive(Debug)]
 pub(super) struct Draft {
     pub(super) format: Format,
     // What is known.
     pub(super) class: Class,
     pub(super) page: Option<Page>,
-    /// Method, status and extension are those of a page view; beacons count without.
+    /// Whether method, status and extension are those of a page view. Beacons count either way.
     pub(super) counts: bool,
-    /// HOST, where it is not the visitor's own.
+    /// The host, if it is not the visitor's own.
     pub(super) odd_host: Option<Vec<u8>>,
-    /// User agent, where it is not the visitor's own.
+    /// The user agent, if it is not the visitor's own.
     pub(super) odd_agent: Option<Vec<u8>>,
     pub(super) time: CivilTime,
-    /// What a beacon's argument says of the time, where it says something.
+    /// The time in a beacon's argument, if it has one.
     pub(super) time_of_argument: Option<CivilTime>,
     pub(super) status_value: u16,
     pub(super) bytes_sent: u64,
@@ -60,7 +60,7 @@ pub(super) struct Draft {
     pub(super) size: Vec<u8>,
     pub(super) referrer: Vec<u8>,
     pub(super) agent: Vec<u8>,
-    /// Behind the user agent's quote.
+    /// After the closing quote of the user agent.
     pub(super) after: Vec<u8>,
     pub(super) line_end: &'static [u8],
     /// In place of everything, the line end included.
@@ -73,9 +73,9 @@ pub(super) struct Draft {
     pub(super) arguments: Option<Vec<u8>>,
 }
 
-/// Where pieces of a written line begin.
+/// Where the pieces of a written line begin.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Places {
+pub(super) struct PieceOffsets {
     pub(super) time: usize,
     pub(super) request: usize,
     pub(super) status: usize,
@@ -133,7 +133,7 @@ impl Draft {
         self.format == Format::Dig
     }
 
-    /// Asks for another target, in a beacon for the url of it; says nothing of the page.
+    /// Changes the target, or the url argument of a beacon, but not the page.
     fn set_target(&mut self, target: Vec<u8>) {
         self.url_argument.clear();
         push_encoded(&mut self.url_argument, BASE);
@@ -141,13 +141,13 @@ impl Draft {
         self.target = target;
     }
 
-    /// Asks for `target`, whose page is `page`.
+    /// Changes the target to one whose page is `page`.
     pub(super) fn set_page(&mut self, target: impl Into<Vec<u8>>, page: impl Into<Vec<u8>>) {
         self.set_target(target.into());
         self.page = Some(Page::Odd(page.into()));
     }
 
-    /// Asks for a path that is its page.
+    /// Changes the target to a path that is its own page.
     pub(super) fn set_path(&mut self, path: impl Into<Vec<u8>>) {
         let path = path.into();
         self.set_page(path.clone(), path);
@@ -160,7 +160,7 @@ impl Draft {
         self.set_target(target);
     }
 
-    /// Puts another request in place; it has no page.
+    /// Replaces the whole request by one without a page.
     pub(super) fn set_request(&mut self, request: impl Into<Vec<u8>>) {
         self.request = Some(request.into());
         self.page = None;
@@ -171,7 +171,7 @@ impl Draft {
         self.odd_host = Some(self.host.clone());
     }
 
-    /// A user agent that may stand between quotes as it is; a beacon sends it as argument.
+    /// Changes the user agent to one that needs no escaping between quotes; a beacon also sends it as an argument.
     pub(super) fn set_agent(&mut self, agent: impl Into<Vec<u8>>) {
         self.agent = agent.into();
         self.agent_argument.clear();
@@ -206,8 +206,8 @@ impl Draft {
         }
     }
 
-    /// Appends the line without its end; the places are those in `output`.
-    pub(super) fn write_pieces(&self, output: &mut Vec<u8>) -> Places {
+    /// Appends the line without its end. Returns the offsets of its pieces in `output`.
+    pub(super) fn write_pieces(&self, output: &mut Vec<u8>) -> PieceOffsets {
         output.extend_from_slice(&self.host);
         output.push(b' ');
         output.extend_from_slice(&self.user);
@@ -230,7 +230,7 @@ impl Draft {
         output.push(b' ');
         output.extend_from_slice(&self.size);
         if self.format == Format::Common {
-            return Places { time, request, status, agent: output.len() };
+            return PieceOffsets { time, request, status, agent: output.len() };
         }
         output.extend_from_slice(b" \"");
         output.extend_from_slice(&self.referrer);
@@ -239,7 +239,7 @@ impl Draft {
         output.extend_from_slice(&self.agent);
         output.push(b'"');
         output.extend_from_slice(&self.after);
-        Places { time, request, status, agent }
+        PieceOffsets { time, request, status, agent }
     }
 
     fn write_request(&self, output: &mut Vec<u8>) {
@@ -261,7 +261,7 @@ impl Draft {
         output.extend_from_slice(b" HTTP/1.1");
     }
 
-    /// The arguments of an ordinary beacon but for the referrer.
+    /// The arguments of an ordinary beacon, except the referrer.
     fn write_arguments(&self, output: &mut Vec<u8>) {
         let arguments: [(&[u8], &[u8]); 3] = [
             (b"time=", &self.time_argument),
@@ -274,7 +274,7 @@ impl Draft {
         }
     }
 
-    /// The arguments of an ordinary beacon but for the referrer.
+    /// The arguments of an ordinary beacon, except the referrer.
     pub(super) fn argument_text(&self) -> Vec<u8> {
         let mut text = Vec::new();
         self.write_arguments(&mut text);

@@ -33,7 +33,7 @@ pub(super) fn unreadable_request(draft: &mut Draft, random: &mut Random) {
     draft.set_status(&status.to_string(), status);
 }
 
-/// As nginx escapes it, and as older servers wrote it.
+/// TLS handshakes as nginx escapes them, and as older servers wrote them.
 pub(super) fn tls_handshake(draft: &mut Draft, random: &mut Random) {
     let request: &[u8] = random.pick::<&[u8]>(&[
         b"\\x16\\x03\\x01\\x02\\x00\\x01\\x00\\x01\\xFC\\x03\\x03\\xE1]\\x22\\x5C",
@@ -45,7 +45,7 @@ pub(super) fn tls_handshake(draft: &mut Draft, random: &mut Random) {
     draft.set_size("150", 150);
 }
 
-/// Readable, but no page view unless it is a beacon.
+/// Readable requests that are not page views, unless they are beacons.
 pub(super) fn odd_method(draft: &mut Draft, random: &mut Random) {
     draft.method = match random.below(8) {
         0 => vec![b'M'; 1000],
@@ -57,7 +57,7 @@ pub(super) fn odd_method(draft: &mut Draft, random: &mut Random) {
     draft.counts = false;
 }
 
-/// Readable, with a target that is no path; in a log of beacons it is none.
+/// A readable request whose target is not a path. In a beacon log it is not a beacon.
 pub(super) fn http2_preface(draft: &mut Draft, _: &mut Random) {
     draft.set_request("PRI * HTTP/2.0");
     draft.set_status("400", 400);
@@ -81,7 +81,7 @@ pub(super) fn escaped_quote(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// A quote that no backslash goes before ends its field early.
+/// A quote without a backslash before it ends its field early.
 pub(super) fn raw_quote(draft: &mut Draft, random: &mut Random) {
     draft.class = Class::Malformed;
     match random.below(3) {
@@ -93,7 +93,7 @@ pub(super) fn raw_quote(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// Paths that some program decodes, resolves or takes for a formula. They are pages as they stand.
+/// Paths that other programs might decode, resolve or take for a formula. Each is a page exactly as written.
 pub(super) fn odd_path(draft: &mut Draft, random: &mut Random) {
     let (target, page) = random.pick(&[
         ("/%", "/%"),
@@ -154,7 +154,7 @@ pub(super) fn nearly_static(draft: &mut Draft, random: &mut Random) {
     draft.counts = counts;
 }
 
-/// A readable request whose target is no path.
+/// A readable request whose target is not a path.
 pub(super) fn no_path(draft: &mut Draft, random: &mut Random) {
     let request = random.pick(&[
         "GET * HTTP/1.1",
@@ -167,7 +167,7 @@ pub(super) fn no_path(draft: &mut Draft, random: &mut Random) {
     draft.set_request(request);
 }
 
-/// What proxies ask for: the host goes, the page stays.
+/// Requests as sent to proxies: the host is dropped, the page stays.
 pub(super) fn absolute_target(draft: &mut Draft, random: &mut Random) {
     match random.below(5) {
         0 => draft.set_page("https://www.example.com", "/"),
@@ -181,7 +181,7 @@ pub(super) fn absolute_target(draft: &mut Draft, random: &mut Random) {
 }
 
 pub(super) fn odd_size(draft: &mut Draft, random: &mut Random) {
-    // A size above 2^64 - 1 is taken for 2^64 - 1, and so is a sum.
+    // Sizes and sums above 2^64 - 1 count as 2^64 - 1.
     let (text, value) = random.pick(&[
         ("-", 0),
         ("-", 0),
@@ -247,7 +247,7 @@ pub(super) fn odd_host(draft: &mut Draft, random: &mut Random) {
     }
 }
 
-/// An `X-Forwarded-For` in place of the host. The first blank ends the host; all behind it is identity and user.
+/// An `X-Forwarded-For` in place of the host. The first blank ends the host; the rest is identity and user.
 pub(super) fn host_list(draft: &mut Draft, _: &mut Random) {
     draft.set_host("192.0.2.1,");
     draft.user = b"198.51.100.2, 203.0.113.3 - -".to_vec();
@@ -274,7 +274,7 @@ pub(super) fn bad_user(draft: &mut Draft, random: &mut Random) {
     draft.class = Class::Malformed;
 }
 
-/// Dates that exist, far away or at an edge.
+/// Dates that exist, but are far away or at the end of a day.
 pub(super) fn odd_date(draft: &mut Draft, random: &mut Random) {
     let own_day = draft.time.day();
     if !random.one_in(16) {
@@ -370,7 +370,7 @@ pub(super) fn odd_agent(draft: &mut Draft, random: &mut Random) {
     draft.set_agent(agent);
 }
 
-/// A combined line may go on behind a blank with whatever the server was told to log.
+/// After a blank, a combined line may go on with anything that the server is configured to log.
 pub(super) fn more_after_agent(draft: &mut Draft, random: &mut Random) {
     let after = random.pick(&[
         " ",
@@ -382,7 +382,7 @@ pub(super) fn more_after_agent(draft: &mut Draft, random: &mut Random) {
     draft.after = after.as_bytes().to_vec();
 }
 
-/// A backslash takes the closing quote with it.
+/// A backslash escapes the closing quote.
 pub(super) fn open_agent(draft: &mut Draft, _: &mut Random) {
     draft.agent = b"Agent\\".to_vec();
     draft.class = Class::Malformed;

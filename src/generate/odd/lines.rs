@@ -7,7 +7,7 @@ use super::super::random::Random;
 use super::super::text::{push_number, time_text};
 use super::draft::{Class, Draft};
 
-/// `name` with a small number, so that there are several of it.
+/// Text with a small number in it, so that several values occur.
 fn numbered(before: &[u8], random: &mut Random, after: &[u8]) -> Vec<u8> {
     let mut text = before.to_vec();
     push_number(&mut text, u64::from(random.below(20)));
@@ -136,7 +136,7 @@ pub(super) fn comment(draft: &mut Draft, random: &mut Random) {
     draft.set_whole(Class::Malformed, line);
 }
 
-/// A line of a format the file is not of.
+/// A line in another format than the log's.
 pub(super) fn other_format(draft: &mut Draft, random: &mut Random) {
     if random.one_in(2) {
         let time = String::from_utf8_lossy(&time_text(draft.time)).into_owned();
@@ -154,13 +154,13 @@ pub(super) fn other_format(draft: &mut Draft, random: &mut Random) {
     draft.set_whole(Class::Malformed, line);
 }
 
-/// The beginning of another line, and over it a whole line: its host is a longer one.
+/// A line that was written over the beginning of another: what is left of that makes its host longer.
 pub(super) fn overwritten_host(draft: &mut Draft, _: &mut Random) {
     let host = [b"203.0.113.", draft.host.as_slice()].concat();
     draft.set_host(host);
 }
 
-/// A line that ends somewhere and goes on as a whole line.
+/// A line that is cut off and continues with a whole line.
 fn glue(draft: &mut Draft, end_of_first: usize, first: &[u8]) {
     let mut line = first[..end_of_first].to_vec();
     draft.write(&mut line);
@@ -169,14 +169,14 @@ fn glue(draft: &mut Draft, end_of_first: usize, first: &[u8]) {
 
 pub(super) fn glued_in_request(draft: &mut Draft, random: &mut Random) {
     let mut first = Vec::new();
-    let places = draft.write_pieces(&mut first);
-    glue(draft, places.request + random.below(6) as usize, &first);
+    let offsets = draft.write_pieces(&mut first);
+    glue(draft, offsets.request + random.below(6) as usize, &first);
 }
 
 pub(super) fn glued_in_agent(draft: &mut Draft, random: &mut Random) {
     let mut first = Vec::new();
-    let places = draft.write_pieces(&mut first);
-    glue(draft, places.agent + random.below(6) as usize, &first);
+    let offsets = draft.write_pieces(&mut first);
+    glue(draft, offsets.agent + random.below(6) as usize, &first);
 }
 
 pub(super) fn glued_at_end(draft: &mut Draft, _: &mut Random) {
@@ -189,14 +189,14 @@ pub(super) fn glued_at_end(draft: &mut Draft, _: &mut Random) {
 /// A line that ends in its host, time, request or status.
 pub(super) fn torn(draft: &mut Draft, random: &mut Random) {
     let mut line = Vec::new();
-    let places = draft.write_pieces(&mut line);
+    let offsets = draft.write_pieces(&mut line);
     let end = random.pick(&[
         3,
-        places.time + 4,
-        places.time + 22,
-        places.request,
-        places.request + 5,
-        places.status,
+        offsets.time + 4,
+        offsets.time + 22,
+        offsets.request,
+        offsets.request + 5,
+        offsets.status,
     ]);
     line.truncate(end + random.below(3) as usize);
     line.push(b'\n');
@@ -205,8 +205,8 @@ pub(super) fn torn(draft: &mut Draft, random: &mut Random) {
 
 pub(super) fn torn_in_agent(draft: &mut Draft, random: &mut Random) {
     let mut line = Vec::new();
-    let places = draft.write_pieces(&mut line);
-    line.truncate(places.agent + random.below(6) as usize);
+    let offsets = draft.write_pieces(&mut line);
+    line.truncate(offsets.agent + random.below(6) as usize);
     line.push(b'\n');
     draft.set_whole(Class::Malformed, line);
 }

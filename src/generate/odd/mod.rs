@@ -1,6 +1,6 @@
 //! Odd lines: what crashes, attackers, other programs and old servers leave in logs.
 //!
-//! Owns: [`OddLines`] and the list of kinds. May import: `answer`, `lifelike`, `random`, `text`.
+//! Owns: [`OddLines`] and the list of kinds. May import: `truth`, `lifelike`, `random`, `text`.
 //! Must not know: when requests come, where bytes go.
 //!
 //! To add a kind: a function that changes a `Draft` and says what the line then is, and a row in [`KINDS`].
@@ -15,19 +15,19 @@ use std::collections::HashMap;
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::Format;
-use super::answer::{Answer, Outcome, View};
 use super::lifelike::{Moment, World};
 use super::random::Random;
+use super::truth::{LineTruth, Truth, View};
 use draft::{Class, Draft, Page};
 
-/// Which formats a kind can occur in.
+/// The formats that a kind can occur in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum In {
+enum Formats {
     All,
     /// Formats with a user agent: combined and dig.
-    Agent,
+    WithAgent,
     /// Formats whose request is for the page itself: combined and common.
-    Request,
+    WithPageRequest,
     /// Beacons: dig.
     Beacon,
 }
@@ -35,92 +35,96 @@ enum In {
 /// One way for a line to be odd.
 struct Kind {
     name: &'static str,
-    occurs: In,
+    formats: Formats,
     change: fn(&mut Draft, &mut Random),
 }
 
 impl Kind {
-    const fn new(name: &'static str, occurs: In, change: fn(&mut Draft, &mut Random)) -> Self {
-        Self { name, occurs, change }
+    const fn new(
+        name: &'static str,
+        formats: Formats,
+        change: fn(&mut Draft, &mut Random),
+    ) -> Self {
+        Self { name, formats, change }
     }
 
     fn occurs_in(&self, format: Format) -> bool {
-        match self.occurs {
-            In::All => true,
-            In::Agent => format != Format::Common,
-            In::Request => format != Format::Dig,
-            In::Beacon => format == Format::Dig,
+        match self.formats {
+            Formats::All => true,
+            Formats::WithAgent => format != Format::Common,
+            Formats::WithPageRequest => format != Format::Dig,
+            Formats::Beacon => format == Format::Dig,
         }
     }
 }
 
-/// Every kind; within a format all are equally likely.
+/// All kinds. Within a format, each is equally likely.
 const KINDS: &[Kind] = &[
-    Kind::new("long query", In::All, lines::long_query),
-    Kind::new("long user agent", In::Agent, lines::long_agent),
-    Kind::new("NUL in a path", In::All, lines::nul_in_path),
-    Kind::new("NULs before the host", In::All, lines::nuls_before_host),
-    Kind::new("a hole of NULs", In::All, lines::nuls),
-    Kind::new("Latin-1 path", In::All, lines::latin1_path),
-    Kind::new("Latin-1 user agent", In::Agent, lines::latin1_agent),
-    Kind::new("invalid UTF-8", In::All, lines::invalid_utf8),
-    Kind::new("byte order mark", In::All, lines::byte_order_mark),
-    Kind::new("CRLF", In::All, lines::crlf),
-    Kind::new("CR in the protocol", In::All, lines::cr_in_protocol),
-    Kind::new("CR in the user agent", In::Agent, lines::cr_in_agent),
-    Kind::new("line separators", In::All, lines::line_separators),
-    Kind::new("empty line", In::All, lines::empty),
-    Kind::new("line of blanks", In::All, lines::blanks),
-    Kind::new("text of another program", In::All, lines::other_program),
-    Kind::new("comment", In::All, lines::comment),
-    Kind::new("another format", In::All, lines::other_format),
-    Kind::new("overwritten host", In::All, lines::overwritten_host),
-    Kind::new("glued in the request", In::All, lines::glued_in_request),
-    Kind::new("glued in the user agent", In::Agent, lines::glued_in_agent),
-    Kind::new("glued at the end", In::All, lines::glued_at_end),
-    Kind::new("torn", In::All, lines::torn),
-    Kind::new("torn in the user agent", In::Agent, lines::torn_in_agent),
-    Kind::new("unreadable request", In::All, fields::unreadable_request),
-    Kind::new("TLS handshake", In::All, fields::tls_handshake),
-    Kind::new("odd method", In::All, fields::odd_method),
-    Kind::new("HTTP/2 preface", In::All, fields::http2_preface),
-    Kind::new("blanks in the path", In::All, fields::blanks_in_path),
-    Kind::new("escaped quote", In::All, fields::escaped_quote),
-    Kind::new("raw quote", In::All, fields::raw_quote),
-    Kind::new("odd path", In::All, fields::odd_path),
-    Kind::new("fragment", In::All, fields::fragment),
-    Kind::new("nearly static file", In::All, fields::nearly_static),
-    Kind::new("no path", In::Request, fields::no_path),
-    Kind::new("absolute target", In::Request, fields::absolute_target),
-    Kind::new("odd size", In::All, fields::odd_size),
-    Kind::new("bad size", In::All, fields::bad_size),
-    Kind::new("odd status", In::All, fields::odd_status),
-    Kind::new("bad status", In::All, fields::bad_status),
-    Kind::new("odd host", In::All, fields::odd_host),
-    Kind::new("list of hosts", In::All, fields::host_list),
-    Kind::new("odd user", In::All, fields::odd_user),
-    Kind::new("bad user", In::All, fields::bad_user),
-    Kind::new("odd date", In::All, fields::odd_date),
-    Kind::new("bad date", In::All, fields::bad_date),
-    Kind::new("odd offset", In::All, fields::odd_offset),
-    Kind::new("clock stepped back", In::All, fields::clock_back),
-    Kind::new("odd user agent", In::Agent, fields::odd_agent),
-    Kind::new("more after the user agent", In::Agent, fields::more_after_agent),
-    Kind::new("open user agent", In::Agent, fields::open_agent),
-    Kind::new("odd escapes", In::Beacon, beacons::odd_escapes),
-    Kind::new("bad escape", In::Beacon, beacons::bad_escape),
-    Kind::new("bad escape in an unused argument", In::Beacon, beacons::bad_unused_escape),
-    Kind::new("missing argument", In::Beacon, beacons::missing_argument),
-    Kind::new("repeated argument", In::Beacon, beacons::repeated_argument),
-    Kind::new("unescaped argument", In::Beacon, beacons::unescaped_argument),
-    Kind::new("odd time argument", In::Beacon, beacons::odd_time),
-    Kind::new("not a beacon", In::Beacon, beacons::not_a_beacon),
+    Kind::new("long query", Formats::All, lines::long_query),
+    Kind::new("long user agent", Formats::WithAgent, lines::long_agent),
+    Kind::new("NUL in a path", Formats::All, lines::nul_in_path),
+    Kind::new("NULs before the host", Formats::All, lines::nuls_before_host),
+    Kind::new("a hole of NULs", Formats::All, lines::nuls),
+    Kind::new("Latin-1 path", Formats::All, lines::latin1_path),
+    Kind::new("Latin-1 user agent", Formats::WithAgent, lines::latin1_agent),
+    Kind::new("invalid UTF-8", Formats::All, lines::invalid_utf8),
+    Kind::new("byte order mark", Formats::All, lines::byte_order_mark),
+    Kind::new("CRLF", Formats::All, lines::crlf),
+    Kind::new("CR in the protocol", Formats::All, lines::cr_in_protocol),
+    Kind::new("CR in the user agent", Formats::WithAgent, lines::cr_in_agent),
+    Kind::new("line separators", Formats::All, lines::line_separators),
+    Kind::new("empty line", Formats::All, lines::empty),
+    Kind::new("line of blanks", Formats::All, lines::blanks),
+    Kind::new("text of another program", Formats::All, lines::other_program),
+    Kind::new("comment", Formats::All, lines::comment),
+    Kind::new("another format", Formats::All, lines::other_format),
+    Kind::new("overwritten host", Formats::All, lines::overwritten_host),
+    Kind::new("glued in the request", Formats::All, lines::glued_in_request),
+    Kind::new("glued in the user agent", Formats::WithAgent, lines::glued_in_agent),
+    Kind::new("glued at the end", Formats::All, lines::glued_at_end),
+    Kind::new("torn", Formats::All, lines::torn),
+    Kind::new("torn in the user agent", Formats::WithAgent, lines::torn_in_agent),
+    Kind::new("unreadable request", Formats::All, fields::unreadable_request),
+    Kind::new("TLS handshake", Formats::All, fields::tls_handshake),
+    Kind::new("odd method", Formats::All, fields::odd_method),
+    Kind::new("HTTP/2 preface", Formats::All, fields::http2_preface),
+    Kind::new("blanks in the path", Formats::All, fields::blanks_in_path),
+    Kind::new("escaped quote", Formats::All, fields::escaped_quote),
+    Kind::new("raw quote", Formats::All, fields::raw_quote),
+    Kind::new("odd path", Formats::All, fields::odd_path),
+    Kind::new("fragment", Formats::All, fields::fragment),
+    Kind::new("nearly static file", Formats::All, fields::nearly_static),
+    Kind::new("no path", Formats::WithPageRequest, fields::no_path),
+    Kind::new("absolute target", Formats::WithPageRequest, fields::absolute_target),
+    Kind::new("odd size", Formats::All, fields::odd_size),
+    Kind::new("bad size", Formats::All, fields::bad_size),
+    Kind::new("odd status", Formats::All, fields::odd_status),
+    Kind::new("bad status", Formats::All, fields::bad_status),
+    Kind::new("odd host", Formats::All, fields::odd_host),
+    Kind::new("list of hosts", Formats::All, fields::host_list),
+    Kind::new("odd user", Formats::All, fields::odd_user),
+    Kind::new("bad user", Formats::All, fields::bad_user),
+    Kind::new("odd date", Formats::All, fields::odd_date),
+    Kind::new("bad date", Formats::All, fields::bad_date),
+    Kind::new("odd offset", Formats::All, fields::odd_offset),
+    Kind::new("clock stepped back", Formats::All, fields::clock_back),
+    Kind::new("odd user agent", Formats::WithAgent, fields::odd_agent),
+    Kind::new("more after the user agent", Formats::WithAgent, fields::more_after_agent),
+    Kind::new("open user agent", Formats::WithAgent, fields::open_agent),
+    Kind::new("odd escapes", Formats::Beacon, beacons::odd_escapes),
+    Kind::new("bad escape", Formats::Beacon, beacons::bad_escape),
+    Kind::new("bad escape in an unused argument", Formats::Beacon, beacons::bad_unused_escape),
+    Kind::new("missing argument", Formats::Beacon, beacons::missing_argument),
+    Kind::new("repeated argument", Formats::Beacon, beacons::repeated_argument),
+    Kind::new("unescaped argument", Formats::Beacon, beacons::unescaped_argument),
+    Kind::new("odd time argument", Formats::Beacon, beacons::odd_time),
+    Kind::new("not a beacon", Formats::Beacon, beacons::not_a_beacon),
 ];
 
-/// Writes odd lines, and numbers the visitors and pages that only they have.
+/// Writes odd lines, and numbers the visitors and pages that occur only in them.
 #[derive(Debug)]
 pub(super) struct OddLines {
-    /// Indexes of the kinds that occur in the format, and how many lines of each there are.
+    /// Indexes into [`KINDS`] of the kinds that occur in the format, and the number of lines of each.
     kinds: Vec<(usize, u64)>,
     /// Numbers of visitors by the hash of host and user agent.
     visitors: HashMap<u128, u32>,
@@ -130,7 +134,7 @@ pub(super) struct OddLines {
 }
 
 impl OddLines {
-    /// For a log with so many visitors and pages of its own.
+    /// For a log that has `visitors` visitors and `pages` pages besides those of odd lines.
     pub(super) fn new(format: Format, visitors: u32, pages: u32) -> Self {
         let kinds = KINDS.iter().enumerate().filter(|(_, kind)| kind.occurs_in(format));
         Self {
@@ -142,40 +146,40 @@ impl OddLines {
         }
     }
 
-    /// How many lines of each kind there are.
+    /// The number of lines of each kind.
     pub(super) fn counts(&self) -> Vec<(&'static str, u64)> {
         self.kinds.iter().map(|&(index, lines)| (KINDS[index].name, lines)).collect()
     }
 
-    /// Appends an odd line; a new page's path is added to the `answer`.
+    /// Appends an odd line; a new page's path is added to the `truth`.
     pub(super) fn write(
         &mut self,
         world: &World,
         moment: Moment,
         random: &mut Random,
         output: &mut Vec<u8>,
-        answer: &mut Answer,
-    ) -> Outcome {
+        truth: &mut Truth,
+    ) -> LineTruth {
         let slot = random.below(u32::try_from(self.kinds.len()).unwrap_or(u32::MAX)) as usize;
         self.kinds[slot].1 += 1;
         let mut draft = Draft::new(world, moment, random);
         (KINDS[self.kinds[slot].0].change)(&mut draft, random);
         draft.write(output);
         match draft.class {
-            Class::Malformed => Outcome::Malformed,
-            Class::Empty => Outcome::Empty,
-            Class::Other => Outcome::Other,
+            Class::Malformed => LineTruth::Malformed,
+            Class::Empty => LineTruth::Empty,
+            Class::Other => LineTruth::Other,
             Class::Hit => {
                 let page = draft.page.take().filter(|_| draft.counts || draft.is_beacon());
                 let view = page.map(|page| View {
                     visitor: self.visitor(world, moment, &draft),
                     page: match page {
                         Page::Own(page) => page,
-                        Page::Odd(path) => self.page(path, answer),
+                        Page::Odd(path) => self.page(path, truth),
                     },
                     time: draft.time_of_argument.unwrap_or(draft.time),
                 });
-                Outcome::Hit { status: draft.status_value, bytes_sent: draft.bytes_sent, view }
+                LineTruth::Hit { status: draft.status_value, bytes_sent: draft.bytes_sent, view }
             }
         }
     }
@@ -199,10 +203,10 @@ impl OddLines {
         })
     }
 
-    fn page(&mut self, path: Vec<u8>, answer: &mut Answer) -> u32 {
+    fn page(&mut self, path: Vec<u8>, truth: &mut Truth) -> u32 {
         *self.pages.entry(path).or_insert_with_key(|path| {
-            if answer.collects() {
-                answer.paths.push(path.clone());
+            if truth.collects() {
+                truth.paths.push(path.clone());
             }
             self.next_page += 1;
             self.next_page - 1

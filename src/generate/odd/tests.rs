@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use super::super::text::written;
 use super::super::{Format, GeneratorOptions, Size};
-use super::{Answer, KINDS, Moment, OddLines, Outcome, Random, World};
+use super::{KINDS, LineTruth, Moment, OddLines, Random, Truth, World};
 
 /// Two lines of every kind in every format below what they are, as `testdata/generate/odd-lines.txt` has them.
 /// `HITMAP_UPDATE=1` rewrites that file. It is there to be read: a difference is right only if each line in it is
@@ -39,29 +39,29 @@ fn lines_of(format: Format, kind: usize) -> Vec<String> {
     let world = World::new(&options, &mut random);
     let mut odd =
         OddLines { kinds: vec![(kind, 0)], ..OddLines::new(format, 50, world.pages.count()) };
-    let mut answer = Answer::new(true);
-    answer.paths = (0..world.pages.count()).map(|page| world.pages.path(page)).collect();
+    let mut truth = Truth::new(true);
+    truth.paths = (0..world.pages.count()).map(|page| world.pages.path(page)).collect();
     (0..2)
         .map(|_| {
             let moment =
                 Moment { visitor: world.visitors.draw(0, &mut random), seconds: 1_520_260_000 };
             let mut line = Vec::new();
-            let outcome = odd.write(&world, moment, &mut random, &mut line, &mut answer);
+            let line_truth = odd.write(&world, moment, &mut random, &mut line, &mut truth);
             assert_eq!(
                 line.iter().position(|&byte| byte == b'\n'),
                 Some(line.len() - 1),
                 "one line each"
             );
             let text = shown(&line[..line.len() - 1]);
-            let what = match outcome {
-                Outcome::Malformed => "malformed".to_owned(),
-                Outcome::Empty => "empty".to_owned(),
-                Outcome::Other => "other".to_owned(),
-                Outcome::Hit { status, bytes_sent, view: None } => {
+            let what = match line_truth {
+                LineTruth::Malformed => "malformed".to_owned(),
+                LineTruth::Empty => "empty".to_owned(),
+                LineTruth::Other => "other".to_owned(),
+                LineTruth::Hit { status, bytes_sent, view: None } => {
                     format!("hit {status} {bytes_sent}")
                 }
-                Outcome::Hit { status, bytes_sent, view: Some(view) } => {
-                    let page = written(&answer.paths[view.page as usize]);
+                LineTruth::Hit { status, bytes_sent, view: Some(view) } => {
+                    let page = written(&truth.paths[view.page as usize]);
                     let visitor = if view.visitor < 50 { "own" } else { "odd" };
                     format!("view {status} {bytes_sent} {} {page:?} {visitor} visitor", view.time)
                 }

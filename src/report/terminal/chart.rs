@@ -1,9 +1,10 @@
 //! Bars, heat rows and columns made of characters.
 //!
-//! Owns: how a value becomes blocks. May import: the sibling modules. Must not know: what is counted.
+//! Owns: how a value becomes blocks. May import: its siblings, `text`. Must not know: what is counted.
 
 use super::layout::{Line, Look, Tone};
-use super::numbers::{grouped, scale};
+use super::numbers::scale;
+use crate::text::grouped;
 
 const LEFT_EIGHTHS: [char; 8] = ['▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 const LOWER_EIGHTHS: [char; 8] = ['▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
@@ -13,7 +14,7 @@ const ASCII_SHADES: [char; 4] = ['.', ':', '+', '#'];
 /// Rows of the column chart.
 const CHART_ROWS: usize = 5;
 
-/// A bar of at most `columns`; anything but 0 can be seen.
+/// A bar of at most `columns` columns; every value above 0 is visible.
 pub(super) fn bar(look: Look, value: u64, max: u64, columns: usize) -> String {
     if !look.unicode {
         return "#".repeat(scale(value, max, columns));
@@ -26,12 +27,12 @@ pub(super) fn bar(look: Look, value: u64, max: u64, columns: usize) -> String {
     bar
 }
 
-/// How the 24 hours of a day lie on columns.
+/// How the 24 hours of a day are spread over columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct HourScale {
-    /// Hours that share a cell: a divisor of 24.
+    /// Hours per cell: a divisor of 24.
     pub(super) hours: usize,
-    /// Columns of a cell.
+    /// Columns per cell.
     pub(super) columns: usize,
 }
 
@@ -45,7 +46,7 @@ impl HourScale {
         Self { hours, columns: 1 }
     }
 
-    /// Columns of a day.
+    /// Columns that a day takes.
     pub(super) fn width(self) -> usize {
         24 / self.hours * self.columns
     }
@@ -75,7 +76,7 @@ impl HourScale {
     }
 }
 
-/// Which hours of a day the log covers, so that an hour without traffic differs from one not logged.
+/// The hours of a day that the log covers: an hour without traffic looks different from one that was not logged.
 pub(super) type Covered = std::ops::RangeInclusive<usize>;
 
 /// One day of a heat map.
@@ -106,13 +107,13 @@ pub(super) fn heat_row(
     line
 }
 
-/// The quarter of `max` that `value` lies in, `None` for nothing.
+/// The quarter of `max` that `value` lies in, 0 to 3; `None` for 0.
 fn shade(value: u64, max: u64) -> Option<usize> {
     let quarters = (u128::from(value) * 4).div_ceil(u128::from(max.max(1)));
     usize::try_from(quarters).ok()?.checked_sub(1).map(|level| level.min(3))
 }
 
-/// What the shades mean, each with the largest value it stands for: pieces that belong together.
+/// The shades, each with the largest value it stands for; a line must not break within one.
 pub(super) fn heat_legend(look: Look, max: u64) -> Vec<Line> {
     let shades = if look.unicode { SHADES } else { ASCII_SHADES };
     let mut previous = 0;
@@ -129,7 +130,7 @@ pub(super) fn heat_legend(look: Look, max: u64) -> Vec<Line> {
     steps
 }
 
-/// A chart of standing columns, one a cell, with the hours below.
+/// A chart of vertical bars, one per cell, with the hours below.
 pub(super) fn columns(look: Look, tone: Tone, hours: &[u64; 24], scale_of: HourScale) -> Vec<Line> {
     let cells = scale_of.cells(hours);
     let max = cells.iter().copied().max().unwrap_or(0);

@@ -1,27 +1,27 @@
 //! Days, site by site.
 //!
-//! Owns: the table of days, and which days it shows. May import: `calendar`, `report::summary`, the sibling
-//! modules. Must not know: rankings.
+//! Owns: the table of days, and which days it shows. May import: `time`, `text`, `query::summary`, its siblings.
+//! Must not know: rankings.
 
 use super::chart::{HourScale, bar, heat_row};
 use super::hours::{covered, heat_map, legend, one_day, weekdays};
 use super::layout::{Line, Look, Tone};
-use super::numbers::{counted, grouped};
-use super::site_days::{DayRow, Site, day_label, label_width, site_line, sites};
+use super::site_days::{DayRow, SiteDays, day_label, label_width, site_line, sites};
 use super::{WIDE, has_several_sites, visitor_note};
 use crate::query::summary::{Summary, Totals};
+use crate::text::{counted, grouped};
 use crate::time::Day;
 
-/// Rows of the table of days, all sites together.
+/// Most rows in the table of days, all sites together.
 const SHOWN_DAYS: usize = 31;
 
-/// Sites that are shown with their days.
+/// Most sites that are shown with their days.
 const SHOWN_SITES: usize = 8;
 
-/// Days that have a row each in the heat map; more are summed up by weekday.
+/// Most days in the heat map; more days are added up by weekday.
 const HEAT_DAYS: usize = 14;
 
-/// The table of days, then the hours where the table does not show them.
+/// The table of days, then the hours unless the table shows them.
 pub(super) fn blocks(summary: &Summary, look: Look) -> Vec<Vec<Line>> {
     let sites = sites(summary);
     let mut rows = sites.iter().flat_map(|site| &site.rows);
@@ -38,7 +38,7 @@ pub(super) fn blocks(summary: &Summary, look: Look) -> Vec<Vec<Line>> {
     blocks
 }
 
-/// Where a day at an end of the log is cut off: `until 20:10`.
+/// Which part of its first or last day the log covers: `until 20:10`; `None` for a whole day.
 fn cut_off(totals: &Totals, day: Day) -> Option<String> {
     let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
     // A first view some minutes after midnight is a quiet night, not a log that starts late.
@@ -54,7 +54,7 @@ fn cut_off(totals: &Totals, day: Day) -> Option<String> {
     }
 }
 
-/// How the room of the table is shared out.
+/// Widths of the table's columns.
 struct TableColumns {
     label: usize,
     pv: usize,
@@ -62,7 +62,7 @@ struct TableColumns {
     pv_bar: usize,
     uv_bar: usize,
     heat: Option<HourScale>,
-    /// Columns of `until 20:10`, 0 where it has no room.
+    /// Width of `until 20:10`; 0 if there is no room for it.
     cut_off: usize,
     max_pv: u64,
     max_uv: u64,
@@ -70,7 +70,7 @@ struct TableColumns {
 }
 
 impl TableColumns {
-    /// `None` where not even the numbers fit beside each other.
+    /// `None` if not even the numbers fit side by side.
     fn fit(summary: &Summary, look: Look, rows: &[&DayRow]) -> Option<Self> {
         let max = |value: fn(&DayRow) -> u64| rows.iter().map(|row| value(row)).max().unwrap_or(0);
         let (max_pv, max_uv) = (max(|row| row.pv), max(|row| row.uv));
@@ -94,7 +94,7 @@ impl TableColumns {
             left -= 2 + cut_off;
         }
         let (pv_bar, uv_bar) = match left {
-            // A bar alone says nothing.
+            // A single bar has nothing to be compared with.
             _ if rows.len() < 2 => (0, 0),
             16.. => ((left - 4) / 2, (left - 4) / 2),
             6.. => (left - 2, 0),
@@ -104,7 +104,7 @@ impl TableColumns {
         Some(Self { label, pv, uv, pv_bar, uv_bar, heat, cut_off, max_pv, max_uv, max_hour })
     }
 
-    /// The column the hours start in.
+    /// The column in which the hours start.
     fn heat_column(&self, look: Look) -> usize {
         let bar = |columns| if columns > 0 { 2 + columns } else { 0 };
         look.indent
@@ -160,8 +160,8 @@ impl TableColumns {
     }
 }
 
-/// PV and UV of each day; of many days, the last ones of each site.
-fn table(summary: &Summary, look: Look, sites: &[Site<'_>]) -> Vec<Line> {
+/// PV and UV of each day; if there are too many, of the last days of each site.
+fn table(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let several_sites = has_several_sites(summary);
     let shown_sites = &sites[..sites.len().min(SHOWN_SITES)];
     let quota = (SHOWN_DAYS / shown_sites.len().max(1)).max(3);
@@ -222,7 +222,7 @@ fn table(summary: &Summary, look: Look, sites: &[Site<'_>]) -> Vec<Line> {
     lines
 }
 
-/// Says that days are missing between two rows.
+/// A line about the days without page views between two rows.
 fn gap(look: Look, previous: Day, next: Day) -> Vec<Line> {
     let missing = i64::from(next.0) - i64::from(previous.0) - 1;
     match u64::try_from(missing) {

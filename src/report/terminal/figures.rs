@@ -1,27 +1,27 @@
 //! The blocks of single figures: what was read, totals, lines, responses, malformed lines.
 //!
-//! Owns: their words. May import: `calendar`, `report::summary`, the sibling modules. Must not know: days, rankings.
+//! Owns: their wording. May import: `time`, `text`, `query::summary`, `report::json` (offsets), its siblings. Must not
+//! know: days, rankings.
 
 use super::chart::bar;
 use super::has_several_sites;
 use super::layout::{Line, Look, Tone, display_width, wrap};
-use super::numbers::{
-    bytes, bytes_per_second, counted, grouped, lines_per_second, percent, seconds, span,
-};
+use super::numbers::{bytes, bytes_per_second, lines_per_second, percent, seconds, span};
 use crate::query::summary::{InputSummary, Summary};
 use crate::report::json::offset_text;
-use crate::time::CivilTime;
+use crate::text::{counted, grouped};
+use crate::time::{CivilTime, Zone};
 
-/// Inputs that are named; of more, the rest is summed up.
+/// Most inputs that are listed; the rest is added up.
 const SHOWN_INPUTS: usize = 6;
 
-/// Malformed lines that are shown.
+/// Most malformed lines that are shown.
 const SHOWN_MALFORMED: usize = 3;
 
-/// Offsets and days named in a sentence.
+/// Most offsets or days that a sentence names.
 const SHOWN_IN_SENTENCE: usize = 4;
 
-/// What was read, when it was written, and how long reading took.
+/// What was read, the time span it covers, and how long the run took.
 pub(super) fn read(summary: &Summary, look: Look) -> Vec<Line> {
     let mut lines = look.heading("Read", "");
     lines.extend(inputs(&summary.inputs, look));
@@ -58,7 +58,7 @@ pub(super) fn read(summary: &Summary, look: Look) -> Vec<Line> {
     lines
 }
 
-/// One line an input: name, format, size, lines.
+/// One line per input: name, format, size, lines.
 fn inputs(inputs: &[InputSummary], look: Look) -> Vec<Line> {
     let mut rows: Vec<[String; 4]> = inputs
         .iter()
@@ -116,7 +116,7 @@ fn input_row(name: String, format: &str, size: u64, lines: u64) -> [String; 4] {
     [name, format.to_owned(), bytes(size), counted(lines, "line", "lines")]
 }
 
-/// `2018-03-05 00:00:01 – 2018-03-11 20:10:44`, the day once where there is one.
+/// `2018-03-05 00:00:01 – 2018-03-11 20:10:44`; the day is written once if both are the same.
 fn time_range(look: Look, first: CivilTime, last: CivilTime) -> String {
     let [first_text, last_text] = [first, last].map(|time| time.to_string().replace('T', " "));
     let last_text = match last_text.split_once(' ') {
@@ -126,12 +126,12 @@ fn time_range(look: Look, first: CivilTime, last: CivilTime) -> String {
     format!("{first_text}{}{last_text}", look.to())
 }
 
-/// Whose clock the times are, in words; a warning where lines disagree.
+/// The clock that the times follow, in words; a warning if lines have different offsets.
 fn clock(summary: &Summary, look: Look) -> (String, Tone) {
     let offsets = &summary.totals.offsets_minutes;
     let names = named(offsets, |&minutes| offset_text(minutes));
     let zone = &summary.definition.tz;
-    if zone != "as written" {
+    if zone != Zone::AS_WRITTEN {
         let zone = look.safe(zone);
         let text =
             if offsets.is_empty() { zone } else { format!("{zone}; the lines carry {names}") };
@@ -184,7 +184,7 @@ pub(super) fn labelled(look: Look, label: &str, tone: Tone, text: &str) -> Vec<L
     lines
 }
 
-/// The figures one came for, each with its definition.
+/// The main figures, each with its definition.
 pub(super) fn totals(summary: &Summary, look: Look) -> Vec<Line> {
     let totals = &summary.totals;
     if totals.hits == 0 && (summary.stored.is_none() || totals.page_views == 0) {
@@ -245,7 +245,7 @@ pub(super) fn totals(summary: &Summary, look: Look) -> Vec<Line> {
     lines
 }
 
-/// The site's name where there is one and it says something.
+/// The name of the site, unless it is the default.
 fn site_note(summary: &Summary, look: Look) -> String {
     match summary.days.first() {
         _ if has_several_sites(summary) => "all sites together".to_owned(),
@@ -364,7 +364,7 @@ pub(super) fn responses(summary: &Summary, look: Look) -> Vec<Line> {
     lines
 }
 
-/// The first malformed lines and where to get the others.
+/// The first malformed lines, and how to get the others.
 pub(super) fn malformed(summary: &Summary, look: Look) -> Vec<Line> {
     let totals = &summary.totals;
     if totals.malformed_lines == 0 {

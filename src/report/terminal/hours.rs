@@ -1,14 +1,15 @@
 //! The hours of days: heat maps, and the chart of one day.
 //!
-//! Owns: which hours are shown and how many days fit. May import: `calendar`, `report::summary`, the sibling
-//! modules. Must not know: the table of days.
+//! Owns: which hours are shown and how many days fit. May import: `time`, `text`, `query::summary`, its siblings.
+//! Must not know: the table of days.
 
 use super::WIDE;
 use super::chart::{Covered, HourScale, columns, heat_legend, heat_row};
 use super::layout::{Line, Look, Tone, side_by_side};
-use super::numbers::{WEEKDAYS, counted, grouped, weekday};
-use super::site_days::{DayRow, Site, day_label, label_width, site_line};
+use super::numbers::WEEKDAYS;
+use super::site_days::{DayRow, SiteDays, day_label, label_width, site_line};
 use crate::query::summary::{Summary, Totals};
+use crate::text::{counted, grouped};
 use crate::time::Day;
 
 /// The hours of `day` that the log covers.
@@ -20,10 +21,10 @@ pub(super) fn covered(totals: &Totals, day: Day) -> Covered {
         ..=last.map_or(23, |time| hour(time.minute_of_day()))
 }
 
-/// The columns of the one day there is; with enough room, page views and visitors.
+/// The chart of a single day: page views, and with enough room also visitors.
 pub(super) fn one_day(look: Look, row: &DayRow) -> Vec<Line> {
     let note = |hours: &[u64; 24]| {
-        let peak = (0..24).max_by_key(|&hour| (hours[hour], 24 - hour)).unwrap_or(0);
+        let peak = busiest(hours);
         format!("busiest hour {peak:02}:00, {}", grouped(hours[peak]))
     };
     let chart = |look: Look, title: &str, tone: Tone, hours: &[u64; 24]| {
@@ -40,12 +41,17 @@ pub(super) fn one_day(look: Look, row: &DayRow) -> Vec<Line> {
     side_by_side(left, right, half.width + 4)
 }
 
-/// A row of hours and, where it fits, the busiest of them.
+/// The hour with the largest value, the first of equals.
+fn busiest(hours: &[u64; 24]) -> usize {
+    (0..24).max_by_key(|&hour| (hours[hour], 24 - hour)).unwrap_or(0)
+}
+
+/// Widths in a row of hours, which ends with the busiest hour if there is room.
 struct HeatColumns {
     label: usize,
     scale: HourScale,
     max: u64,
-    /// Columns of the busiest hour's page views, 0 where there is no room.
+    /// Width of the busiest hour's page views; 0 if there is no room for them.
     peak: usize,
 }
 
@@ -74,11 +80,11 @@ impl HeatColumns {
         let mut line = look.line(Tone::Plain, "");
         line.left(Tone::Plain, label, self.label + 2);
         line.append(heat_row(look, hours, self.max, self.scale, covered));
-        let busiest = (0..24).max_by_key(|&hour| (hours[hour], 24 - hour)).unwrap_or(0);
-        if self.peak > 0 && hours[busiest] > 0 {
+        let hour = busiest(hours);
+        if self.peak > 0 && hours[hour] > 0 {
             line.space(2);
-            line.push(Tone::Quiet, format!("{busiest:02}h  "));
-            line.right(Tone::Plain, &grouped(hours[busiest]), self.peak);
+            line.push(Tone::Quiet, format!("{hour:02}h  "));
+            line.right(Tone::Plain, &grouped(hours[hour]), self.peak);
         }
         line
     }
@@ -93,7 +99,7 @@ impl HeatColumns {
     }
 }
 
-/// What the shades mean, from `column` on, in as many lines as it takes.
+/// The meaning of the shades, from `column` on, in as many lines as needed.
 pub(super) fn legend(look: Look, column: usize, unit: &str, max: u64) -> Vec<Line> {
     let start = || {
         let mut line = Line::default();
@@ -114,8 +120,8 @@ pub(super) fn legend(look: Look, column: usize, unit: &str, max: u64) -> Vec<Lin
     lines
 }
 
-/// Days x 24 hours.
-pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[Site<'_>]) -> Vec<Line> {
+/// A heat map with a row of 24 hours for each day.
+pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let rows: Vec<_> = sites.iter().flat_map(|site| &site.rows).map(|row| &row.hour_pv).collect();
     let columns = HeatColumns::fit(look, label_width(look), 2, &rows);
     let mut lines = look.heading("Hours", "page views of each hour");
@@ -133,13 +139,13 @@ pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[Site<'_>]) -> Vec
     lines
 }
 
-/// Weekdays x 24 hours, over all days: what stays readable of hundreds of days.
-pub(super) fn weekdays(look: Look, sites: &[Site<'_>]) -> Vec<Line> {
+/// A heat map with a row of 24 hours for each weekday, added up over all days: readable even for hundreds of days.
+pub(super) fn weekdays(look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let mut sums = [[0u64; 24]; 7];
     let mut days: Vec<Day> = Vec::new();
     for row in sites.iter().flat_map(|site| &site.rows) {
         days.push(row.day);
-        for (sum, pv) in sums[weekday(row.day)].iter_mut().zip(row.hour_pv) {
+        for (sum, pv) in sums[row.day.weekday()].iter_mut().zip(row.hour_pv) {
             *sum += pv;
         }
     }

@@ -1,34 +1,34 @@
-//! Styled lines and how they come to stand on a page of a given width.
+//! Styled lines, and their layout on a page of a given width.
 //!
-//! Owns: [`Look`], [`Line`], [`Tone`]; padding, shortening, wrapping, panels. May import: `report::text`.
+//! Owns: [`Look`], [`Line`], [`Tone`]; padding, shortening, wrapping, panels. May import: `text`.
 //! Must not know: what the text means.
 
 use std::io::{self, Write};
 
 use unicode_width::UnicodeWidthChar;
 
-use crate::report::escape_terminal;
+use crate::text::escape_terminal;
 
-/// What text is, so that one place decides how it looks.
+/// The role of a text. One place decides how each looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Tone {
     Plain,
-    /// Headings and the figures one came for.
+    /// Headings and the main figures.
     Strong,
-    /// Everything that explains.
+    /// Explanations.
     Quiet,
     /// Bars of page views.
     Views,
     /// Bars of unique visitors.
     Visitors,
-    /// Worth a look.
+    /// Something to look into.
     Warning,
-    /// The server's fault.
+    /// An error of the server.
     Failure,
 }
 
 impl Tone {
-    /// The SGR code (ECMA-48 section 8.3.117); only codes every theme defines.
+    /// The SGR code (ECMA-48, section 8.3.117). Only codes that every terminal theme defines.
     const fn code(self) -> Option<&'static str> {
         match self {
             Self::Plain => None,
@@ -42,14 +42,14 @@ impl Tone {
     }
 }
 
-/// The room a block has and the characters it may use.
+/// The width of a block, and the characters it may use.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
     /// Columns.
     pub(super) width: usize,
-    /// Columns that text under a heading stands in.
+    /// Columns by which text under a heading is indented.
     pub(super) indent: usize,
-    /// More than ASCII may be shown.
+    /// Whether characters other than ASCII may be used.
     pub(super) unicode: bool,
 }
 
@@ -69,23 +69,23 @@ impl Look {
         self.width - self.indent
     }
 
-    /// Stands where text was cut out.
+    /// Marks where text was cut out.
     pub(super) fn ellipsis(self) -> &'static str {
         if self.unicode { "…" } else { "..." }
     }
 
-    /// Between the ends of a range, blanks included.
+    /// Separates the ends of a range; blanks included.
     pub(super) fn to(self) -> &'static str {
         if self.unicode { " – " } else { " - " }
     }
 
-    /// Between things of equal rank, blanks included.
+    /// Separates items of equal rank; blanks included.
     pub(super) fn dot(self) -> &'static str {
         if self.unicode { " · " } else { ", " }
     }
 
-    /// Text from logs, file names and options, made safe to show: see [`escape_terminal`]. Where only ASCII may
-    /// be shown, other characters stand as `\u{NNNN}` (their bytes could be control characters there).
+    /// Text from logs, file names or options, made safe to show: see [`escape_terminal`]. If only ASCII may be used, other
+    /// characters are written as `\u{NNNN}`, since their bytes could be control characters there.
     pub(super) fn safe(self, text: &str) -> String {
         let text = escape_terminal(text);
         if self.unicode || text.is_ascii() {
@@ -102,7 +102,7 @@ impl Look {
         ascii
     }
 
-    /// `text`, made safe, with its middle cut out if it is wider than `width`; two thirds of what stays are its
+    /// `text`, made safe, with its middle cut out if it is wider than `width`. Two thirds of the rest are taken from the
     /// end, where paths differ.
     pub(super) fn shorten_middle(self, text: &str, width: usize) -> String {
         let text = self.safe(text);
@@ -133,7 +133,7 @@ impl Look {
         format!("{}{ellipsis}", cut(&text, kept))
     }
 
-    /// A heading and, after or below it, what explains it.
+    /// A heading, with a note after it, or below it if there is no room.
     pub(super) fn heading(self, title: &str, note: &str) -> Vec<Line> {
         let mut first = Line::new(Tone::Strong, title);
         if note.is_empty() {
@@ -177,7 +177,7 @@ impl Line {
         line
     }
 
-    /// Columns it takes.
+    /// Its width in columns.
     pub(super) fn width(&self) -> usize {
         self.width
     }
@@ -215,7 +215,7 @@ impl Line {
         self.pieces.extend(other.pieces);
     }
 
-    /// Cuts the line to `width` columns: the last resort that keeps every line on its row.
+    /// Cuts the line to `width` columns: the last resort against lines that the terminal would wrap.
     fn clip(&mut self, look: Look, width: usize) {
         if self.width <= width {
             return;
@@ -236,7 +236,7 @@ impl Line {
         *self = kept;
     }
 
-    /// Writes the line and its end, without blanks at the end.
+    /// Writes the line without trailing blanks, and a line end.
     ///
     /// # Errors
     /// Whatever the output says.
@@ -264,7 +264,7 @@ impl Line {
     }
 }
 
-/// Two panels beside each other, the right one from column `column` on.
+/// Two panels side by side; the right one starts in `column`.
 pub(super) fn side_by_side(left: Vec<Line>, right: Vec<Line>, column: usize) -> Vec<Line> {
     let rows = left.len().max(right.len());
     let (mut left, mut right) = (left.into_iter(), right.into_iter());
@@ -314,7 +314,7 @@ pub(super) fn display_width(text: &str) -> usize {
     text.chars().map(|character| character.width().unwrap_or(0)).sum()
 }
 
-/// Columns text may need: combining characters count as well, so that a thousand of them are cut like other text.
+/// The columns that a text may need. Combining characters count too, so that a thousand of them are cut like other text.
 fn cost(text: &str) -> usize {
     text.chars().map(character_cost).sum()
 }
@@ -323,7 +323,7 @@ fn character_cost(character: char) -> usize {
     character.width().unwrap_or(0).max(1)
 }
 
-/// The longest beginning of `text` that costs at most `columns`.
+/// The longest prefix of `text` that costs at most `columns`.
 fn cut(text: &str, columns: usize) -> String {
     let mut used = 0;
     text.chars()
@@ -334,7 +334,7 @@ fn cut(text: &str, columns: usize) -> String {
         .collect()
 }
 
-/// The longest end of `text` that costs at most `columns`.
+/// The longest suffix of `text` that costs at most `columns`.
 fn cut_from_end(text: &str, columns: usize) -> String {
     let mut used = 0;
     let characters = text

@@ -1,8 +1,8 @@
 //! The report on a terminal.
 //!
-//! Owns: what the report shows and in which order. May import: `calendar`, `report::summary`.
+//! Owns: what the report shows and in which order. May import: `text`, `time`, `query::summary`.
 //! Must not know: whether a terminal is there, how wide it is, or how the numbers were made. Nothing here moves
-//! a cursor; all text from logs, file names and options goes through [`escape_terminal`](super::escape_terminal).
+//! the cursor; all text from logs, file names and options goes through [`escape_terminal`](crate::text::escape_terminal).
 
 mod chart;
 mod days;
@@ -24,7 +24,7 @@ use crate::query::summary::{Definition, Summary};
 /// How the report may look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Style {
-    /// Columns of the terminal; 0 = unknown, taken as 80. No line is wider (down to 20).
+    /// Columns of the terminal, or 0 if unknown, which is taken as 80. No line is wider, unless this is less than 20.
     pub width: usize,
     /// Whether colours (plain SGR codes) may be written.
     pub color: bool,
@@ -32,19 +32,19 @@ pub struct Style {
     pub unicode: bool,
 }
 
-/// Columns taken where the width is not known.
+/// Width that is assumed if it is unknown.
 const DEFAULT_WIDTH: usize = 80;
 
-/// The least width the layout is made for.
+/// Least width that the layout supports.
 const MIN_WIDTH: usize = 20;
 
-/// More room than this helps nobody read.
+/// Greatest width that the report uses: wider lines are hard to read.
 const MAX_WIDTH: usize = 200;
 
 /// From this width on, blocks stand beside each other and days show their hours.
 const WIDE: usize = 140;
 
-/// Writes the report of `summary`.
+/// Writes `summary` as a report.
 ///
 /// # Errors
 /// Whatever the output says.
@@ -118,12 +118,12 @@ fn beside(look: Look, from: usize, summary: &Summary, left: Block, right: Block)
     vec![side_by_side(left, right, width + GAP)]
 }
 
-/// What stands beside every UV.
+/// The definition of a visitor, shown beside every table of UV.
 fn visitor_note(look: Look, definition: &Definition) -> String {
     format!("UV: distinct {}", look.safe(&definition.visitor))
 }
 
-/// Whether rows must say which site they belong to.
+/// Whether rows must name their site.
 fn has_several_sites(summary: &Summary) -> bool {
     let mut sites = summary
         .days

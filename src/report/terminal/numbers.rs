@@ -1,11 +1,11 @@
 //! Numbers as people read them.
 //!
-//! Owns: separators, percent, units, spans of time. May import: `calendar`, `text`. Must not know: where they are shown.
+//! Owns: percentages, units, spans of time. May import: `time`, `text`. Must not know: where they are shown.
 
-pub(super) use crate::text::{counted, group_digits, grouped};
-use crate::time::{CivilTime, Day};
+use crate::text::{group_digits, grouped};
+use crate::time::CivilTime;
 
-/// A share in percent, never rounded to none or all: `<0.1 %` is not `0.0 %`, `>99.9 %` is not `100.0 %`.
+/// A share in percent. Only nothing is `0.0 %` and only everything is `100.0 %`: in between, `<0.1 %` and `>99.9 %`.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     if whole == 0 {
         return "-".to_owned();
@@ -36,7 +36,7 @@ fn scaled_bytes(number: f64) -> String {
     let mut value = number;
     let mut units = UNITS.iter();
     let mut unit = units.next();
-    // 999.5 would be shown as 1000 and needs the next unit's 0.98.
+    // 999.5 would be shown as 1000, four digits; in the next unit it is 0.98.
     while value >= 999.5 {
         let Some(next) = units.next() else { break };
         unit = Some(next);
@@ -87,15 +87,10 @@ pub(super) fn span(first: CivilTime, last: CivilTime) -> String {
     }
 }
 
-/// Names of the weekdays, Monday first.
+/// Names of the weekdays, by [`Day::weekday`](crate::time::Day::weekday).
 pub(super) const WEEKDAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
 
-/// Index into [`WEEKDAYS`]. 1970-01-01 was a Thursday.
-pub(super) fn weekday(day: Day) -> usize {
-    usize::try_from((i64::from(day.0) + 3).rem_euclid(7)).unwrap_or_default()
-}
-
-/// `value` on a scale from 0 to `steps`, of which `max` is the end: rounded, but only 0 is 0.
+/// `value` on a scale where `max` is `steps`. Rounded, but only 0 gives 0.
 pub(super) fn scale(value: u64, max: u64, steps: usize) -> usize {
     if value == 0 || max == 0 {
         return 0;
@@ -107,9 +102,7 @@ pub(super) fn scale(value: u64, max: u64, steps: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        WEEKDAYS, bytes, grouped, lines_per_second, percent, scale, seconds, span, weekday,
-    };
+    use super::{WEEKDAYS, bytes, grouped, lines_per_second, percent, scale, seconds, span};
     use crate::time::{CivilTime, Day};
 
     #[test]
@@ -162,8 +155,8 @@ mod tests {
     #[test]
     fn days_have_names_and_spans_have_units() {
         let day = Day::from_date(2018, 3, 5).unwrap();
-        assert_eq!(WEEKDAYS[weekday(day)], "Mon");
-        assert_eq!(WEEKDAYS[weekday(Day(-719_528))], "Sat");
+        assert_eq!(WEEKDAYS[day.weekday()], "Mon");
+        assert_eq!(WEEKDAYS[Day(-719_528).weekday()], "Sat");
         let at = |day: i32, minute, second| CivilTime::new(Day(day), minute, second);
         assert_eq!(span(at(0, 0, 0), at(6, 1210, 0)), "6 d 20 h");
         assert_eq!(span(at(0, 0, 0), at(0, 125, 0)), "2 h 5 min");

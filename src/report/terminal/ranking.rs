@@ -1,14 +1,15 @@
 //! The most viewed sections and pages.
 //!
-//! Owns: the ranking tables. May import: `report::summary`, the sibling modules. Must not know: days, lines.
+//! Owns: the ranking tables. May import: `text`, `query::summary`, its siblings. Must not know: days, lines.
 
 use super::chart::bar;
 use super::layout::{Line, Look, Tone, display_width};
-use super::numbers::{counted, grouped, percent};
+use super::numbers::percent;
 use super::{has_several_sites, visitor_note};
 use crate::query::summary::Summary;
+use crate::text::{counted, grouped};
 
-/// Columns of a share, the widest being `>99.9 %`.
+/// Width of a share; the widest is `>99.9 %`.
 const SHARE: usize = 7;
 
 struct Row<'a> {
@@ -102,7 +103,7 @@ fn table(
     lines
 }
 
-/// How the room is shared out; the name gets what is left and goes to its own line where that is too little.
+/// Widths of the columns. The name gets the rest of the line, or a line of its own if that is too short.
 struct Columns {
     pv: usize,
     share: bool,
@@ -113,7 +114,7 @@ struct Columns {
 }
 
 impl Columns {
-    /// A name with fewer columns says too little.
+    /// Least width for a name beside the numbers.
     const LEAST_NAME: usize = 18;
 
     fn fit(look: Look, rows: &[Row<'_>], several_sites: bool) -> Self {
@@ -124,7 +125,7 @@ impl Columns {
         let site = if several_sites { site.min(look.room() / 4) } else { 0 };
         let taken = if site > 0 { site + 2 } else { 0 };
         let mut left = look.room().saturating_sub(pv + 2 + uv + 2 + taken);
-        // Without room for names, the numbers have a line to themselves.
+        // Without room for names, the numbers get a line of their own.
         let alone = left < Self::LEAST_NAME;
         let share = if alone {
             look.room() >= pv + 2 + SHARE + 2 + uv

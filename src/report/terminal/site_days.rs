@@ -1,13 +1,14 @@
 //! The days of each site, as the tables of days and hours show them.
 //!
-//! Owns: [`Site`], [`DayRow`], how a day and a site are labelled. May import: `time`, `query::summary`, `layout`,
-//! `numbers`. Must not know: tables, charts.
+//! Owns: [`SiteDays`], [`DayRow`], how a day and a site are labelled. May import: `time`, `text`, `query::summary`,
+//! `layout`, `numbers`. Must not know: tables, charts.
 
 use std::collections::BTreeMap;
 
 use super::layout::{Line, Look, Tone};
-use super::numbers::{WEEKDAYS, grouped, weekday};
+use super::numbers::WEEKDAYS;
 use crate::query::summary::Summary;
+use crate::text::grouped;
 use crate::time::Day;
 
 /// A day of a site.
@@ -19,22 +20,22 @@ pub(super) struct DayRow {
     pub(super) hour_uv: [u64; 24],
 }
 
-/// A site and its days, by time.
-pub(super) struct Site<'a> {
+/// A site and its days, in order of time.
+pub(super) struct SiteDays<'a> {
     pub(super) name: &'a str,
     pub(super) pv: u64,
     pub(super) rows: Vec<DayRow>,
 }
 
-impl Site<'_> {
+impl SiteDays<'_> {
     /// The last `quota` days.
     pub(super) fn shown(&self, quota: usize) -> &[DayRow] {
         &self.rows[self.rows.len().saturating_sub(quota)..]
     }
 }
 
-/// The days by site, the most viewed site first, each day with its hours.
-pub(super) fn sites(summary: &Summary) -> Vec<Site<'_>> {
+/// The sites with their days and hours, the most viewed site first.
+pub(super) fn sites(summary: &Summary) -> Vec<SiteDays<'_>> {
     type Hours = [u64; 24];
     let mut hours: BTreeMap<(&str, Day), (Hours, Hours)> = BTreeMap::new();
     for row in &summary.hours {
@@ -43,7 +44,7 @@ pub(super) fn sites(summary: &Summary) -> Vec<Site<'_>> {
         pv[hour] += row.pv;
         uv[hour] += row.uv;
     }
-    let mut sites: Vec<Site<'_>> = Vec::new();
+    let mut sites: Vec<SiteDays<'_>> = Vec::new();
     for row in &summary.days {
         let (hour_pv, hour_uv) =
             hours.get(&(row.site.as_str(), row.bucket.day)).copied().unwrap_or_default();
@@ -53,18 +54,18 @@ pub(super) fn sites(summary: &Summary) -> Vec<Site<'_>> {
                 site.pv += day.pv;
                 site.rows.push(day);
             }
-            _ => sites.push(Site { name: &row.site, pv: day.pv, rows: vec![day] }),
+            _ => sites.push(SiteDays { name: &row.site, pv: day.pv, rows: vec![day] }),
         }
     }
     sites.sort_by(|a, b| b.pv.cmp(&a.pv).then_with(|| a.name.cmp(b.name)));
     sites
 }
 
-/// How a day is written where there is room for it.
+/// A day, as long as there is room for: with weekday, as a date, or without the year.
 pub(super) fn day_label(look: Look, day: Day) -> String {
     let date = day.to_string();
     if look.width >= 60 {
-        format!("{date} {}", WEEKDAYS[weekday(day)])
+        format!("{date} {}", WEEKDAYS[day.weekday()])
     } else if look.width >= 34 {
         date
     } else {
@@ -77,7 +78,7 @@ pub(super) fn label_width(look: Look) -> usize {
 }
 
 /// A site's name and its page views.
-pub(super) fn site_line(look: Look, site: &Site<'_>) -> Line {
+pub(super) fn site_line(look: Look, site: &SiteDays<'_>) -> Line {
     let mut line = look.line(Tone::Strong, look.shorten_end(site.name, look.room()));
     let text = format!("{} PV", grouped(site.pv));
     if line.width() + 2 + text.len() <= look.width {

@@ -1,13 +1,14 @@
-//! The blocks that only a database can fill: what was asked, buckets of a granularity, new visitors.
+//! The blocks that only a database can fill: what was asked, the buckets of `--by`, new visitors.
 //!
-//! Owns: their words. May import: `report::summary`, the sibling modules. Must not know: where the numbers were stored.
+//! Owns: their wording. May import: `text`, `query::summary`, its siblings. Must not know: how the database stores them.
 
 use super::figures::labelled;
 use super::layout::{Line, Look, Tone, display_width};
-use super::numbers::{counted, grouped, seconds};
+use super::numbers::seconds;
 use crate::query::summary::{Stored, Summary};
+use crate::text::{counted, grouped};
 
-/// Days of new visitors that are listed.
+/// Most days of new visitors that are listed.
 const SHOWN_DAYS: usize = 31;
 
 /// The database, what was asked, and how long the answer took.
@@ -25,7 +26,7 @@ pub(super) fn question(stored: &Stored, summary: &Summary, look: Look) -> Vec<Li
     lines
 }
 
-/// PV and UV of each bucket that was asked for.
+/// PV and UV of each bucket of `--by`.
 pub(super) fn by(stored: &Stored, look: Look) -> Vec<Line> {
     let Some(name) = stored.by_name else { return Vec::new() };
     let has_sites = stored.by.iter().any(|row| row.0 != stored.by[0].0);

@@ -1,4 +1,4 @@
-//! Where a Redis is, and how days are to be kept in it: URL, options, credentials.
+//! Where a Redis is and what it is to keep: URL, options, credentials.
 //!
 //! Owns: [`Address`] and its text form. May import: std. Must not know: connections.
 
@@ -11,23 +11,23 @@ use crate::error::{Error, Result};
 /// Whether this build can speak TLS.
 const HAS_TLS: bool = cfg!(feature = "redis-tls");
 
-/// What `--help` says about the URL.
+/// The help of the URL and its options.
 pub const OPTIONS_HELP: &str = "\
 Redis (6.2 or newer): redis://HOST[:PORT][/DATABASE][?OPTION=VALUE&OPTION=VALUE…]
-rediss:// is TLS, where the build has it. Of a cluster one node is enough.
+rediss:// is TLS, if the build includes it. For a cluster, name any one node.
 User and password come from HITMAP_REDIS_USERNAME and HITMAP_REDIS_PASSWORD.
 Options:
-  prefix=TEXT     what all keys begin with (hitmap:)
-  minute_pages=N  pages kept of each minute, the most seen: a number
+  prefix=TEXT     prefix of all keys (hitmap:)
+  minute_pages=N  keep only the N most viewed pages of each minute: a number
                   or all (127; above 128 a key takes ten times the memory)
-  top_sections=N  sections of a day whose pages have keys of their own,
-                  the most seen: a number or all (100)
+  top_sections=N  keep separate keys for the pages of the N most viewed
+                  sections of a day: a number or all (100)
   ttl_day=TIME, ttl_hour=TIME, ttl_minute=TIME
-                  keys expire that long after their day, hour, minute,
-                  read as UTC: 400d, 36h, 90m or 30s (never)
-  timeout=TIME    give up when the server is silent for so long (30s)";
+                  let keys expire this long after their day, hour or minute,
+                  taken as UTC: 400d, 36h, 90m or 30s (never)
+  timeout=TIME    give up if the server is silent for this long (30s)";
 
-/// A Redis and how to use it.
+/// The address of a Redis, credentials, and options.
 #[derive(Clone)]
 pub(in crate::store) struct Address {
     /// Name, IPv4 or IPv6 address.
@@ -38,19 +38,19 @@ pub(in crate::store) struct Address {
     pub(super) user: Option<String>,
     pub(super) password: Option<String>,
     pub(super) timeout: Duration,
-    /// What all keys begin with.
+    /// Prefix of all keys.
     pub(super) prefix: String,
     pub(super) content: Content,
 }
 
-/// What of a span is kept, and for how long.
+/// What is kept of a span, and for how long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Content {
     /// Pages kept of each minute; `usize::MAX` for all.
     pub(super) minute_pages: usize,
-    /// Sections whose pages have keys of their own.
+    /// Sections whose pages have separate keys; `usize::MAX` for all.
     pub(super) top_sections: usize,
-    /// Seconds that keys outlive their bucket.
+    /// Seconds from the end of a bucket until its keys expire; `None` for never.
     pub(super) ttl_day: Option<u64>,
     pub(super) ttl_hour: Option<u64>,
     pub(super) ttl_minute: Option<u64>,
@@ -82,7 +82,7 @@ impl fmt::Display for Address {
     }
 }
 
-/// The same: a password is never shown.
+/// As `Display`: a password is never shown.
 impl fmt::Debug for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -90,15 +90,15 @@ impl fmt::Debug for Address {
 }
 
 impl Address {
-    /// What all keys begin with.
+    /// Prefix of all keys.
     pub(in crate::store) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// Reads a URL; takes user and password from the environment.
+    /// Parses a URL; takes user and password from the environment.
     ///
     /// # Errors
-    /// [`Error::Usage`], which does not repeat what could be a password.
+    /// [`Error::Usage`]; the message does not repeat what could be a password.
     pub(in crate::store) fn parse(url: &str) -> Result<Self> {
         let variable = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         let mut address = Self::parse_url(url).map_err(Error::Usage)?;
@@ -125,7 +125,7 @@ impl Address {
         }
         let (place, query) = rest.split_once('?').unwrap_or((rest, ""));
         if place.contains('@') || rest.contains('@') {
-            return Err("user and password do not belong into the URL, where everybody on the machine can see them; \
+            return Err("user and password do not belong in the URL, where everybody on the machine can see them; \
                         set HITMAP_REDIS_USERNAME and HITMAP_REDIS_PASSWORD"
                 .to_owned());
         }
@@ -135,7 +135,7 @@ impl Address {
             "" => 0,
             number => number.parse().map_err(|_| {
                 format!(
-                    "the path of a Redis URL is the number of a database, and {number:?} is not"
+                    "the path of a Redis URL must be the number of a database, and {number:?} is not"
                 )
             })?,
         };
@@ -159,7 +159,7 @@ impl Address {
 
     fn set(&mut self, name: &str, value: &str) -> std::result::Result<(), String> {
         let wrong =
-            |wanted: &str| format!("{name} in a Redis URL is {wanted}, and {value:?} is not");
+            |wanted: &str| format!("{name} in a Redis URL must be {wanted}, and {value:?} is not");
         let number = || -> std::result::Result<usize, String> {
             if value == "all" {
                 return Ok(usize::MAX);
@@ -171,7 +171,7 @@ impl Address {
         let seconds = || time().map(|time| Some(time.as_secs()));
         match name {
             "prefix" if value.contains(['{', '}']) => {
-                return Err("the prefix of keys must not hold braces: they say which keys a cluster keeps together"
+                return Err("the prefix of keys must not contain braces: they decide which keys a cluster keeps together"
                     .to_owned());
             }
             "prefix" => value.clone_into(&mut self.prefix),
@@ -183,7 +183,7 @@ impl Address {
             "timeout" => self.timeout = time()?,
             _ => {
                 return Err(format!(
-                    "a Redis URL has no option {name:?}; there are prefix, minute_pages, top_sections, ttl_day, \
+                    "a Redis URL has no option {name:?}; its options are prefix, minute_pages, top_sections, ttl_day, \
                      ttl_hour, ttl_minute and timeout"
                 ));
             }
@@ -191,7 +191,7 @@ impl Address {
         Ok(())
     }
 
-    /// The same server software elsewhere: another node of its cluster.
+    /// The same credentials and options at another node of the cluster.
     pub(super) fn at(&self, host: &str, port: u16) -> Self {
         Self { host: host.to_owned(), port, ..self.clone() }
     }
@@ -209,12 +209,12 @@ fn host_and_port(authority: &str) -> std::result::Result<(String, u16), String> 
         },
     };
     if host.is_empty() {
-        return Err("a Redis URL names a host: redis://HOST:PORT".to_owned());
+        return Err("a Redis URL must name a host: redis://HOST:PORT".to_owned());
     }
     let port = match port {
         Some("") => 6379,
         port => port.and_then(|port| u16::from_str(port).ok()).filter(|&port| port > 0).ok_or(
-            "the port of a Redis URL is a number from 1 to 65535; an IPv6 address stands in [ ]",
+            "the port of a Redis URL must be a number from 1 to 65535; write an IPv6 address in [ ]",
         )?,
     };
     Ok((host.to_owned(), port))
@@ -239,7 +239,7 @@ fn percent_decoded(text: &str) -> std::result::Result<String, String> {
     String::from_utf8(bytes).map_err(|_| wrong())
 }
 
-/// `400d`, `36h`, `90m`, `30s`, `500ms`; never nothing.
+/// `400d`, `36h`, `90m`, `30s` or `500ms`; more than zero.
 fn parse_time(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
     let number: u32 = digits.parse().ok().filter(|&number| number > 0)?;

@@ -1,4 +1,4 @@
-//! From a span's cells to its keys: which keys there are, and what they hold.
+//! From the cells of a span to its keys: which keys there are, and what they hold.
 //!
 //! Owns: [`Arranger`], the choice of top pages and top sections, when keys expire. May import: `store` (cells), `keys`.
 //! Must not know: connections, what the server holds.
@@ -7,37 +7,37 @@ use std::collections::HashSet;
 use std::ops::Range;
 
 use super::address::Content;
-use super::keys::{self, Level, Metric, Names, total_field};
+use super::keys::{self, KeyNames, Level, Metric, total_field};
 use crate::store::{Cell, Slot};
 use crate::time::Period;
 
-/// A key with all that it is to hold.
+/// A key of a span, with all the values it is to hold.
 #[derive(Debug)]
-pub(super) struct Key<'k> {
+pub(super) struct SpanKey<'k> {
     pub(super) name: String,
-    pub(super) kind: Kind,
-    /// Each name once.
+    pub(super) key_type: KeyType,
+    /// Values by name; each name occurs once.
     pub(super) values: &'k [(&'k str, u64)],
     /// When it expires, in unix seconds.
     pub(super) expires: Option<i64>,
-    /// Its name could also be that of another section's hour.
+    /// Whether the name could also be that of another section's hour; see [`keys::is_ambiguous`].
     pub(super) is_ambiguous: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum KeyType {
     SortedSet,
     Hash,
 }
 
-/// Takes a span's cells in order and hands out its keys. No more than a slot's cells are held.
+/// Takes the cells of a span in order and hands out its keys. Holds the cells of one slot at a time.
 #[derive(Debug)]
 pub(super) struct Arranger {
     content: Content,
     expiry: Expiry,
-    names: Names,
+    names: KeyNames,
     slot: Option<SlotCells>,
-    /// Sections whose pages have keys of their own, once the whole span's cells are known.
+    /// Sections whose pages have separate keys; known after the slot of the whole span.
     top_sections: HashSet<String>,
     totals: Vec<(String, u64)>,
     cells: u64,
@@ -55,7 +55,7 @@ struct SlotCells {
 #[derive(Debug)]
 struct SectionCells {
     cell: NamedCell,
-    /// The number of its first page.
+    /// Index of its first page.
     first_page: usize,
 }
 
@@ -76,17 +76,17 @@ impl NamedCell {
 }
 
 impl Arranger {
-    pub(super) fn new(content: Content, period: Period, names: Names, now: i64) -> Self {
+    pub(super) fn new(content: Content, period: Period, names: KeyNames, now: i64) -> Self {
         let expiry = Expiry { content, period, now };
         let (top_sections, totals) = (HashSet::new(), Vec::new());
         Self { content, expiry, names, slot: None, top_sections, totals, cells: 0 }
     }
 
-    /// Takes the next cell.
+    /// Takes the next cell; calls `each` for the keys that are complete.
     pub(super) fn take<E>(
         &mut self,
         cell: &Cell<'_>,
-        each: &mut dyn FnMut(Key<'_>) -> Result<(), E>,
+        each: &mut dyn FnMut(SpanKey<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         if self.slot.as_ref().is_none_or(|held| held.slot != cell.slot) {
             self.end_slot(each)?;
@@ -120,10 +120,10 @@ impl Arranger {
         Ok(())
     }
 
-    /// Hands out what is left. Returns how many cells the keys hold.
+    /// Hands out the remaining keys. Returns how many cells all keys hold.
     pub(super) fn finish<E>(
         mut self,
-        each: &mut dyn FnMut(Key<'_>) -> Result<(), E>,
+        each: &mut dyn FnMut(SpanKey<'_>) -> Result<(), E>,
     ) -> Result<u64, E> {
         self.end_slot(each)?;
         let expires = self.expiry.of(Slot::Whole);
@@ -131,12 +131,18 @@ impl Arranger {
             let values: Vec<(&str, u64)> =
                 self.totals.iter().map(|(field, value)| (&**field, *value)).collect();
             let name = self.names.totals();
-            each(Key { name, kind: Kind::Hash, values: &values, expires, is_ambiguous: false })?;
+            each(SpanKey {
+                name,
+                key_type: KeyType::Hash,
+                values: &values,
+                expires,
+                is_ambiguous: false,
+            })?;
         }
         Ok(self.cells)
     }
 
-    fn end_slot<E>(&mut self, each: &mut dyn FnMut(Key<'_>) -> Result<(), E>) -> Result<(), E> {
+    fn end_slot<E>(&mut self, each: &mut dyn FnMut(SpanKey<'_>) -> Result<(), E>) -> Result<(), E> {
         let Some(mut held) = self.slot.take() else { return Ok(()) };
         let expires = self.expiry.of(held.slot);
         if held.slot == Slot::Whole {
@@ -160,7 +166,13 @@ impl Arranger {
                     continue;
                 }
                 let name = self.names.values(metric, level, held.slot);
-                each(Key { name, kind: Kind::SortedSet, values: &values, expires, is_ambiguous })?;
+                each(SpanKey {
+                    name,
+                    key_type: KeyType::SortedSet,
+                    values: &values,
+                    expires,
+                    is_ambiguous,
+                })?;
             }
             Ok(())
         };
@@ -213,7 +225,7 @@ impl SlotCells {
     }
 }
 
-/// When a span's keys expire: a time to live after their bucket's end, its clock read as UTC.
+/// When the keys of a span expire: their time to live after the end of their bucket, whose clock is taken as UTC.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Expiry {
     pub(super) content: Content,
@@ -234,7 +246,7 @@ impl Expiry {
         Some(end.saturating_add(i64::try_from(ttl?).unwrap_or(i64::MAX)))
     }
 
-    /// When nothing of the span is left, so that its ledger may go.
+    /// When the last key of the span expires, and its ledger with it; `None` for never.
     pub(super) fn of_all(self) -> Option<i64> {
         let last = [Slot::Whole, Slot::Hour(23), Slot::Minute(24 * 60 - 1)];
         last.into_iter().map(|slot| self.of(slot)).collect::<Option<Vec<_>>>()?.into_iter().max()
@@ -249,8 +261,8 @@ impl Expiry {
 mod tests {
     use std::collections::BTreeMap;
 
-    use super::{Arranger, Content, Key};
-    use crate::store::redis::keys::Names;
+    use super::{Arranger, Content, SpanKey};
+    use crate::store::redis::keys::KeyNames;
     use crate::store::{Cell, Slot};
     use crate::time::Day;
     use crate::time::{Period, Span};
@@ -261,10 +273,10 @@ mod tests {
 
     fn arranged(content: Content, now: i64, cells: &[Cell<'_>]) -> (Keys, u64) {
         let period = Period::Day(DAY);
-        let names = Names::new("", &Span { site: "s".to_owned(), period });
+        let names = KeyNames::new("", &Span { site: "s".to_owned(), period });
         let mut arranger = Arranger::new(content, period, names, now);
         let mut keys = Keys::new();
-        let mut each = |key: Key<'_>| -> Result<(), ()> {
+        let mut each = |key: SpanKey<'_>| -> Result<(), ()> {
             let mut values: Vec<_> =
                 key.values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
             values.sort();

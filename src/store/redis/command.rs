@@ -2,7 +2,7 @@
 //!
 //! Owns: [`Commands`]. May import: itoa. Must not know: connections, what commands mean.
 
-/// Commands one after the other.
+/// A sequence of commands.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Commands {
     bytes: Vec<u8>,
@@ -10,26 +10,26 @@ pub(super) struct Commands {
 }
 
 impl Commands {
-    /// Appends a command whose arguments are all at hand.
+    /// Appends a whole command.
     pub(super) fn push(&mut self, arguments: &[&[u8]]) {
         self.begin(arguments.len());
         arguments.iter().for_each(|argument| self.argument(argument));
     }
 
-    /// Begins a command that gets exactly `arguments` arguments, its name included.
+    /// Begins a command of exactly `arguments` arguments, its name included.
     pub(super) fn begin(&mut self, arguments: usize) {
         self.header(b'*', arguments as u64);
         self.count += 1;
     }
 
-    /// The next argument.
+    /// Appends the next argument.
     pub(super) fn argument(&mut self, argument: &[u8]) {
         self.header(b'$', argument.len() as u64);
         self.bytes.extend_from_slice(argument);
         self.bytes.extend_from_slice(b"\r\n");
     }
 
-    /// The next argument, in decimal.
+    /// Appends the next argument, in decimal.
     pub(super) fn integer(&mut self, integer: u64) {
         self.argument(itoa::Buffer::new().format(integer).as_bytes());
     }
@@ -40,7 +40,7 @@ impl Commands {
         self.bytes.extend_from_slice(b"\r\n");
     }
 
-    /// How many commands, and so replies, there are.
+    /// Number of commands, and so of replies.
     pub(super) fn count(&self) -> usize {
         self.count
     }
@@ -49,7 +49,7 @@ impl Commands {
         &self.bytes
     }
 
-    /// Forgets the commands and keeps the room.
+    /// Removes the commands and keeps the buffer.
     pub(super) fn clear(&mut self) {
         self.bytes.clear();
         self.count = 0;

@@ -3,34 +3,34 @@
 //! Owns: the transaction. May import: `connection`, `command`, `keys`, `ledger`, `live` (expiry). Must not know: how keys
 //! were staged, what they hold.
 //!
-//! The version is watched, then compared with the one that the edition replaces, and the staged keys are counted: so
-//! whoever publishes the span in between, or empties the server, makes EXEC do nothing. Every publisher changes the
-//! version, so one that is equal means that nothing else of the span has changed either.
+//! The version is watched, then compared with the one that the edition replaces, and the staged keys are counted. If
+//! another run publishes the span in between, or somebody empties the server, EXEC does nothing. Every publisher changes
+//! the version, so an equal version means that nothing else of the span has changed.
 
 use super::command::Commands;
-use super::connection::{Answer, Connection, Failure, Reply, Result};
-use super::keys::Names;
+use super::connection::{Connection, Failure, RedisResult, Reply, Response};
+use super::keys::KeyNames;
 use super::{ledger, live};
 use crate::source::full_id;
 use crate::store::Source;
 
 /// Keys named by one command.
 const BATCH_KEYS: usize = 1000;
-/// Values that are not freed while the server stops for the transaction.
+/// From this many values on, an old key is freed in the background rather than while the transaction runs.
 pub(super) const MANY_VALUES: usize = 1000;
 
-/// All that a transaction is to do.
+/// All that a transaction does.
 #[derive(Debug)]
 pub(super) struct Transaction<'t> {
-    pub(super) names: &'t Names,
-    /// The version that must still be there.
+    pub(super) names: &'t KeyNames,
+    /// The version that the server must still have.
     pub(super) replaces: Option<u64>,
     pub(super) version: u64,
     pub(super) changed: &'t [Changed],
-    /// Keys that go.
+    /// Keys to delete.
     pub(super) obsolete: &'t [String],
     pub(super) sources: &'t [Source],
-    /// When ledger and version may go, if ever.
+    /// When ledger and version expire; `None` for never.
     pub(super) expires: Option<i64>,
 }
 
@@ -40,7 +40,7 @@ pub(super) struct Changed {
     pub(super) staged: String,
     pub(super) name: String,
     pub(super) expires: Option<i64>,
-    /// How many values it has.
+    /// Number of values.
     pub(super) values: usize,
 }
 
@@ -48,14 +48,14 @@ pub(super) struct Changed {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Committed {
     Done,
-    /// Somebody else published the span.
+    /// Another run published the span.
     Stale,
-    /// What was staged is not there any more.
+    /// Staged keys are missing.
     Vanished,
 }
 
 impl Transaction<'_> {
-    pub(super) fn run(&self, connection: &mut Connection) -> Result<Committed> {
+    pub(super) fn run(&self, connection: &mut Connection) -> RedisResult<Committed> {
         let version = self.names.version();
         let mut commands = Commands::default();
         commands.push(&[b"WATCH", version.as_bytes()]);
@@ -85,8 +85,8 @@ impl Transaction<'_> {
             return Ok(mismatch);
         }
         self.append(&mut commands);
-        let answers = connection.exchange(&commands)?;
-        executed(answers)
+        let responses = connection.exchange(&commands)?;
+        executed(responses)
     }
 
     fn append(&self, commands: &mut Commands) {
@@ -127,13 +127,13 @@ impl Transaction<'_> {
     }
 }
 
-/// Checks the answers to MULTI, what was queued, and EXEC.
-fn executed(answers: Vec<Answer>) -> Result<Committed> {
+/// Checks the responses to MULTI, what was queued, and EXEC.
+fn executed(responses: Vec<Response>) -> RedisResult<Committed> {
     let mut refused = None;
     let mut last = None;
-    for answer in answers {
-        match answer {
-            // The reason stands with the command that was not queued; EXEC only says that there was one.
+    for response in responses {
+        match response {
+            // The command that was not queued carries the reason; EXEC only says that there was one.
             Err(error) if refused.is_none() => refused = Some(error),
             Err(_) => {}
             Ok(reply) => last = Some(reply),

@@ -1,7 +1,7 @@
-//! One connection to one server: bytes out, replies in, every wait bounded.
+//! One connection to one server, with a limit on every wait.
 //!
-//! Owns: [`Connection`], [`Reply`], [`Failure`]. May import: the crate `redis`, which nothing else knows.
-//! Must not know: commands' meaning, keys.
+//! Owns: [`Connection`], [`Reply`], [`Failure`]. May import: the crate `redis`, which no other module uses.
+//! Must not know: the meaning of commands, keys.
 
 use redis::io::tcp::TcpSettings;
 use redis::{
@@ -11,10 +11,10 @@ use redis::{
 use super::address::Address;
 use super::command::Commands;
 
-/// Whatever goes wrong between a connection and its server.
-pub(super) type Result<T> = std::result::Result<T, Failure>;
+/// `Result` with [`Failure`].
+pub(super) type RedisResult<T> = std::result::Result<T, Failure>;
 
-/// What a server answers.
+/// A server's reply to a command that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reply {
     Nil,
@@ -22,35 +22,35 @@ pub(super) enum Reply {
     Status,
     Integer(i64),
     Text(Vec<u8>),
-    List(Vec<Answer>),
+    List(Vec<Response>),
 }
 
-/// What a command leads to: a reply, or the server's error, after which the connection is as good as before.
-pub(super) type Answer = std::result::Result<Reply, ServerError>;
+/// A server's response to a command: a reply, or an error that leaves the connection usable.
+pub(super) type Response = std::result::Result<Reply, ServerError>;
 
-/// An error that a server answered.
+/// An error that a server sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct ServerError {
     /// Its first word, such as `WRONGTYPE`.
     pub(super) code: String,
-    /// The rest.
+    /// The other words.
     pub(super) detail: String,
 }
 
-/// Why there is no answer.
+/// Why a command or the connection failed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// The server says no.
+    /// The server sent an error.
     Server(ServerError),
-    /// It did not answer in time.
+    /// The server did not answer in time.
     Silent,
-    /// There is no connection, or none any more: what the system says.
+    /// There is no connection, or it broke: what the system says.
     Lost(String),
-    /// User or password are wrong.
+    /// The server wants credentials, or other ones.
     Credentials,
-    /// It answered what no Redis answers.
+    /// The server answered something that Redis does not.
     Strange(String),
-    /// The span is between two nodes of a cluster, or moved to another: try again soon.
+    /// The span is being moved to another node of the cluster: try again soon.
     Moving(String),
 }
 
@@ -60,8 +60,8 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    /// Connects within the address's timeout, which then is the longest wait for a reply or for room to write.
-    pub(super) fn open(address: &Address) -> Result<Self> {
+    /// Connects. The timeout of the address limits the wait for the connection, and later for each reply and each write.
+    pub(super) fn open(address: &Address) -> RedisResult<Self> {
         let place = if address.is_tls {
             ConnectionAddr::TcpTls {
                 host: address.host.clone(),
@@ -92,18 +92,18 @@ impl Connection {
         Ok(Self { inner })
     }
 
-    /// Sends commands; each will have an answer.
-    pub(super) fn send(&mut self, commands: &Commands) -> Result<()> {
+    /// Sends commands. Each gets a response, which [`receive`](Self::receive) returns.
+    pub(super) fn send(&mut self, commands: &Commands) -> RedisResult<()> {
         Ok(self.inner.send_packed_command(commands.bytes())?)
     }
 
-    /// Waits for the next answer.
-    pub(super) fn receive(&mut self) -> Result<Answer> {
-        answer(self.inner.recv_response()?)
+    /// Waits for the next response.
+    pub(super) fn receive(&mut self) -> RedisResult<Response> {
+        response(self.inner.recv_response()?)
     }
 
-    /// Sends commands and waits for the answers to all of them.
-    pub(super) fn exchange(&mut self, commands: &Commands) -> Result<Vec<Answer>> {
+    /// Sends commands and waits for the responses to all of them.
+    pub(super) fn exchange(&mut self, commands: &Commands) -> RedisResult<Vec<Response>> {
         if commands.count() == 0 {
             return Ok(Vec::new());
         }
@@ -111,11 +111,11 @@ impl Connection {
         (0..commands.count()).map(|_| self.receive()).collect()
     }
 
-    /// As [`exchange`](Self::exchange), for commands that must not fail.
-    pub(super) fn replies(&mut self, commands: &Commands) -> Result<Vec<Reply>> {
-        let answers: std::result::Result<Vec<_>, _> =
+    /// As [`exchange`](Self::exchange); the first error that the server sent is a failure.
+    pub(super) fn replies(&mut self, commands: &Commands) -> RedisResult<Vec<Reply>> {
+        let responses: std::result::Result<Vec<_>, _> =
             self.exchange(commands)?.into_iter().collect();
-        Ok(answers?)
+        Ok(responses?)
     }
 }
 
@@ -140,7 +140,7 @@ impl From<RedisError> for Failure {
 }
 
 impl From<ServerError> for Failure {
-    /// Errors that only nodes of a cluster have say that the keys are elsewhere, or about to be.
+    /// Errors that only cluster nodes send mean that the keys are on another node, or soon will be.
     fn from(mut error: ServerError) -> Self {
         if error.code == "EXECABORT"
             && let Some((_, reason)) = error.detail.split_once("because of: ")
@@ -157,14 +157,14 @@ impl From<ServerError> for Failure {
     }
 }
 
-fn answer(value: Value) -> Result<Answer> {
+fn response(value: Value) -> RedisResult<Response> {
     Ok(Ok(match value {
         Value::Nil => Reply::Nil,
         Value::Okay | Value::SimpleString(_) => Reply::Status,
         Value::Int(integer) => Reply::Integer(integer),
         Value::BulkString(bytes) => Reply::Text(bytes),
         Value::Array(values) => {
-            Reply::List(values.into_iter().map(answer).collect::<Result<Vec<_>>>()?)
+            Reply::List(values.into_iter().map(response).collect::<RedisResult<Vec<_>>>()?)
         }
         Value::ServerError(error) => {
             return Ok(Err(ServerError {
@@ -177,14 +177,14 @@ fn answer(value: Value) -> Result<Answer> {
 }
 
 impl Reply {
-    pub(super) fn integer(self) -> Result<i64> {
+    pub(super) fn integer(self) -> RedisResult<i64> {
         match self {
             Self::Integer(integer) => Ok(integer),
             other => Err(other.unexpected()),
         }
     }
 
-    pub(super) fn list(self) -> Result<Vec<Answer>> {
+    pub(super) fn list(self) -> RedisResult<Vec<Response>> {
         match self {
             Self::List(list) => Ok(list),
             other => Err(other.unexpected()),
@@ -192,8 +192,8 @@ impl Reply {
     }
 
     /// A list of texts.
-    pub(super) fn texts(self) -> Result<Vec<Vec<u8>>> {
-        let text = |answer: Answer| match answer? {
+    pub(super) fn texts(self) -> RedisResult<Vec<Vec<u8>>> {
+        let text = |response: Response| match response? {
             Self::Text(text) => Ok(text),
             other => Err(other.unexpected()),
         };
@@ -208,12 +208,12 @@ impl Reply {
             Self::Text(_) => "a text",
             Self::List(_) => "a list",
         };
-        Failure::Strange(format!("it answered {kind} where something else was due"))
+        Failure::Strange(format!("it answered {kind} where something else was expected"))
     }
 }
 
 impl Failure {
-    /// What went wrong and what to do, without credentials.
+    /// A sentence about what went wrong and what to do, without credentials.
     pub(super) fn sentence(&self, address: &Address) -> String {
         let Self::Server(ServerError { code, detail }) = self else {
             return match self {
@@ -229,7 +229,7 @@ impl Failure {
                     "the server does not accept HITMAP_REDIS_USERNAME and HITMAP_REDIS_PASSWORD"
                         .to_owned()
                 }
-                Self::Strange(what) => format!("this is no Redis, or too old a one: {what}"),
+                Self::Strange(what) => format!("this is not Redis, or too old a version: {what}"),
                 Self::Moving(what) => what.clone(),
                 Self::Server(_) => unreachable!("taken above"),
             };
@@ -239,7 +239,9 @@ impl Failure {
                 return Self::Credentials.sentence(&Address { password: None, ..address.clone() });
             }
             "WRONGPASS" => return Self::Credentials.sentence(address),
-            "NOPERM" => "the user lacks a permission that publishing needs (README, Redis)",
+            "NOPERM" => {
+                "the user lacks a permission that publishing needs (see the Redis page of the guide)"
+            }
             "OOM" => {
                 "the server has no memory left (maxmemory); give it more, or publish less: minute_pages=0, \
                  fewer top_sections, ttl_minute"

@@ -1,17 +1,17 @@
-//! Values on their way to the server: packed into batches, two of them in flight, every answer checked.
+//! Values on their way to the server: packed into batches, two of them in flight, every response checked.
 //!
 //! Owns: [`Flow`]. May import: `connection`, `command`, `arrange` (keys). Must not know: which keys, and why.
 
 use std::collections::VecDeque;
 
-use super::arrange::Kind;
+use super::arrange::KeyType;
 use super::command::Commands;
-use super::connection::{Connection, Failure, Result};
+use super::connection::{Connection, Failure, RedisResult};
 
-/// A batch is sent when it has so many values or bytes.
+/// A batch is sent when it has this many values or bytes.
 const BATCH_VALUES: usize = 10_000;
 const BATCH_BYTES: usize = 512 * 1024;
-/// Batches sent before the first one's answers are waited for.
+/// Batches that may be sent before the responses to the first have come.
 const IN_FLIGHT: usize = 2;
 
 /// Writes values of keys that do not exist yet.
@@ -19,7 +19,7 @@ const IN_FLIGHT: usize = 2;
 pub(super) struct Flow {
     commands: Commands,
     values: usize,
-    /// How many values each command of the batch adds.
+    /// Number of values that each command of the batch adds.
     added: Vec<i64>,
     in_flight: VecDeque<Vec<i64>>,
 }
@@ -30,9 +30,9 @@ impl Flow {
         &mut self,
         connection: &mut Connection,
         name: &str,
-        kind: Kind,
+        key_type: KeyType,
         values: &[(&str, u64)],
-    ) -> Result<()> {
+    ) -> RedisResult<()> {
         let mut rest = values;
         while !rest.is_empty() {
             let room = BATCH_VALUES - self.values;
@@ -41,10 +41,10 @@ impl Flow {
                 bytes += name.len() + 32;
                 bytes < BATCH_BYTES
             };
-            // One value goes in any case, however long.
+            // At least one value, however long it is.
             let count = rest.iter().take(room).take_while(fits).count().max(1);
             let (now, later) = rest.split_at(count);
-            self.append(name, kind, now);
+            self.append(name, key_type, now);
             rest = later;
             if self.values >= BATCH_VALUES || self.commands.bytes().len() >= BATCH_BYTES - 64 {
                 self.send(connection)?;
@@ -56,17 +56,17 @@ impl Flow {
         Ok(())
     }
 
-    fn append(&mut self, name: &str, kind: Kind, values: &[(&str, u64)]) {
+    fn append(&mut self, name: &str, key_type: KeyType, values: &[(&str, u64)]) {
         self.commands.begin(2 + 2 * values.len());
-        self.commands.argument(if kind == Kind::Hash { b"HSET" } else { b"ZADD" });
+        self.commands.argument(if key_type == KeyType::Hash { b"HSET" } else { b"ZADD" });
         self.commands.argument(name.as_bytes());
         for (name, value) in values {
-            match kind {
-                Kind::SortedSet => {
+            match key_type {
+                KeyType::SortedSet => {
                     self.commands.integer(*value);
                     self.commands.argument(name.as_bytes());
                 }
-                Kind::Hash => {
+                KeyType::Hash => {
                     self.commands.argument(name.as_bytes());
                     self.commands.integer(*value);
                 }
@@ -77,7 +77,7 @@ impl Flow {
     }
 
     /// Sends the batch, first waiting for an older one if enough are in flight.
-    fn send(&mut self, connection: &mut Connection) -> Result<()> {
+    fn send(&mut self, connection: &mut Connection) -> RedisResult<()> {
         if self.in_flight.len() >= IN_FLIGHT {
             self.receive(connection)?;
         }
@@ -88,13 +88,13 @@ impl Flow {
         Ok(())
     }
 
-    /// Waits for the answers to the oldest batch, all of them, and checks them.
-    fn receive(&mut self, connection: &mut Connection) -> Result<()> {
+    /// Waits for all responses to the oldest batch and checks them.
+    fn receive(&mut self, connection: &mut Connection) -> RedisResult<()> {
         let Some(expected) = self.in_flight.pop_front() else { return Ok(()) };
         let mut result = Ok(());
         for expected in expected {
-            let answer = connection.receive()?.map_err(Failure::from);
-            let checked = answer.and_then(|reply| match reply.integer()? {
+            let response = connection.receive()?.map_err(Failure::from);
+            let checked = response.and_then(|reply| match reply.integer()? {
                 added if added == expected => Ok(()),
                 added => Err(Failure::Strange(format!(
                     "it added {added} of {expected} values to a new key"
@@ -105,8 +105,8 @@ impl Flow {
         result
     }
 
-    /// Sends what is left and waits until all is answered.
-    pub(super) fn finish(&mut self, connection: &mut Connection) -> Result<()> {
+    /// Sends the rest and waits for all responses.
+    pub(super) fn finish(&mut self, connection: &mut Connection) -> RedisResult<()> {
         if self.commands.count() > 0 {
             self.send(connection)?;
         }
@@ -122,8 +122,8 @@ impl Flow {
         result
     }
 
-    /// Drops what was not sent and waits for the answers to what was, whatever they are.
-    pub(super) fn abandon(&mut self, connection: &mut Connection) -> Result<()> {
+    /// Drops what was not sent, and waits for the responses to what was, without checking them.
+    pub(super) fn abandon(&mut self, connection: &mut Connection) -> RedisResult<()> {
         self.commands.clear();
         self.added.clear();
         self.values = 0;

@@ -1,12 +1,12 @@
-//! What keys are called.
+//! The names of keys.
 //!
-//! Owns: the contract's names (README, "Redis"), and those of staging. May import: `store` (spans, slots).
+//! Owns: the names that readers rely on (guide, Redis), and those of staged keys. May import: `store` (slots), `time`.
 //! Must not know: connections, values.
 //!
-//! All keys of a span begin with `<prefix>{<site>:<period>}:`. What stands in the braces decides where a cluster
-//! keeps them, so that a span is on one node. In a site's name `%`, `{` and `}` stand as `%25`, `%7b` and `%7d`: the
-//! braces stay a pair, and no two sites share a key. No key of a span is `<prefix><site>:days`, which has no brace.
-//! Sections stand as they are, at the end or before an hour, `:14`: hence [`is_ambiguous`].
+//! All keys of a span begin with `<prefix>{<site>:<period>}:`. A cluster places keys by the text in braces, so the keys
+//! of a span are on one node. In a site's name `%`, `{` and `}` are written as `%25`, `%7b` and `%7d`: so the braces
+//! stay a pair, and no two sites share a key. `<prefix><site>:days` has no brace, so it is no key of a span.
+//! A section's name is written as it is, at the end or before an hour such as `:14`: hence [`is_ambiguous`].
 
 use std::fmt::Write;
 
@@ -31,7 +31,7 @@ impl Metric {
     }
 }
 
-/// Whose values a sorted set has.
+/// What the values of a sorted set belong to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Level<'k> {
     Sections,
@@ -41,14 +41,14 @@ pub(super) enum Level<'k> {
 
 /// The names of one span's keys.
 #[derive(Clone, Debug)]
-pub(super) struct Names {
-    /// What is in the braces.
+pub(super) struct KeyNames {
+    /// The text in braces.
     tag: String,
-    /// What all of the span's keys begin with.
+    /// What all keys of the span begin with.
     base: String,
 }
 
-impl Names {
+impl KeyNames {
     pub(super) fn new(prefix: &str, span: &Span) -> Self {
         let period = match span.period {
             Period::Day(day) => compact(day),
@@ -57,12 +57,12 @@ impl Names {
         Self::of_tag(prefix, format!("{}:{period}", site_name(&span.site)))
     }
 
-    /// Of the span with that tag.
+    /// The names of the span with this tag.
     pub(super) fn of_tag(prefix: &str, tag: String) -> Self {
         Self { base: format!("{prefix}{{{tag}}}:"), tag }
     }
 
-    /// What tells the span from all others: what is in the braces.
+    /// The text in braces, which no other span shares.
     pub(super) fn tag(&self) -> &str {
         &self.tag
     }
@@ -79,7 +79,7 @@ impl Names {
         format!("{}version", self.base)
     }
 
-    /// A key of values by name.
+    /// A sorted set of values by name.
     pub(super) fn values(&self, metric: Metric, level: Level<'_>, slot: Slot) -> String {
         let mut name = String::with_capacity(self.base.len() + 32);
         name.push_str(&self.base);
@@ -96,7 +96,7 @@ impl Names {
         name
     }
 
-    /// A key of a run that is not done, where the span's `number`th new key waits.
+    /// The staged key with this number, until the run commits the span.
     pub(super) fn staged(&self, run: &str, number: u64) -> String {
         format!("{}staging:{run}:{number}", self.base)
     }
@@ -122,7 +122,7 @@ pub(super) fn days(prefix: &str, site: &str) -> String {
     format!("{prefix}{}:days", site_name(site))
 }
 
-/// The hash of what is being staged: `<run>:<tag>` → when it began, in unix milliseconds.
+/// The hash of spans being staged: `<run>:<tag>` → when that began, in unix milliseconds.
 pub(super) fn staging(prefix: &str) -> String {
     format!("{prefix}staging")
 }
@@ -136,8 +136,8 @@ fn site_name(site: &str) -> String {
     site.replace('%', "%25").replace('{', "%7b").replace('}', "%7d")
 }
 
-/// Whether a section's key would read as that of another section's hour: it ends in a colon and two digits. Sections by
-/// first segment never do.
+/// Whether the key of a section reads like an hour's key of another section, because the name ends in a colon and two
+/// digits. Sections by first path segment never do.
 pub(super) fn is_ambiguous(section: &str) -> bool {
     match section.as_bytes() {
         [.., b':', tens, ones] => tens.is_ascii_digit() && ones.is_ascii_digit(),
@@ -149,13 +149,13 @@ pub(super) fn is_ambiguous(section: &str) -> bool {
 mod tests {
     use std::collections::HashSet;
 
-    use super::{Level, Metric, Names, days, staging, total_field};
+    use super::{KeyNames, Level, Metric, days, staging, total_field};
     use crate::store::Slot;
     use crate::time::Day;
     use crate::time::{Period, Span};
 
-    fn names(site: &str, period: Period) -> Names {
-        Names::new("hitmap:", &Span { site: site.to_owned(), period })
+    fn names(site: &str, period: Period) -> KeyNames {
+        KeyNames::new("hitmap:", &Span { site: site.to_owned(), period })
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! A span's ledger and version: what stands in Redis, and back.
+//! A span's ledger and version, to and from Redis.
 //!
 //! Owns: the text of an entry. May import: `store` (ledgers), `nodes`, `keys`, serde_json. Must not know: what the
 //! entries mean for publishing.
@@ -6,14 +6,14 @@
 use serde_json::{Value, json};
 
 use super::command::Commands;
-use super::connection::{Failure, Reply, Result, ServerError};
-use super::keys::Names;
+use super::connection::{Failure, RedisResult, Reply, ServerError};
+use super::keys::KeyNames;
 use super::nodes::Nodes;
 use crate::source::full_id;
 use crate::store::{Ledger, Source};
 
-/// What is held of a span.
-pub(super) fn read(names: &Names, nodes: &mut Nodes) -> Result<Ledger> {
+/// What the server holds of a span.
+pub(super) fn read(names: &KeyNames, nodes: &mut Nodes) -> RedisResult<Ledger> {
     let mut command = Commands::default();
     command.push(&[b"GET", names.version().as_bytes()]);
     let version = match nodes.ask(names.tag(), &command)? {
@@ -28,14 +28,14 @@ pub(super) fn read(names: &Names, nodes: &mut Nodes) -> Result<Ledger> {
     Ok(Ledger { version, sources })
 }
 
-/// A version that was read.
-pub(super) fn parse_version(reply: &Reply, names: &Names) -> Result<u64> {
+/// The version in a reply.
+pub(super) fn parse_version(reply: &Reply, names: &KeyNames) -> RedisResult<u64> {
     let Reply::Text(text) = reply else { return Err(reply.unexpected()) };
     let version = str::from_utf8(text).ok().and_then(|text| text.parse().ok());
     version.ok_or_else(|| foreign(&names.version()))
 }
 
-/// A key of that name holds what hitmap does not write.
+/// The failure of a key that holds what hitmap does not write.
 fn foreign(name: &str) -> Failure {
     Failure::Server(ServerError {
         code: "WRONGTYPE".to_owned(),
@@ -43,7 +43,7 @@ fn foreign(name: &str) -> Failure {
     })
 }
 
-/// The text of an entry.
+/// The text of a ledger entry.
 pub(super) fn entry_text(source: &Source) -> String {
     json!({"name": source.name, "bytes": source.bytes, "lines": source.lines}).to_string()
 }

@@ -1,64 +1,66 @@
-//! What readers see of a span now, read back to tell what is to change: nothing else is written.
+//! What readers see of a span now, read back to find what has changed, so that nothing else is written.
 //!
-//! Owns: comparing keys with their values ([`Waiting`]), finding keys that are to go. May import: `connection`,
+//! Owns: comparing keys with their values ([`KeyBatch`]), finding keys to delete. May import: `connection`,
 //! `command`, `arrange`, `keys`. Must not know: staging.
 //!
-//! Values are compared by value, on this side. No digest is kept in Redis, so there is none to go stale, and a key that
-//! somebody else changed is put right.
+//! The values themselves are compared, on the client. Redis keeps no digest that could go stale, and a key that somebody
+//! else changed is corrected.
 
 use std::collections::HashSet;
 
-use super::arrange::{Key, Kind};
+use super::arrange::{KeyType, SpanKey};
 use super::command::Commands;
-use super::connection::{Connection, Reply, Result};
-use super::keys::{Level, Metric, Names};
+use super::connection::{Connection, RedisResult, Reply};
+use super::keys::{KeyNames, Level, Metric};
 use crate::store::Slot;
 use crate::time::Period;
 
-/// Values read back at once.
+/// Number of values read back per batch.
 const BATCH_VALUES: usize = 10_000;
-/// Keys looked for at once.
+/// Number of keys per EXISTS command.
 const BATCH_KEYS: usize = 500;
-/// Sections looked for at once.
+/// Number of sections looked up per batch.
 const BATCH_SECTIONS: usize = 50;
 
-/// Keys that wait to be compared together.
+/// Keys collected to be compared with the server together.
 #[derive(Debug, Default)]
-pub(super) struct Waiting {
+pub(super) struct KeyBatch {
     keys: Vec<OwnedKey>,
     values: usize,
 }
 
-/// A key that can wait.
+/// A [`SpanKey`] that owns its values.
 #[derive(Debug)]
 pub(super) struct OwnedKey {
     pub(super) name: String,
-    pub(super) kind: Kind,
+    pub(super) key_type: KeyType,
     pub(super) expires: Option<i64>,
     values: Vec<(String, u64)>,
 }
 
 impl OwnedKey {
-    fn new(key: &Key<'_>) -> Self {
+    fn new(key: &SpanKey<'_>) -> Self {
         let values = key.values.iter().map(|&(name, value)| (name.to_owned(), value)).collect();
-        Self { name: key.name.clone(), kind: key.kind, expires: key.expires, values }
+        Self { name: key.name.clone(), key_type: key.key_type, expires: key.expires, values }
     }
 
     pub(super) fn values(&self) -> Vec<(&str, u64)> {
         self.values.iter().map(|(name, value)| (&**name, *value)).collect()
     }
 
-    /// As sorted sets are ordered: by value, then by name.
+    /// Sorts the values as the server orders a sorted set, by value and then by name; those of a hash by name.
     fn sort(&mut self) {
-        match self.kind {
-            Kind::SortedSet => self.values.sort_unstable_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0))),
-            Kind::Hash => self.values.sort_unstable(),
+        match self.key_type {
+            KeyType::SortedSet => {
+                self.values.sort_unstable_by(|a, b| (a.1, &a.0).cmp(&(b.1, &b.0)))
+            }
+            KeyType::Hash => self.values.sort_unstable(),
         }
     }
 }
 
-impl Waiting {
-    pub(super) fn push(&mut self, key: &Key<'_>) {
+impl KeyBatch {
+    pub(super) fn push(&mut self, key: &SpanKey<'_>) {
         self.values += key.values.len();
         self.keys.push(OwnedKey::new(key));
     }
@@ -67,13 +69,16 @@ impl Waiting {
         self.values >= BATCH_VALUES
     }
 
-    /// Takes all keys, each with whether the server has it just so. Keys that it has get the expiry they should have.
-    pub(super) fn compare(&mut self, connection: &mut Connection) -> Result<Vec<(OwnedKey, bool)>> {
+    /// Takes all keys out, each with whether the server has exactly its values. Those keys also get their expiry.
+    pub(super) fn compare(
+        &mut self,
+        connection: &mut Connection,
+    ) -> RedisResult<Vec<(OwnedKey, bool)>> {
         self.values = 0;
         let mut keys = std::mem::take(&mut self.keys);
         keys.iter_mut().for_each(OwnedKey::sort);
         let mut are_same = vec![true; keys.len()];
-        // The small ones together, those with several batches of values one after the other.
+        // Small keys in one exchange; keys with several batches of values one after the other.
         let (mut small, mut commands) = (Vec::new(), Commands::default());
         for (number, key) in keys.iter().enumerate() {
             if key.values.len() < BATCH_VALUES {
@@ -95,7 +100,7 @@ impl Waiting {
     }
 }
 
-/// The command that makes a key that exists expire when it should, or never.
+/// Appends the command that sets the expiry of an existing key.
 pub(super) fn push_expiry(name: &str, expires: Option<i64>, commands: &mut Commands) {
     match expires {
         Some(at) => commands.push(&[b"EXPIREAT", name.as_bytes(), at.to_string().as_bytes()]),
@@ -104,21 +109,21 @@ pub(super) fn push_expiry(name: &str, expires: Option<i64>, commands: &mut Comma
 }
 
 fn ask_for(key: &OwnedKey, start: usize, commands: &mut Commands) {
-    match key.kind {
-        Kind::Hash => commands.push(&[b"HGETALL", key.name.as_bytes()]),
-        Kind::SortedSet => {
+    match key.key_type {
+        KeyType::Hash => commands.push(&[b"HGETALL", key.name.as_bytes()]),
+        KeyType::SortedSet => {
             commands.begin(5);
             commands.argument(b"ZRANGE");
             commands.argument(key.name.as_bytes());
             commands.integer(start as u64);
-            // One more than there should be, where that is the end.
+            // At the end, one value more than expected, to see whether there is one.
             commands.integer((start + BATCH_VALUES - 1).min(key.values.len()) as u64);
             commands.argument(b"WITHSCORES");
         }
     }
 }
 
-fn is_same_in_batches(key: &OwnedKey, connection: &mut Connection) -> Result<bool> {
+fn is_same_in_batches(key: &OwnedKey, connection: &mut Connection) -> RedisResult<bool> {
     let mut commands = Commands::default();
     let mut start = 0;
     loop {
@@ -129,23 +134,23 @@ fn is_same_in_batches(key: &OwnedKey, connection: &mut Connection) -> Result<boo
             return Ok(false);
         }
         start += BATCH_VALUES;
-        if key.kind == Kind::Hash || start > key.values.len() {
+        if key.key_type == KeyType::Hash || start > key.values.len() {
             return Ok(true);
         }
     }
 }
 
-/// Whether the values from the `start`th are those of the reply, and no more of them than there should be.
-fn is_same(key: &OwnedKey, start: usize, reply: Reply) -> Result<bool> {
+/// Whether the reply holds exactly the values from index `start`, up to a batch of them.
+fn is_same(key: &OwnedKey, start: usize, reply: Reply) -> RedisResult<bool> {
     let texts = reply.texts()?;
     let mut pairs: Vec<(&[u8], &[u8])> =
         texts.as_chunks::<2>().0.iter().map(|[name, value]| (&**name, &**value)).collect();
-    let expected = match key.kind {
-        Kind::SortedSet => {
+    let expected = match key.key_type {
+        KeyType::SortedSet => {
             let expected = &key.values[start.min(key.values.len())..];
             &expected[..expected.len().min(BATCH_VALUES)]
         }
-        Kind::Hash => {
+        KeyType::Hash => {
             pairs.sort_unstable();
             &key.values[..]
         }
@@ -157,20 +162,24 @@ fn is_same(key: &OwnedKey, start: usize, reply: Reply) -> Result<bool> {
         }))
 }
 
-/// Whether the server has any key of the span that does not depend on sections' names.
-pub(super) fn has_any(names: &Names, period: Period, connection: &mut Connection) -> Result<bool> {
+/// Whether the server has any key of the span, other than keys of single sections.
+pub(super) fn has_any(
+    names: &KeyNames,
+    period: Period,
+    connection: &mut Connection,
+) -> RedisResult<bool> {
     let mut all = plain_keys(names, period);
     all.push(names.ledger());
     Ok(!existing(&all, connection)?.is_empty())
 }
 
-/// The keys of the span that the server has and that are not among `wanted`.
+/// The keys of the span on the server that are not in `wanted`.
 pub(super) fn obsolete(
-    names: &Names,
+    names: &KeyNames,
     period: Period,
     wanted: &HashSet<String>,
     connection: &mut Connection,
-) -> Result<Vec<String>> {
+) -> RedisResult<Vec<String>> {
     let mut candidates = plain_keys(names, period);
     candidates.retain(|name| !wanted.contains(name));
     let mut obsolete = existing(&candidates, connection)?;
@@ -187,7 +196,7 @@ pub(super) fn obsolete(
         let has_wanted = candidates.iter().any(|name| wanted.contains(name));
         candidates.retain(|name| !wanted.contains(name));
         let found = existing(&candidates, connection)?;
-        // The sections that have keys are the first ones by rank.
+        // Only the first sections by rank have keys, so later ones have none either.
         if is_ranked && found.is_empty() && !has_wanted {
             break;
         }
@@ -196,13 +205,13 @@ pub(super) fn obsolete(
     Ok(obsolete)
 }
 
-/// The sections that the server has values of. By rank, if the flag says so.
+/// The sections of the span on the server, and whether they are sorted by rank.
 fn sections(
-    names: &Names,
+    names: &KeyNames,
     period: Period,
     connection: &mut Connection,
-) -> Result<(Vec<String>, bool)> {
-    let of = |slot: Slot, connection: &mut Connection| -> Result<Vec<(u64, String)>> {
+) -> RedisResult<(Vec<String>, bool)> {
+    let of = |slot: Slot, connection: &mut Connection| -> RedisResult<Vec<(u64, String)>> {
         let key = names.values(Metric::Pv, Level::Sections, slot);
         let mut found = Vec::new();
         loop {
@@ -232,7 +241,7 @@ fn sections(
         whole.sort_unstable_by(|a, b| (b.0, &a.1).cmp(&(a.0, &b.1)));
         return Ok((whole.into_iter().map(|(_, section)| section).collect(), true));
     }
-    // The day's own keys may have expired before those of its hours.
+    // The keys of the whole day may expire before those of its hours.
     let mut all = HashSet::new();
     for slot in slots(period).filter(|slot| matches!(slot, Slot::Hour(_))) {
         all.extend(of(slot, connection)?.into_iter().map(|(_, section)| section));
@@ -240,8 +249,8 @@ fn sections(
     Ok((all.into_iter().collect(), false))
 }
 
-/// All keys a span can have but those of single sections.
-fn plain_keys(names: &Names, period: Period) -> Vec<String> {
+/// All possible keys of a span, except those of single sections.
+fn plain_keys(names: &KeyNames, period: Period) -> Vec<String> {
     let mut all = vec![names.totals()];
     for slot in slots(period) {
         for metric in Metric::ALL {
@@ -252,7 +261,7 @@ fn plain_keys(names: &Names, period: Period) -> Vec<String> {
     all
 }
 
-/// The slots a span can have.
+/// All slots of a span.
 fn slots(period: Period) -> impl Iterator<Item = Slot> {
     let (hours, minutes) = match period {
         Period::Day(_) => (24, 24 * 60),
@@ -263,8 +272,8 @@ fn slots(period: Period) -> impl Iterator<Item = Slot> {
         .chain((0..minutes).map(Slot::Minute))
 }
 
-/// Which of the keys the server has.
-fn existing(names: &[String], connection: &mut Connection) -> Result<Vec<String>> {
+/// Those of the keys that exist on the server.
+fn existing(names: &[String], connection: &mut Connection) -> RedisResult<Vec<String>> {
     let batches: Vec<&[String]> = names.chunks(BATCH_KEYS).collect();
     let mut commands = Commands::default();
     for batch in &batches {

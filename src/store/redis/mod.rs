@@ -1,10 +1,11 @@
-//! Redis: a span's keys, all replaced at once.
+//! Redis: the keys of a span, all replaced in one step.
 //!
-//! Owns: [`RedisStore`], the way of an edition through its sub-modules. May import: `store`, its sub-modules.
-//! Must not know: where cells come from, options of the command line.
+//! Owns: [`RedisStore`], the path of an edition through the modules here. May import: `store`, its own modules.
+//! Must not know: where cells come from, the command line.
 //!
-//! `arrange` makes keys from cells. Of a span that is new in Redis all are staged; else they are compared with what is
-//! there (`live`) and only those that differ are. `flow` packs them into batches; `commit` gives them their names.
+//! `arrange` makes keys from cells. If the span is new in Redis, all keys are staged; else they are compared with those
+//! on the server (`live`), and only those that differ are staged. `flow` sends their values in batches; `commit` renames
+//! the staged keys.
 
 mod address;
 mod arrange;
@@ -18,25 +19,25 @@ mod live;
 mod nodes;
 mod staging;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 
 pub(super) use address::Address;
 pub use address::OPTIONS_HELP;
 
 use crate::error::{Error, Result};
-use crate::store::{Cells, Edition, Ledger, Outcome, Source, Store};
+use crate::store::{Cells, Edition, Ledger, Outcome, Store, source_ids};
 use crate::time::{Period, Span};
-use arrange::{Arranger, Expiry, Key, Kind};
+use arrange::{Arranger, Expiry, KeyType, SpanKey};
 use command::Commands;
 use commit::{Changed, Committed, Transaction};
-use connection::Failure;
+use connection::{Failure, RedisResult};
 use flow::Flow;
-use keys::Names;
-use live::Waiting;
+use keys::KeyNames;
+use live::KeyBatch;
 use nodes::Nodes;
 use staging::{MOST_KEYS, Run, now_millis};
 
-/// An open Redis, or Redis Cluster.
+/// A connected Redis, or Redis Cluster.
 pub(super) struct RedisStore {
     address: Address,
     place: String,
@@ -45,38 +46,38 @@ pub(super) struct RedisStore {
     begun: Option<Begun>,
 }
 
-/// An edition on its way.
+/// An edition that was begun.
 struct Begun {
     edition: Edition,
-    /// What the server held of the span at the beginning.
+    /// What the server held of the span when the edition was begun.
     held: Ledger,
-    /// `None` when all cells have come.
+    /// `None` once all cells have come.
     arranger: Option<Arranger>,
     expiry: Expiry,
     work: Work,
-    /// Why nothing more is to be done for it.
+    /// The outcome, if it is known before the commit: then the rest is skipped.
     ended: Option<Outcome>,
 }
 
-/// What is being written of an edition.
+/// The keys of an edition, and which of them are written.
 struct Work {
-    names: Names,
+    names: KeyNames,
     node: usize,
-    /// The server has nothing of the span, so that there is nothing to compare with.
+    /// The server has nothing of the span, so there is nothing to compare with.
     is_new: bool,
     is_registered: bool,
     flow: Flow,
-    waiting: Waiting,
+    batch: KeyBatch,
     changed: Vec<Changed>,
-    /// The names of all keys; not kept of a new span.
+    /// The names of all keys; empty for a new span.
     wanted: HashSet<String>,
     keys: u64,
-    /// A section whose key would read as another section's.
+    /// The name of the first ambiguous key.
     ambiguous: Option<String>,
 }
 
 impl RedisStore {
-    /// Connects, and deletes what runs that were killed left behind.
+    /// Connects, and deletes what killed runs left behind.
     pub(super) fn open(address: &Address) -> Result<Self> {
         let place = address.to_string();
         let run = Run::new(&address.prefix);
@@ -93,16 +94,16 @@ impl RedisStore {
         failed(&self.place, &self.address, failure)
     }
 
-    /// What a failure means: the edition has ended with an outcome, or the run with an error.
+    /// Ends the edition after a failure: with an outcome if it can be tried again, else with an error.
     fn end(&mut self, failure: Failure) -> Result<()> {
         if let Failure::Moving(reason) = failure {
-            return self.end_with(Outcome::Outrun { reason, wait: true });
+            return self.end_with(Outcome::Conflict { reason, wait: true });
         }
         let error = self.fail(&failure);
         let begun = self.begun.take();
         if let (Failure::Server(_), Some(mut begun)) = (failure, begun) {
-            // The connection is as good as before. What was staged is in the way, most of all if memory is short; if
-            // it cannot be deleted now, the next run does it.
+            // The connection still works. Staged keys take memory, which may be what the server lacks. If they cannot be
+            // deleted now, the next run does it.
             let _ = begun.work.abandon(&self.run, &mut self.nodes);
         }
         Err(error)
@@ -112,24 +113,26 @@ impl RedisStore {
         let Some(begun) = &mut self.begun else { return Ok(()) };
         begun.ended = Some(outcome);
         match begun.work.abandon(&self.run, &mut self.nodes) {
-            // What is between two nodes is swept later.
+            // Keys that are being moved between nodes are swept later.
             Err(Failure::Moving(_)) | Ok(()) => Ok(()),
             Err(failure) => Err(self.fail(&failure)),
         }
     }
 
-    fn start(&mut self, edition: Edition) -> connection::Result<Begun> {
+    fn start(&mut self, edition: Edition) -> RedisResult<Begun> {
         let period = edition.span.period;
-        let names = Names::new(&self.address.prefix, &edition.span);
+        let names = KeyNames::new(&self.address.prefix, &edition.span);
         let node = self.nodes.locate(names.tag(), &names.version())?;
         let held = ledger::read(&names, &mut self.nodes)?;
         let is_new = held.version.is_none() && !live::has_any(&names, period, self.nodes.at(node))?;
         let content = self.address.content;
         let now = i64::try_from(now_millis() / 1000).unwrap_or(i64::MAX);
         let ended = if held.version != edition.replaces {
-            Some(Outcome::Outrun { reason: PUBLISHED_BY_ANOTHER.to_owned(), wait: false })
+            Some(Outcome::Conflict { reason: PUBLISHED_BY_ANOTHER.to_owned(), wait: false })
         } else if edition.version.is_some() && edition.version <= held.version {
-            Some(Outcome::Refused(format!("{period} is there already, and not older")))
+            Some(Outcome::Refused(format!(
+                "the store already has this or a later version of {period}"
+            )))
         } else {
             None
         };
@@ -143,7 +146,7 @@ impl RedisStore {
                 is_new,
                 is_registered: false,
                 flow: Flow::default(),
-                waiting: Waiting::default(),
+                batch: KeyBatch::default(),
                 changed: Vec::new(),
                 wanted: HashSet::new(),
                 keys: 0,
@@ -154,16 +157,16 @@ impl RedisStore {
         })
     }
 
-    fn take(&mut self, cells: &Cells) -> connection::Result<()> {
+    fn take(&mut self, cells: &Cells) -> RedisResult<()> {
         let Some(begun) = &mut self.begun else { return Ok(()) };
         let Begun { arranger: Some(arranger), work, ended: None, .. } = begun else {
             return Ok(());
         };
-        let mut each = |key: Key<'_>| work.take(&key, &self.run, &mut self.nodes);
+        let mut each = |key: SpanKey<'_>| work.take(&key, &self.run, &mut self.nodes);
         cells.iter().try_for_each(|cell| arranger.take(&cell, &mut each))
     }
 
-    /// Refuses what is too much, or ambiguous.
+    /// Refuses too many keys, and ambiguous ones.
     fn check(&mut self) -> Result<()> {
         let Some(Begun { work, edition, ended: None, .. }) = &self.begun else { return Ok(()) };
         let period = edition.span.period;
@@ -180,17 +183,17 @@ impl RedisStore {
         self.end_with(Outcome::Refused(reason))
     }
 
-    /// Hands out what is left of the cells.
-    fn take_rest(&mut self) -> connection::Result<u64> {
+    /// Takes the keys of the last cells.
+    fn take_rest(&mut self) -> RedisResult<u64> {
         let Some(begun) = &mut self.begun else { return Ok(0) };
         let (Some(arranger), work, None) = (begun.arranger.take(), &mut begun.work, &begun.ended)
         else {
             return Ok(0);
         };
-        arranger.finish(&mut |key: Key<'_>| work.take(&key, &self.run, &mut self.nodes))
+        arranger.finish(&mut |key: SpanKey<'_>| work.take(&key, &self.run, &mut self.nodes))
     }
 
-    fn conclude(&mut self, cells: u64) -> connection::Result<Outcome> {
+    fn conclude(&mut self, cells: u64) -> RedisResult<Outcome> {
         let Some(begun) = &mut self.begun else { return Ok(Outcome::Unchanged) };
         let Begun { edition, held, expiry, work, .. } = begun;
         work.write_rest(&self.run, &mut self.nodes)?;
@@ -202,7 +205,7 @@ impl RedisStore {
         };
         let is_same_ledger = held.version.is_some()
             && edition.version.is_none()
-            && ids(&held.sources) == ids(&edition.sources);
+            && source_ids(&held.sources) == source_ids(&edition.sources);
         if is_same_ledger && work.changed.is_empty() && obsolete.is_empty() {
             list_day(&self.address.prefix, &edition.span, work.keys > 0, &mut self.nodes)?;
             return Ok(Outcome::Unchanged);
@@ -217,21 +220,20 @@ impl RedisStore {
             sources: &edition.sources,
             expires: expiry.of_all(),
         };
-        let outrun = |reason: &str| Outcome::Outrun { reason: reason.to_owned(), wait: false };
+        let conflict = |reason: &str| Outcome::Conflict { reason: reason.to_owned(), wait: false };
         let outcome = match transaction.run(connection)? {
             Committed::Done => Outcome::Published {
                 version: transaction.version,
                 cells,
                 changed_keys: (work.changed.len() + obsolete.len()) as u64,
-                keys: work.keys,
             },
-            Committed::Stale => outrun(PUBLISHED_BY_ANOTHER),
+            Committed::Stale => conflict(PUBLISHED_BY_ANOTHER),
             Committed::Vanished => {
-                outrun("what was staged has vanished: the server was emptied, or evicts keys")
+                conflict("the staged keys have vanished: the server was emptied, or evicts keys")
             }
         };
         if let Outcome::Published { .. } = outcome {
-            // The staged keys have their names now.
+            // The staged keys have been renamed.
             work.changed.clear();
             if work.is_registered {
                 self.run.unregister(&work.names, &mut self.nodes)?;
@@ -252,7 +254,7 @@ impl Store for RedisStore {
     }
 
     fn ledger(&mut self, span: &Span) -> Result<Ledger> {
-        let names = Names::new(&self.address.prefix, span);
+        let names = KeyNames::new(&self.address.prefix, span);
         ledger::read(&names, &mut self.nodes).map_err(|failure| self.fail(&failure))
     }
 
@@ -306,15 +308,15 @@ impl Store for RedisStore {
             Some(mut begun) => begun.work.abandon(&self.run, &mut self.nodes),
             None => Ok(()),
         };
-        // Once more: a run that was killed a moment ago may have been alive to the server at the start.
+        // Again: to the server, a run that was killed just before this one began may still have looked alive then.
         let swept = abandoned.and_then(|()| self.run.sweep(&mut self.nodes));
         swept.map_err(|failure| self.fail(&failure))
     }
 }
 
 impl Work {
-    /// Takes a key: stages it, or lets it wait to be compared.
-    fn take(&mut self, key: &Key<'_>, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+    /// Takes a key: stages it, or adds it to the batch to compare.
+    fn take(&mut self, key: &SpanKey<'_>, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.keys += 1;
         if key.is_ambiguous {
             self.ambiguous.get_or_insert_with(|| key.name.clone());
@@ -323,22 +325,22 @@ impl Work {
             return Ok(());
         }
         if self.is_new {
-            return self.stage(&key.name, key.kind, key.values, key.expires, run, nodes);
+            return self.stage(&key.name, key.key_type, key.values, key.expires, run, nodes);
         }
         self.wanted.insert(key.name.clone());
-        self.waiting.push(key);
-        if self.waiting.is_full() { self.compare(run, nodes) } else { Ok(()) }
+        self.batch.push(key);
+        if self.batch.is_full() { self.compare(run, nodes) } else { Ok(()) }
     }
 
     fn stage(
         &mut self,
         name: &str,
-        kind: Kind,
+        key_type: KeyType,
         values: &[(&str, u64)],
         expires: Option<i64>,
         run: &Run,
         nodes: &mut Nodes,
-    ) -> connection::Result<()> {
+    ) -> RedisResult<()> {
         if !self.is_registered {
             self.is_registered = true;
             run.register(&self.names, nodes)?;
@@ -347,27 +349,27 @@ impl Work {
         let changed = Changed { staged, name: name.to_owned(), expires, values: values.len() };
         self.changed.push(changed);
         let staged = &self.changed[self.changed.len() - 1].staged;
-        self.flow.write(nodes.at(self.node), staged, kind, values)
+        self.flow.write(nodes.at(self.node), staged, key_type, values)
     }
 
-    /// Compares the keys that wait with what the server has, and stages those that differ.
-    fn compare(&mut self, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+    /// Compares the batch of keys with the server, and stages those that differ.
+    fn compare(&mut self, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.flow.finish(nodes.at(self.node))?;
-        for (key, is_same) in self.waiting.compare(nodes.at(self.node))? {
+        for (key, is_same) in self.batch.compare(nodes.at(self.node))? {
             if !is_same {
-                self.stage(&key.name, key.kind, &key.values(), key.expires, run, nodes)?;
+                self.stage(&key.name, key.key_type, &key.values(), key.expires, run, nodes)?;
             }
         }
         Ok(())
     }
 
-    fn write_rest(&mut self, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+    fn write_rest(&mut self, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.compare(run, nodes)?;
         self.flow.finish(nodes.at(self.node))
     }
 
-    /// Deletes what was staged.
-    fn abandon(&mut self, run: &Run, nodes: &mut Nodes) -> connection::Result<()> {
+    /// Deletes the staged keys.
+    fn abandon(&mut self, run: &Run, nodes: &mut Nodes) -> RedisResult<()> {
         self.flow.abandon(nodes.at(self.node))?;
         let staged = std::mem::take(&mut self.changed);
         if self.is_registered {
@@ -378,13 +380,8 @@ impl Work {
     }
 }
 
-/// Enters a day among the site's days, or takes one out that has no keys any more.
-fn list_day(
-    prefix: &str,
-    span: &Span,
-    has_keys: bool,
-    nodes: &mut Nodes,
-) -> connection::Result<()> {
+/// Adds a day to the set of the site's days, or removes it if it has no keys.
+fn list_day(prefix: &str, span: &Span, has_keys: bool, nodes: &mut Nodes) -> RedisResult<()> {
     let Period::Day(day) = span.period else { return Ok(()) };
     let (key, day) = (keys::days(prefix, &span.site), keys::compact(day));
     let mut command = Commands::default();
@@ -394,11 +391,6 @@ fn list_day(
         command.push(&[b"ZREM", key.as_bytes(), day.as_bytes()]);
     }
     nodes.ask(&key, &command).map(drop)
-}
-
-/// A source that was renamed is the same.
-fn ids(sources: &[Source]) -> BTreeSet<u128> {
-    sources.iter().map(|source| source.id).collect()
 }
 
 fn failed(place: &str, address: &Address, failure: &Failure) -> Error {

@@ -1,26 +1,26 @@
-//! The servers behind an address: one, or the nodes of a cluster, found as they name each other.
+//! The servers behind an address: one, or the nodes of a cluster, which are found by following redirections.
 //!
-//! Owns: [`Nodes`]: connections, which node has what, MOVED and ASK. May import: `connection`, `command`.
-//! Must not know: what is asked.
+//! Owns: [`Nodes`]: connections, which node has which keys, MOVED and ASK. May import: `address`, `connection`,
+//! `command`. Must not know: the meaning of commands.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use super::address::Address;
 use super::command::Commands;
-use super::connection::{Answer, Connection, Failure, Reply, Result, ServerError};
+use super::connection::{Connection, Failure, RedisResult, Reply, Response, ServerError};
 
-/// Between two questions to a cluster that is moving keys.
+/// Pause before a command is tried again on a cluster that is moving keys.
 const PAUSE: Duration = Duration::from_millis(50);
-/// More redirections in a row than a sane cluster gives.
+/// Most redirections in a row that are followed without a pause.
 const MOST_REDIRECTIONS: usize = 16;
 
-/// Connections by node. Node 0 is the one that was named.
+/// Connections by node. Node 0 is the one that the address names.
 pub(super) struct Nodes {
     address: Address,
     client_name: String,
     open: Vec<Node>,
-    /// Where keys are, by what decides about that: a tag, or a whole key.
+    /// The node of keys, by the text that decides it: a tag, or a whole key.
     place: HashMap<String, usize>,
 }
 
@@ -31,8 +31,8 @@ struct Node {
 }
 
 impl Nodes {
-    /// Connects to the node that was named. Connections carry `client_name` in the server's list of clients.
-    pub(super) fn connect(address: &Address, client_name: &str) -> Result<Self> {
+    /// Connects to the node that the address names. The servers list connections under `client_name`.
+    pub(super) fn connect(address: &Address, client_name: &str) -> RedisResult<Self> {
         let mut nodes = Self {
             address: address.clone(),
             client_name: client_name.to_owned(),
@@ -43,8 +43,8 @@ impl Nodes {
         Ok(nodes)
     }
 
-    /// The number of a node; it is connected to where it is new.
-    fn node(&mut self, host: &str, port: u16) -> Result<usize> {
+    /// The number of a node; connects to it if it is new.
+    fn node(&mut self, host: &str, port: u16) -> RedisResult<usize> {
         let is_it = |node: &Node| node.host == host && node.port == port;
         if let Some(number) = self.open.iter().position(is_it) {
             return Ok(number);
@@ -53,9 +53,9 @@ impl Nodes {
         let mut commands = Commands::default();
         commands.push(&[b"CLIENT", b"SETNAME", self.client_name.as_bytes()]);
         commands.push(&[b"PING"]);
-        let mut answers = connection.exchange(&commands)?;
-        // Without a name, or without leave to say it, other runs cannot see that this one is alive; see `sweep`.
-        if let Some(Err(error)) = answers.pop()
+        let mut responses = connection.exchange(&commands)?;
+        // A user may lack the permission for these commands. Then other runs cannot see that this one is alive; see `sweep`.
+        if let Some(Err(error)) = responses.pop()
             && error.code != "NOPERM"
         {
             return Err(error.into());
@@ -64,8 +64,8 @@ impl Nodes {
         Ok(self.open.len() - 1)
     }
 
-    /// Asks the node that has `place` one command.
-    pub(super) fn ask(&mut self, place: &str, command: &Commands) -> Result<Reply> {
+    /// Sends one command to the node that has `place`, and follows redirections.
+    pub(super) fn ask(&mut self, place: &str, command: &Commands) -> RedisResult<Reply> {
         debug_assert_eq!(command.count(), 1, "a redirection is of one command");
         let deadline = Instant::now() + self.address.timeout;
         let mut redirections = 0;
@@ -85,7 +85,7 @@ impl Nodes {
                     self.exchange(other, &asking)??;
                     match self.exchange(other, command)? {
                         Err(error) if error.code == "TRYAGAIN" => {}
-                        answer => return Ok(answer?),
+                        response => return Ok(response?),
                     }
                 }
                 None if matches!(error.code.as_str(), "TRYAGAIN" | "CLUSTERDOWN") => {}
@@ -101,14 +101,14 @@ impl Nodes {
         }
     }
 
-    fn exchange(&mut self, number: usize, command: &Commands) -> Result<Answer> {
+    fn exchange(&mut self, number: usize, command: &Commands) -> RedisResult<Response> {
         let connection = self.at(number);
         connection.send(command)?;
         connection.receive()
     }
 
-    /// The node that an error names.
-    fn redirection(&mut self, from: usize, error: &ServerError) -> Result<Option<usize>> {
+    /// The node that a redirection names; `None` for other errors.
+    fn redirection(&mut self, from: usize, error: &ServerError) -> RedisResult<Option<usize>> {
         if error.code != "MOVED" && error.code != "ASK" {
             return Ok(None);
         }
@@ -116,13 +116,13 @@ impl Nodes {
         let place = error.detail.split(' ').nth(1).ok_or_else(strange)?;
         let (host, port) = place.rsplit_once(':').ok_or_else(strange)?;
         let port = port.parse().map_err(|_| strange())?;
-        // A node that does not know its own address leaves it out: it is the one that was asked.
+        // A node that does not know its own address leaves the host empty: it is the node that was asked.
         let host = if host.is_empty() { self.open[from].host.clone() } else { host.to_owned() };
         self.node(host.trim_matches(['[', ']']), port).map(Some)
     }
 
-    /// The node that has all keys of `place`, found by asking for `key`, one of them; waits while it is being moved.
-    pub(super) fn locate(&mut self, place: &str, key: &str) -> Result<usize> {
+    /// The node that has all keys of `place`, found by asking for `key`, one of them. Waits while they are being moved.
+    pub(super) fn locate(&mut self, place: &str, key: &str) -> RedisResult<usize> {
         let mut command = Commands::default();
         command.push(&[b"EXISTS", key.as_bytes()]);
         let deadline = Instant::now() + self.address.timeout;

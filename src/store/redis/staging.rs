@@ -1,28 +1,27 @@
-//! Where new keys wait until their span is committed, and what becomes of those that never are.
+//! Staged keys: new keys wait under temporary names until their span is committed, and are deleted if it never is.
 //!
-//! Owns: [`Run`], the register of staging, sweeping. May import: `nodes`, `command`, `keys`. Must not know: what keys
+//! Owns: [`Run`], the register of what is being staged, sweeping. May import: `nodes`, `command`, `keys`. Must not know: what keys
 //! hold.
 //!
-//! A run stages a span's keys under names that hold the run's random id and a number. Before the first one it enters
-//! `<run>:<tag>` into the hash `<prefix>staging`, and takes it out when nothing is staged any more. Whoever finds the
-//! entry of a run that is dead deletes its keys. A run is alive while the server has a client of its name, which ends
-//! with its process; nobody sweeps what a living run stages. Where a user may not see the list of clients, entries
-//! older than an hour count as dead.
+//! The name of a staged key holds the random id of its run and a number. Before its first key of a span, a run adds the
+//! field `<run>:<tag>` to the hash `<prefix>staging`; it removes the field when no key is staged any more. A run that
+//! finds the field of a dead run deletes its keys. A run is alive as long as the server lists a client under its name,
+//! which ends with its process. Where the user may not list clients, a run counts as dead after an hour.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::command::Commands;
-use super::connection::{Failure, Reply, Result};
-use super::keys::{self, Names};
+use super::connection::{Failure, RedisResult, Reply};
+use super::keys::{self, KeyNames};
 use super::nodes::Nodes;
 
-/// Most keys of a span: renaming them stops the server for about 1.3 µs each.
+/// Most keys of a span: renaming a key stops the server for about 1.3 µs.
 pub(super) const MOST_KEYS: u64 = 100_000;
 /// Keys deleted by one command.
 const BATCH_KEYS: u64 = 1000;
-/// When an entry is old, where it cannot be known whether its run is alive.
+/// Age from which a run counts as dead if the list of clients cannot be read.
 const OLD_MILLIS: u64 = 3_600_000;
 
 /// One publishing process, as Redis sees it.
@@ -41,17 +40,17 @@ impl Run {
         Self { id: format!("{:016x}", hasher.finish()), prefix: prefix.to_owned() }
     }
 
-    /// What its connections are called in the server's list of clients.
+    /// The name of its connections in the server's list of clients.
     pub(super) fn client_name(&self) -> String {
         format!("hitmap:{}", self.id)
     }
 
-    pub(super) fn staged(&self, names: &Names, number: u64) -> String {
+    pub(super) fn staged(&self, names: &KeyNames, number: u64) -> String {
         names.staged(&self.id, number)
     }
 
-    /// Notes that keys of the span are about to be staged.
-    pub(super) fn register(&self, names: &Names, nodes: &mut Nodes) -> Result<()> {
+    /// Registers that keys of the span are about to be staged.
+    pub(super) fn register(&self, names: &KeyNames, nodes: &mut Nodes) -> RedisResult<()> {
         let key = keys::staging(&self.prefix);
         let mut command = Commands::default();
         let (entry, now) = (self.entry(names), now_millis().to_string());
@@ -59,23 +58,28 @@ impl Run {
         nodes.ask(&key, &command).map(drop)
     }
 
-    /// Notes that none are left.
-    pub(super) fn unregister(&self, names: &Names, nodes: &mut Nodes) -> Result<()> {
+    /// Registers that no key of the span is staged any more.
+    pub(super) fn unregister(&self, names: &KeyNames, nodes: &mut Nodes) -> RedisResult<()> {
         remove_entry(&self.prefix, &self.entry(names), nodes)
     }
 
-    fn entry(&self, names: &Names) -> String {
+    fn entry(&self, names: &KeyNames) -> String {
         format!("{}:{}", self.id, names.tag())
     }
 
-    /// Deletes the first `count` keys that this run staged of a span, and its entry.
-    pub(super) fn drop_staged(&self, names: &Names, count: u64, nodes: &mut Nodes) -> Result<()> {
+    /// Deletes the first `count` keys that this run staged of a span, and unregisters the span.
+    pub(super) fn drop_staged(
+        &self,
+        names: &KeyNames,
+        count: u64,
+        nodes: &mut Nodes,
+    ) -> RedisResult<()> {
         delete_staged(&self.id, names, count, nodes)?;
         self.unregister(names, nodes)
     }
 
-    /// Deletes what dead runs staged, and what this one did.
-    pub(super) fn sweep(&self, nodes: &mut Nodes) -> Result<()> {
+    /// Deletes the staged keys of dead runs and of this one.
+    pub(super) fn sweep(&self, nodes: &mut Nodes) -> RedisResult<()> {
         let key = keys::staging(&self.prefix);
         let mut command = Commands::default();
         command.push(&[b"HGETALL", key.as_bytes()]);
@@ -85,7 +89,7 @@ impl Run {
             let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
             let (entry, began) = (text(entry), text(began).parse().unwrap_or(0));
             let Some((run, tag)) = entry.split_once(':') else { continue };
-            let names = Names::of_tag(&self.prefix, tag.to_owned());
+            let names = KeyNames::of_tag(&self.prefix, tag.to_owned());
             if run != self.id && is_alive(run, began, &names, &mut clients, nodes)? {
                 continue;
             }
@@ -96,14 +100,14 @@ impl Run {
     }
 }
 
-/// Whether the server that has the span has a client of that run. `clients` keeps the lists of clients.
+/// Whether the server that has the span lists a client of the run. `clients` caches the lists, by node.
 fn is_alive(
     run: &str,
     began: u64,
-    names: &Names,
+    names: &KeyNames,
     clients: &mut HashMap<usize, Option<Vec<u8>>>,
     nodes: &mut Nodes,
-) -> Result<bool> {
+) -> RedisResult<bool> {
     let node = nodes.locate(names.tag(), &names.version())?;
     let list = match clients.entry(node) {
         std::collections::hash_map::Entry::Occupied(list) => list.into_mut(),
@@ -129,7 +133,7 @@ fn is_alive(
     })
 }
 
-fn delete_staged(run: &str, names: &Names, count: u64, nodes: &mut Nodes) -> Result<()> {
+fn delete_staged(run: &str, names: &KeyNames, count: u64, nodes: &mut Nodes) -> RedisResult<()> {
     let mut command = Commands::default();
     for start in (0..count).step_by(usize::try_from(BATCH_KEYS).unwrap_or(usize::MAX)) {
         let end = count.min(start + BATCH_KEYS);
@@ -142,7 +146,7 @@ fn delete_staged(run: &str, names: &Names, count: u64, nodes: &mut Nodes) -> Res
     Ok(())
 }
 
-fn remove_entry(prefix: &str, entry: &str, nodes: &mut Nodes) -> Result<()> {
+fn remove_entry(prefix: &str, entry: &str, nodes: &mut Nodes) -> RedisResult<()> {
     let key = keys::staging(prefix);
     let mut command = Commands::default();
     command.push(&[b"HDEL", key.as_bytes(), entry.as_bytes()]);

@@ -197,15 +197,15 @@ fn wrong_passwords_and_missing_permissions() {
 }
 
 #[test]
-fn the_permissions_that_the_readme_lists_are_enough() {
+fn the_permissions_that_the_guide_lists_are_enough() {
     needs!(redis_server());
     let folder = Folder::new();
     let (log, all) = one_day(&folder);
     let server = Server::start();
     let mut client = server.client();
-    let readme = std::fs::read_to_string("README.md").unwrap();
+    let guide = std::fs::read_to_string("src/guide/redis.md").unwrap();
     let rule =
-        readme.lines().find(|line| line.starts_with("ACL SETUSER ")).expect("a rule in README.md");
+        guide.lines().find(|line| line.starts_with("ACL SETUSER ")).expect("a rule in the guide");
     let words: Vec<&str> = rule.split(' ').collect();
     assert_eq!(client.call(&words).text(), "OK");
     let user = words[2];

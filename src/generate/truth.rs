@@ -1,6 +1,6 @@
-//! The true answer, known from what was drawn.
+//! The exact answer to a generated log, known from what was drawn.
 //!
-//! Owns: [`Answer`], [`Outcome`] and what follows from them. May import: `calendar`, `report`, `text`.
+//! Owns: [`Truth`], [`LineTruth`] and the cells that follow from them. May import: `time`, `cube` (cell rows), `text`.
 //! Must not know: log formats, or the text of any line.
 
 use std::collections::HashMap;
@@ -10,16 +10,16 @@ use super::text::written;
 use crate::cube::{CellFormat, CellRow, CellWriter};
 use crate::time::{Bucket, CivilTime, Granularity};
 
-/// What a line is.
+/// What a line counts as.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Outcome {
+pub(super) enum LineTruth {
     Malformed,
     Empty,
     Other,
     Hit { status: u16, bytes_sent: u64, view: Option<View> },
 }
 
-/// Who saw which page when.
+/// A page view: who saw which page when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) visitor: u32,
@@ -27,20 +27,20 @@ pub(super) struct View {
     pub(super) time: CivilTime,
 }
 
-/// One page view, ordered by time.
+/// A page view to the minute; sorts by time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Fact {
+struct MinuteView {
     /// Minutes since 1970 on the wall clock.
     minute: i64,
     page: u32,
     visitor: u32,
 }
 
-/// What the lines hold, by the rules of counting: page views, a visitor is host and user agent, time as written.
+/// The exact counts of a log by the default counting rules: page views, visitors by host and user agent, time as written.
 ///
 /// `lines` = `hits` + `malformed` + `empty` + `other`.
 #[derive(Debug, Default)]
-pub struct Answer {
+pub struct Truth {
     /// Lines written.
     pub lines: u64,
     /// Bytes written.
@@ -55,26 +55,26 @@ pub struct Answer {
     pub malformed: u64,
     /// Empty lines.
     pub empty: u64,
-    /// Lines of a beacon log that are no beacons.
+    /// Lines of a beacon log that are not beacons.
     pub other: u64,
-    /// Sum of the sizes of all hits, `u64::MAX` where it would be more.
+    /// Sum of the sizes of all hits, at most `u64::MAX`.
     pub bytes_sent: u64,
     /// Hits by the first digit of their status: 1xx to 5xx, then all others.
     pub status: [u64; 6],
     /// Hits with status 404.
     pub not_found: u64,
-    /// How many odd lines of each kind there are, by the kind's name.
+    /// Number of odd lines by the name of their kind.
     pub odd_lines: Vec<(&'static str, u64)>,
     /// A bit for each visitor.
     seen: Vec<u64>,
     /// All page views, where they are collected.
-    facts: Option<Vec<Fact>>,
+    facts: Option<Vec<MinuteView>>,
     /// Paths of the site's pages, then of the odd lines' pages; only where page views are collected.
     pub(super) paths: Vec<Vec<u8>>,
 }
 
-impl Answer {
-    /// An answer to nothing; `collect` page views for the cells, which takes 16 bytes each.
+impl Truth {
+    /// Counts of no lines. With `collect`, page views are collected for the cells, 16 bytes each.
     pub(super) fn new(collect: bool) -> Self {
         Self { facts: collect.then(Vec::new), ..Self::default() }
     }
@@ -84,13 +84,13 @@ impl Answer {
         self.facts.is_some()
     }
 
-    pub(super) fn add(&mut self, outcome: Outcome) {
+    pub(super) fn add(&mut self, line: LineTruth) {
         self.lines += 1;
-        match outcome {
-            Outcome::Malformed => self.malformed += 1,
-            Outcome::Empty => self.empty += 1,
-            Outcome::Other => self.other += 1,
-            Outcome::Hit { status, bytes_sent, view } => {
+        match line {
+            LineTruth::Malformed => self.malformed += 1,
+            LineTruth::Empty => self.empty += 1,
+            LineTruth::Other => self.other += 1,
+            LineTruth::Hit { status, bytes_sent, view } => {
                 self.hits += 1;
                 let class = match status {
                     100..=599 => usize::from(status / 100 - 1),
@@ -116,14 +116,14 @@ impl Answer {
         self.seen[word] |= bit;
         if let Some(facts) = &mut self.facts {
             let minute = i64::from(view.time.day().0) * 1440 + i64::from(view.time.minute_of_day());
-            facts.push(Fact { minute, page: view.page, visitor: view.visitor });
+            facts.push(MinuteView { minute, page: view.page, visitor: view.visitor });
         }
     }
 
-    /// Writes every cell that is not empty, in the order and form of `hitmap analyze --cells`.
+    /// Writes all cells in the order and format of `hitmap analyze --cells`.
     ///
     /// # Errors
-    /// Whatever the output says; [`io::ErrorKind::InvalidInput`] where page views were not collected.
+    /// Errors of the output; [`io::ErrorKind::InvalidInput`] if page views were not collected.
     pub fn write_cells(&self, format: CellFormat, output: impl Write) -> io::Result<()> {
         let Some(facts) = &self.facts else {
             return Err(io::Error::new(
@@ -131,15 +131,15 @@ impl Answer {
                 "the page views were not collected",
             ));
         };
-        let names = Names::new(&self.paths, facts);
-        // From here on a page is the rank of its name.
-        let mut facts: Vec<Fact> = facts
+        let names = PageNames::new(&self.paths, facts);
+        // From here on, `page` is the rank of the page's name.
+        let mut facts: Vec<MinuteView> = facts
             .iter()
-            .map(|fact| Fact { page: names.rank_of_page[fact.page as usize], ..*fact })
+            .map(|fact| MinuteView { page: names.rank_of_page[fact.page as usize], ..*fact })
             .collect();
         facts.sort_unstable();
         let mut cells =
-            Cells { writer: CellWriter::new(output, format), names, visitors: Vec::new() };
+            BucketWriter { writer: CellWriter::new(output, format), names, visitors: Vec::new() };
         let mut scratch = Vec::new();
         for granularity in Granularity::ALL {
             let minutes = match granularity {
@@ -167,13 +167,13 @@ impl Answer {
 }
 
 /// Written names of pages, sorted by section and page.
-struct Names {
+struct PageNames {
     sorted: Vec<String>,
     rank_of_page: Vec<u32>,
 }
 
-impl Names {
-    fn new(paths: &[Vec<u8>], facts: &[Fact]) -> Self {
+impl PageNames {
+    fn new(paths: &[Vec<u8>], facts: &[MinuteView]) -> Self {
         let mut used = vec![false; paths.len()];
         for fact in facts {
             used[fact.page as usize] = true;
@@ -185,7 +185,7 @@ impl Names {
             .collect();
         let mut sorted: Vec<String> = names.values().cloned().collect();
         sorted.sort_unstable_by(|a, b| (section(a), a).cmp(&(section(b), b)));
-        // Different bytes can be written the same; they are one page.
+        // Paths of different bytes may be written alike; then they are one page.
         sorted.dedup();
         let ranks: HashMap<&str, u32> = sorted.iter().map(String::as_str).zip(0..).collect();
         let rank = |page| names.get(&page).map_or(u32::MAX, |name| ranks[name.as_str()]);
@@ -206,13 +206,13 @@ fn section(path: &str) -> &str {
     }
 }
 
-struct Cells<W: Write> {
+struct BucketWriter<W: Write> {
     writer: CellWriter<W>,
-    names: Names,
+    names: PageNames,
     visitors: Vec<u32>,
 }
 
-impl<W: Write> Cells<W> {
+impl<W: Write> BucketWriter<W> {
     /// Writes the cells of one bucket from its (page, visitor) pairs, sorted.
     fn write_bucket(&mut self, bucket: Bucket, views: &[(u32, u32)]) -> io::Result<()> {
         self.write_cell(bucket, views, None, None)?;
@@ -256,23 +256,23 @@ impl<W: Write> Cells<W> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Answer, CellFormat, Outcome, View};
+    use super::{CellFormat, LineTruth, Truth, View};
     use crate::time::{CivilTime, Day};
 
     #[test]
     fn cells_stand_in_the_order_of_the_contract() {
-        let mut answer = Answer::new(true);
-        answer.paths =
+        let mut truth = Truth::new(true);
+        truth.paths =
             [&b"/"[..], b"/b/2", b"/b/\xff", b"/b/\\xff", b"/a"].map(<[u8]>::to_vec).to_vec();
         let day = Day::from_date(2018, 3, 5).unwrap();
         for (visitor, page, minute) in
             [(7, 1, 61), (7, 1, 61), (8, 2, 61), (7, 3, 61), (9, 0, 0), (7, 4, 61)]
         {
             let view = Some(View { visitor, page, time: CivilTime::new(day, minute, 5) });
-            answer.add(Outcome::Hit { status: 200, bytes_sent: 10, view });
+            truth.add(LineTruth::Hit { status: 200, bytes_sent: 10, view });
         }
         let mut output = Vec::new();
-        answer.write_cells(CellFormat::Csv, &mut output).unwrap();
+        truth.write_cells(CellFormat::Csv, &mut output).unwrap();
         let expected = "site,granularity,bucket,section,page,pv,uv\n\
             default,day,2018-03-05,,,6,3\n\
             default,day,2018-03-05,/,,2,2\n\
@@ -288,7 +288,7 @@ mod tests {
         let output = String::from_utf8(output).unwrap();
         assert!(output.starts_with(expected), "{output}");
         assert!(output.ends_with("default,minute,2018-03-05T01:01,/b/,/b/\\xff,2,2\n"), "{output}");
-        assert_eq!((answer.page_views, answer.unique_visitors, answer.bytes_sent), (6, 3, 60));
+        assert_eq!((truth.page_views, truth.unique_visitors, truth.bytes_sent), (6, 3, 60));
     }
 
     #[test]
