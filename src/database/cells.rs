@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use rusqlite::{Connection, OptionalExtension, params, params_from_iter};
 
 /// A cell's slot, place, PV and UV.
-pub(super) type CellRow = [i64; 4];
+pub(super) type SlotCell = [i64; 4];
 
 /// Rows of one statement: fewer calls, and still far below SQLite's limit of variables.
 const ROWS: usize = 64;
@@ -77,7 +77,7 @@ pub(super) fn remove(
 
 /// Writes cells, over those that are there; what is as it was is not written again. Sorted by slot and place they
 /// cost least.
-pub(super) fn write(connection: &Connection, cells: &[CellRow]) -> rusqlite::Result<()> {
+pub(super) fn write(connection: &Connection, cells: &[SlotCell]) -> rusqlite::Result<()> {
     let (many, rest) = cells.as_chunks::<ROWS>();
     if !many.is_empty() {
         let mut statement = connection.prepare_cached(&statement(ROWS))?;

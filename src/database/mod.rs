@@ -8,11 +8,11 @@
 //! as stored survives a power cut.
 
 mod blocks;
-mod calendar_spans;
 mod cells;
 mod day_sums;
 pub mod ingest;
 mod ledger;
+mod month_week;
 mod published;
 mod recompute;
 mod schema;

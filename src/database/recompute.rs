@@ -9,9 +9,9 @@ use roaring::RoaringBitmap;
 use rusqlite::{OptionalExtension, params};
 
 use super::blocks::StoredBlock;
-use super::calendar_spans::Span;
-use super::cells::{self, CellRow, Places};
+use super::cells::{self, Places, SlotCell};
 use super::day_sums::DaySums;
+use super::month_week::MonthWeek;
 use super::sets::VisitorSets;
 use super::{Database, Touched, now_millis};
 use crate::count::Visitors;
@@ -126,9 +126,10 @@ impl Database {
             return Ok(());
         }
         let mut blocks = self.blocks_of_site(site)?;
-        let spans: BTreeSet<Span> = days.iter().map(|day| Span::of(*day)).collect();
+        let spans: BTreeSet<MonthWeek> = days.iter().map(|day| MonthWeek::of(*day)).collect();
         // Visitors that are taken out may still be there on other days of their span: all of them are looked at.
-        let is_wanted = |day: Day| days.contains(&day) || is_less && spans.contains(&Span::of(day));
+        let is_wanted =
+            |day: Day| days.contains(&day) || is_less && spans.contains(&MonthWeek::of(day));
         blocks.retain(|block| is_wanted(block.day));
         for day in &days {
             if is_less {
@@ -139,7 +140,7 @@ impl Database {
                 params![site, day.0, version],
             )?;
         }
-        let mut sets: BTreeMap<Span, VisitorSets> = BTreeMap::new();
+        let mut sets: BTreeMap<MonthWeek, VisitorSets> = BTreeMap::new();
         for span in &spans {
             let old = if is_less { VisitorSets::default() } else { self.span(site, *span)? };
             sets.insert(*span, old);
@@ -175,7 +176,7 @@ impl Database {
         site: i64,
         blocks: &[StoredBlock],
         days: &BTreeSet<Day>,
-        sets: &mut BTreeMap<Span, VisitorSets>,
+        sets: &mut BTreeMap<MonthWeek, VisitorSets>,
     ) -> Result<()> {
         let groups = self
             .sites()?
@@ -208,7 +209,7 @@ impl Database {
                 database.put_day_sums(site, key.day, &sums)?;
             }
             let day = day_sets(&cube, facts.visitors(), key.day, visitors);
-            if let Some(sets) = sets.get_mut(&Span::of(key.day)) {
+            if let Some(sets) = sets.get_mut(&MonthWeek::of(key.day)) {
                 *sets = sets.with_day(&day);
             }
             Ok(())
@@ -249,7 +250,7 @@ impl Database {
         }
         cells.sort_unstable_by_key(|(_, cell)| (cell.granularity, cell.minute_of_day));
         let mut slots: HashMap<(Granularity, u16), i64> = HashMap::new();
-        let mut rows: Vec<CellRow> = Vec::with_capacity(cells.len());
+        let mut rows: Vec<SlotCell> = Vec::with_capacity(cells.len());
         for (group, cell) in cells {
             let BucketCount { granularity, minute_of_day, pv, uv } = cell;
             let slot = match slots.get(&(granularity, minute_of_day)) {
@@ -267,7 +268,7 @@ impl Database {
         cells::write(connection, &rows)
     }
 
-    fn span(&self, site: i64, span: Span) -> Result<VisitorSets> {
+    fn span(&self, site: i64, span: MonthWeek) -> Result<VisitorSets> {
         let bytes: Option<Vec<u8>> = self
             .connection
             .query_row(
@@ -283,7 +284,7 @@ impl Database {
         }
     }
 
-    pub(super) fn put_span(&self, site: i64, span: Span, sets: &VisitorSets) -> Result<()> {
+    pub(super) fn put_span(&self, site: i64, span: MonthWeek, sets: &VisitorSets) -> Result<()> {
         let key = params![site, span.month, span.monday.0];
         if sets.sums().is_empty() {
             return self
@@ -297,15 +298,15 @@ impl Database {
     }
 
     /// Writes the cells of the weeks and months of `changed` spans, and of all time.
-    pub(super) fn write_unions(&self, site: i64, changed: &BTreeSet<Span>) -> Result<()> {
+    pub(super) fn write_unions(&self, site: i64, changed: &BTreeSet<MonthWeek>) -> Result<()> {
         let all = self.rows(
             &format!("SELECT month, monday, sets FROM span WHERE site = {site}"),
             |row| {
-                let span = Span { month: row.get(0)?, monday: Day(row.get(1)?) };
+                let span = MonthWeek { month: row.get(0)?, monday: Day(row.get(1)?) };
                 Ok((span, row.get::<_, Vec<u8>>(2)?))
             },
         )?;
-        let all: Option<BTreeMap<Span, VisitorSets>> = all
+        let all: Option<BTreeMap<MonthWeek, VisitorSets>> = all
             .into_iter()
             .map(|(span, bytes)| Some((span, VisitorSets::decode(&bytes)?)))
             .collect();
@@ -317,7 +318,7 @@ impl Database {
             .and_then(|site| site.pruned_before);
         // A week or month that lost days to pruning has no cells any more.
         let is_cut = |first: Day| pruned_before.is_some_and(|pruned| first < pruned);
-        let write = |granularity: &str, bucket: &str, is_in: &dyn Fn(&Span) -> bool| {
+        let write = |granularity: &str, bucket: &str, is_in: &dyn Fn(&MonthWeek) -> bool| {
             let spans: Vec<&VisitorSets> =
                 all.iter().filter(|(span, _)| is_in(span)).map(|(_, sets)| sets).collect();
             self.write_union(site, granularity, bucket, &VisitorSets::union(&spans))
@@ -329,7 +330,7 @@ impl Database {
         }
         let months: BTreeSet<i32> = changed.iter().map(|span| span.month).collect();
         for month in months {
-            let first = Span { month, monday: Day(i32::MIN) }.days().0;
+            let first = MonthWeek { month, monday: Day(i32::MIN) }.days().0;
             if !is_cut(first) {
                 write("month", &first.month_text(), &|span| span.month == month)?;
             }
@@ -341,17 +342,17 @@ impl Database {
     /// of those that lose some days only, unique visitors can no longer be told, and their cells go. All time is from
     /// then on what the parts hold.
     pub(super) fn prune_spans(&mut self, site: i64, first: Day) -> Result<()> {
-        let cut = Span::of(first);
+        let cut = MonthWeek::of(first);
         let spans = self
             .rows(&format!("SELECT month, monday FROM span WHERE site = {site}"), |row| {
-                Ok(Span { month: row.get(0)?, monday: Day(row.get(1)?) })
+                Ok(MonthWeek { month: row.get(0)?, monday: Day(row.get(1)?) })
             })?;
         for span in spans.into_iter().filter(|span| span.days().1 < first) {
             self.put_span(site, span, &VisitorSets::default())?;
         }
         // The days of the cut span that stay are walked again, without those that go.
         let stay = self.blocks_of_site(site)?.into_iter().map(|block| block.day);
-        let stay: Vec<Day> = stay.filter(|day| Span::of(*day) == cut).collect();
+        let stay: Vec<Day> = stay.filter(|day| MonthWeek::of(*day) == cut).collect();
         if stay.is_empty() {
             self.put_span(site, cut, &VisitorSets::default())?;
         }

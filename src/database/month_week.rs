@@ -1,18 +1,18 @@
 //! Weeks, months, and the days that one of each share.
 //!
-//! Owns: [`Span`] and the names of weeks and months. May import: `calendar`. Must not know: SQL.
+//! Owns: [`MonthWeek`] and the names of weeks and months. May import: `calendar`. Must not know: SQL.
 
 use crate::time::Day;
 
 /// The days that an ISO week and a month have in common.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) struct Span {
+pub(super) struct MonthWeek {
     /// 12 × year + month − 1.
     pub(super) month: i32,
     pub(super) monday: Day,
 }
 
-impl Span {
+impl MonthWeek {
     pub(super) fn of(day: Day) -> Self {
         let (year, month, _) = day.date();
         Self { month: year * 12 + month.cast_signed() - 1, monday: day.monday() }
@@ -31,14 +31,14 @@ impl Span {
 
 #[cfg(test)]
 mod tests {
-    use super::Span;
+    use super::MonthWeek;
     use crate::time::Day;
 
     #[test]
     fn every_day_is_in_its_span_and_in_no_other() {
         let mut last = None;
         for day in -800_000..800_000 {
-            let span = Span::of(Day(day));
+            let span = MonthWeek::of(Day(day));
             let (first, end) = span.days();
             assert!((first..=end).contains(&Day(day)), "{day}");
             match last {
