@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::time::Instant;
 
 use hitmap::facts::columns::{Bounds, Decoder, Encoder};
-use hitmap::pipeline::{CountingOptions, analyze, thread_pool};
+use hitmap::pipeline::{CountingOptions, FormatChoice, analyze, thread_pool};
 use hitmap::select::Rules;
 use hitmap::source::Input;
 use hitmap::system::progress::Progress;
@@ -18,7 +18,7 @@ fn main() {
     };
     let options = CountingOptions {
         inputs: vec![Input::Path(path)],
-        format: None,
+        format: FormatChoice::Detect,
         rules: Rules { site: "default".to_owned(), ..Rules::default() },
         threads: 2,
         map: true,

@@ -5,7 +5,7 @@
 mod logs;
 
 use hitmap::parse::record::Record;
-use hitmap::parse::{LineSink, LogFormat, Parser, Reason};
+use hitmap::parse::{Grammar, LineSink, Parser, Reason};
 use hitmap::source::{BLOCK_BYTES, Input, Opened, Opening, ReadBuffer};
 use logs::{Log, Variant, compare, dig, easy, hard};
 
@@ -38,16 +38,19 @@ impl LineSink for Sum {
     fn other(&mut self) {
         self.other += 1;
     }
+
+    fn nul_bytes(&mut self) {}
 }
 
 /// Parses the log block by block as a worker does.
-fn parse(log: &Log, format: LogFormat, map: bool) {
+fn parse(log: &Log, grammar: Grammar, map: bool) {
     let Opened::File(file) =
         Input::Path(log.path.clone()).open(Opening { map, whole_lines: false }).unwrap()
     else {
         unreachable!("a file")
     };
-    let (mut parser, mut sum, mut lines, mut start) = (Parser::new(format), Sum::default(), 0, 0);
+    let (mut parser, mut sum, mut lines, mut start) =
+        (Parser::new(&grammar.into()), Sum::default(), 0, 0);
     let mut buffer = ReadBuffer::default();
     while start < file.bytes() {
         let end = (start + BLOCK_BYTES).min(file.bytes());
@@ -60,8 +63,8 @@ fn parse(log: &Log, format: LogFormat, map: bool) {
 }
 
 fn main() {
-    for (log, format) in
-        [(easy(), LogFormat::Combined), (hard(), LogFormat::Combined), (dig(), LogFormat::Dig)]
+    for (log, grammar) in
+        [(easy(), Grammar::Combined), (hard(), Grammar::Combined), (dig(), Grammar::Dig)]
     {
         let mut variants = [
             Variant::new("newline count, fresh mapping, 1 thread", || {
@@ -70,8 +73,8 @@ fn main() {
             Variant::new("newline count, pread, 1 thread", || {
                 assert_eq!(log.count_newlines(1), log.lines)
             }),
-            Variant::new("parse, fresh mapping, 1 thread", || parse(&log, format, true)),
-            Variant::new("parse, pread, 1 thread", || parse(&log, format, false)),
+            Variant::new("parse, fresh mapping, 1 thread", || parse(&log, grammar, true)),
+            Variant::new("parse, pread, 1 thread", || parse(&log, grammar, false)),
         ];
         let medians = compare(&log, &mut variants);
         println!(

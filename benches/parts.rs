@@ -10,7 +10,7 @@ use hitmap::cube::Cube;
 use hitmap::facts::DayKey;
 use hitmap::facts::part::{Header, Part};
 use hitmap::facts::tally::Tally;
-use hitmap::pipeline::{CountingOptions, analyze, thread_pool};
+use hitmap::pipeline::{CountingOptions, FormatChoice, analyze, thread_pool};
 use hitmap::query::summarize::summarize;
 use hitmap::select::Rules;
 use hitmap::source::Input;
@@ -27,7 +27,7 @@ fn main() {
     };
     let options = CountingOptions {
         inputs: vec![Input::Path(path)],
-        format: None,
+        format: FormatChoice::Detect,
         rules: Rules { site: "default".to_owned(), ..Rules::default() },
         threads: 2,
         map: true,

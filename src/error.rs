@@ -1,7 +1,7 @@
 //! Errors that end a run, in the words the user reads.
 //!
 //! Owns: [`Error`], [`Result`] and the exit code of each error. May import: std, thiserror. Must not know: how any stage
-//! works. A malformed line is data, never an error.
+//! works. A malformed line is data, never an error. What inputs make a run end with which error, `session::analyze` decides.
 
 use std::io;
 use std::path::PathBuf;

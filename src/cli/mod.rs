@@ -5,6 +5,7 @@
 
 mod analyze;
 mod console;
+mod explain;
 mod generate;
 mod ledger;
 mod output;
@@ -35,8 +36,8 @@ struct Arguments {
 const EXIT_CODES: &str = "\
 Exit codes: 0 success; 1 no line could be parsed, or more lines than
 --max-invalid allows were malformed; 2 wrong usage; 3 an input was unreadable,
-truncated or left out (the rest is still reported); 4 a write or a store failed,
-or a limit was reached; 130 interrupted.
+truncated, left out, or had no line that could be parsed (the rest is still
+reported); 4 a write or a store failed, or a limit was reached; 130 interrupted.
 
 Try: hitmap analyze access.log";
 
@@ -44,6 +45,8 @@ Try: hitmap analyze access.log";
 enum Command {
     /// Count logs and print a report.
     Analyze(Box<analyze::AnalyzeArgs>),
+    /// Show how the first lines of a log are read, field by field, and why one does not count.
+    Explain(explain::ExplainArgs),
     Generate(Box<generate::GenerateArgs>),
     /// Report any range of time from a database, without the logs.
     Report(Box<report::ReportArgs>),
@@ -76,6 +79,7 @@ pub fn run() -> ExitCode {
     };
     let result = match arguments.command {
         Command::Analyze(arguments) => analyze::run(&arguments),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Generate(arguments) => generate::run(&arguments),
         Command::Report(arguments) => report::run(&arguments),
         Command::Publish(arguments) => publish::run(&arguments),

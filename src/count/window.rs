@@ -1,4 +1,4 @@
-//! The end of a window: records by visitor become facts by day and page.
+//! From the records of a finished window to facts: sorted by visitor before, by day and page after.
 //!
 //! Owns: the distribution of records to buckets, and the layout of their sort keys. May import: the rest of `count`,
 //! `facts`, `system::allocator`, rayon. Must not know: where records come from, what facts are used for.

@@ -1,6 +1,6 @@
 //! Part blocks as rows: the facts of a source's day.
 //!
-//! Owns: [`StoredBlock`], reading, decoding and writing blocks. May import: `part`, `count`, rusqlite, rayon.
+//! Owns: [`StoredBlock`], reading, decoding and writing blocks. May import: `facts` (parts), `count`, rusqlite, rayon.
 //! Must not know: how cells are made, what a source is.
 
 use std::collections::BTreeMap;

@@ -1,6 +1,7 @@
 //! What is kept of each day's cells together: a report of whole days needs no more of them.
 //!
-//! Owns: [`DaySums`], [`DayVersion`], reading and writing them; reading the cells of weeks and months. May import: `calendar`, `count`, rusqlite, serde, its siblings.
+//! Owns: [`DaySums`], [`DayVersion`], reading and writing them; reading the cells of weeks and months. May import:
+//! `time`, `cube`, rusqlite, serde, its siblings.
 //! Must not know: when days change.
 
 use std::collections::BTreeMap;

@@ -1,13 +1,14 @@
 //! A run into a database: what of each input is new, counted once.
 //!
 //! Owns: [`ingest`], the decision what an input is to the database, and the sentences about it. May import:
-//! `pipeline`, `source`, `store`, `count`, `part`. Must not know: clap, reports, SQL.
+//! `pipeline`, `source`, `count`, `facts` (parts), its siblings. Must not know: clap, reports, SQL.
 //!
 //! Inputs are taken one after the other, each against all that the database holds by then, so that copies among the
 //! inputs count once as well. An input that could not be read to its end, or of which no line could be parsed, is
 //! reported but not recorded: it counts when it is given again, whole.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::count::{Facts, FactsBuilder};
@@ -17,9 +18,10 @@ use crate::facts::columns::{Decoder, Encoder};
 use crate::facts::part::block;
 use crate::facts::tally::Tally;
 use crate::facts::{DayKey, LocalDay};
-use crate::parse::LogFormat;
 use crate::pipeline;
-use crate::pipeline::{Analysis, Counted, CountingOptions, InputReport, Stages, Tracking};
+use crate::pipeline::{
+    Analysis, Counted, CountingOptions, FormatChoice, InputReport, Stages, Tracking,
+};
 use crate::select::StoredRules;
 use crate::source::{Input, Opened, Opening, Relation, Spooled};
 use crate::system::progress::Progress;
@@ -107,6 +109,7 @@ pub fn ingest(
             inputs: Vec::new(),
             unreadable: Vec::new(),
             notes: Vec::new(),
+            warnings: Vec::new(),
             stages: Stages::default(),
         },
         tally: Tally::default(),
@@ -241,15 +244,20 @@ impl Run<'_> {
             (0, Counted { identity: before.identity.clone(), lines })
         });
         let tracking = Tracking { identify: true, whole_lines, counted: start.collect() };
-        let options =
-            CountingOptions { inputs: vec![input.clone()], tracking, ..self.options.clone() };
+        let kept = before.as_ref().and_then(|before| before.format.as_deref()?.parse().ok());
+        let format = match (&self.options.format, kept) {
+            (FormatChoice::Detect, Some(kept)) => FormatChoice::Kept(Arc::new(kept)),
+            (choice, _) => choice.clone(),
+        };
+        let inputs = vec![input.clone()];
+        let options = CountingOptions { inputs, format, tracking, ..self.options.clone() };
         // The bar shows one input after the other.
         self.progress.bytes.store(0, Ordering::Relaxed);
         let analysis = pipeline::analyze(&options, self.progress)?;
-        let Analysis { facts, inputs, unreadable, notes, stages } = analysis;
-        let format = inputs.first().and_then(|input| input.format).map(LogFormat::name);
+        let Analysis { facts, inputs, unreadable, notes, warnings, stages } = analysis;
+        let format = inputs.first().and_then(|input| Some(input.format.as_ref()?.to_string()));
         if let Some(grown) = grown.filter(|_| !is_counted_anew)
-            && format != before.as_ref().and_then(|before| before.format.as_deref())
+            && format.as_deref() != before.as_ref().and_then(|before| before.format.as_deref())
         {
             // What decided the format was not there when its first lines were read.
             let grown = Grown { is_counted_anew: true, ..grown };
@@ -261,6 +269,7 @@ impl Run<'_> {
         let is_whole = unreadable.is_empty();
         self.analysis.unreadable.extend(unreadable);
         self.analysis.notes.extend(notes);
+        self.analysis.warnings.extend(warnings);
         let Some(mut report) = inputs.into_iter().next() else { return Ok(()) };
         name.clone_into(&mut report.name);
         let identity = report.identity.clone().filter(|identity| is_whole && identity.bytes > 0);
@@ -294,7 +303,8 @@ impl Run<'_> {
         let mut all = resumed.map(|before| before.tally.clone()).unwrap_or_default();
         all.merge(report.tally.clone());
         let site = self.site.number;
-        let source = NewSource { site, identity: &identity, name, format, tally: &all };
+        let source =
+            NewSource { site, identity: &identity, name, format: format.as_deref(), tally: &all };
         let recorded = match &before {
             None => self.database.add_source(&source)?,
             Some(before) => {
@@ -388,9 +398,7 @@ impl Run<'_> {
             megabytes(known.identity.bytes)
         ));
         self.sources.insert(known.number);
-        let format = LogFormat::ALL
-            .into_iter()
-            .find(|format| known.format.as_deref() == Some(format.name()));
+        let format = known.format.as_deref().and_then(|name| name.parse().ok()).map(Arc::new);
         self.analysis.inputs.push(InputReport {
             name: name.to_owned(),
             bytes: known.identity.bytes,

@@ -1,6 +1,6 @@
 //! The ledger: which sources a database holds, and by which rules.
 //!
-//! Owns: sites and sources as rows. May import: `source` (identities), `tally`, rusqlite.
+//! Owns: sites and sources as rows. May import: `source` (identities), `facts` (tallies), rusqlite.
 //! Must not know: how cells are made.
 
 use rusqlite::{OptionalExtension, Row, params};

@@ -1,6 +1,6 @@
-//! Weeks, months, and the days that one of each share.
+//! The days that an ISO week and a month share.
 //!
-//! Owns: [`MonthWeek`] and the names of weeks and months. May import: `calendar`. Must not know: SQL.
+//! Owns: [`MonthWeek`]. May import: `time`. Must not know: SQL.
 
 use crate::time::Day;
 

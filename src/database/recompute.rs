@@ -1,6 +1,6 @@
 //! The cells of the days that a run touched, made again from all their blocks.
 //!
-//! Owns: which days, weeks and months change. May import: `count`, `report::cube`, roaring, its siblings.
+//! Owns: which days, weeks and months change. May import: `count`, `cube`, roaring, its siblings.
 //! Must not know: why a day was touched.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};

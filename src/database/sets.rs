@@ -1,7 +1,7 @@
 //! Who was on a site in the days that a week and a month have in common, so that weeks, months and all time have
 //! exact UV without reading every day again.
 //!
-//! Owns: [`VisitorSets`], their union and their bytes. May import: roaring, `varint`, rayon. Must not know: SQL, days.
+//! Owns: [`VisitorSets`], their union and their bytes. May import: roaring, `facts` (varint), rayon. Must not know: SQL, days.
 //!
 //! Every day lies in one span (a week's share of a month); weeks, months and all time are unions of whole spans.
 

@@ -1,6 +1,6 @@
 //! The sums over a source's lines as JSON, which any SQL tool can look into.
 //!
-//! Owns: the JSON. May import: `calendar`, `tally`, serde. Must not know: SQL.
+//! Owns: the JSON. May import: `time`, `facts` (tallies), serde. Must not know: SQL.
 
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,8 @@ pub(super) fn text(tally: &Tally) -> String {
         span,
         offsets_minutes,
         repeated_hour_days,
+        nul_lines: _,
+        reasons: _,
         samples: _,
     } = tally;
     let time = |time: CivilTime| (time.day().0, time.minute_of_day(), time.second());
@@ -83,6 +85,8 @@ pub(super) fn parse(text: &str) -> Option<Tally> {
         span,
         offsets_minutes: totals.offsets_minutes.into_iter().collect(),
         repeated_hour_days: totals.repeated_hour_days.into_iter().map(Day).collect(),
+        nul_lines: 0,
+        reasons: Default::default(),
         samples: Vec::new(),
     })
 }

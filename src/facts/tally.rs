@@ -2,7 +2,7 @@
 //!
 //! Owns: [`Tally`] and its merge. May import: `time`, `parse` (records, reasons). Must not know: files, threads.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::parse::Reason;
 use crate::parse::record::Record;
@@ -40,7 +40,11 @@ pub struct Tally {
     pub offsets_minutes: BTreeSet<i16>,
     /// Days on which a hit fell into an hour that the clock of `--tz` shows twice.
     pub repeated_hour_days: BTreeSet<Day>,
-    /// The first [`MALFORMED_SAMPLES`] malformed lines, by offset.
+    /// Lines that began with NUL bytes, which were passed over. Not stored with parts and databases.
+    pub nul_lines: u64,
+    /// Malformed lines by reason. Not stored with parts and databases.
+    pub reasons: BTreeMap<Reason, u64>,
+    /// The first [`MALFORMED_SAMPLES`] malformed lines, by offset. Not stored with parts and databases.
     pub samples: Vec<Sample>,
 }
 
@@ -81,6 +85,7 @@ impl Tally {
     /// Adds a malformed line; see [`Sample`] for its place.
     pub fn malformed(&mut self, offset: u64, line_index: u64, line: &[u8], reason: Reason) {
         self.malformed_lines += 1;
+        *self.reasons.entry(reason).or_default() += 1;
         if self.samples.len() < MALFORMED_SAMPLES {
             let bytes = line[..line.len().min(SAMPLE_BYTES)].to_vec();
             self.samples.push(Sample { line_index, offset, reason, bytes });
@@ -104,6 +109,8 @@ impl Tally {
             span,
             offsets_minutes,
             repeated_hour_days,
+            nul_lines,
+            reasons,
             samples,
         } = other;
         self.lines += lines;
@@ -123,6 +130,10 @@ impl Tally {
         };
         self.offsets_minutes.extend(offsets_minutes);
         self.repeated_hour_days.extend(repeated_hour_days);
+        self.nul_lines += nul_lines;
+        for (reason, lines) in reasons {
+            *self.reasons.entry(reason).or_default() += lines;
+        }
         self.samples.extend(samples);
         self.samples.sort_by_key(|sample| sample.offset);
         self.samples.truncate(MALFORMED_SAMPLES);

@@ -15,8 +15,29 @@ pub(super) fn parse<'a>(
     with_agent: bool,
     clock: &mut Clock,
 ) -> Result<Record<'a>, Reason> {
+    fields(line, with_agent, clock).map(|fields| fields.record)
+}
+
+/// A line's record, and what a record leaves out.
+#[derive(Debug)]
+pub(super) struct Fields<'a> {
+    pub(super) record: Record<'a>,
+    /// The second field.
+    pub(super) identity: &'a [u8],
+    /// The request between its quotes, readable or not.
+    pub(super) request: &'a [u8],
+    /// What follows the last field.
+    pub(super) rest: &'a [u8],
+}
+
+/// Parses one line as [`parse`] does.
+pub(super) fn fields<'a>(
+    line: &'a [u8],
+    with_agent: bool,
+    clock: &mut Clock,
+) -> Result<Fields<'a>, Reason> {
     let (host, rest) = word(line).ok_or(Reason::Host)?;
-    let (_, rest) = word(rest).ok_or(Reason::Identity)?;
+    let (identity, rest) = word(rest).ok_or(Reason::Identity)?;
     let bracket = memchr(b'[', rest).ok_or(Reason::User)?;
     let user =
         rest[..bracket].strip_suffix(b" ").filter(|user| !user.is_empty()).ok_or(Reason::User)?;
@@ -30,7 +51,7 @@ pub(super) fn parse<'a>(
     let (request, rest) = quoted(rest).ok_or(Reason::Request)?;
     let (status, rest) = status(rest).ok_or(Reason::Status)?;
     let (bytes_sent, rest) = size(rest).ok_or(Reason::Size)?;
-    let (referrer, user_agent) = if with_agent {
+    let (referrer, user_agent, rest) = if with_agent {
         let rest = rest.strip_prefix(b" \"").ok_or(Reason::Referrer)?;
         let (referrer, rest) = quoted(rest).ok_or(Reason::Referrer)?;
         let rest = rest.strip_prefix(b" \"").ok_or(Reason::UserAgent)?;
@@ -38,14 +59,14 @@ pub(super) fn parse<'a>(
         if rest.first().is_some_and(|&byte| !is_blank(byte)) {
             return Err(Reason::Rest);
         }
-        (referrer, user_agent)
+        (referrer, user_agent, rest)
     } else {
         if !rest.iter().all(|&byte| is_blank(byte)) {
             return Err(Reason::Rest);
         }
-        (&[][..], &[][..])
+        (&[][..], &[][..], rest)
     };
-    Ok(Record {
+    let record = Record {
         host,
         user,
         time,
@@ -55,7 +76,8 @@ pub(super) fn parse<'a>(
         bytes_sent,
         referrer,
         user_agent,
-    })
+    };
+    Ok(Fields { record, identity, request, rest })
 }
 
 /// A blank is what C's `isspace` calls one.
@@ -67,6 +89,16 @@ fn is_blank(byte: u8) -> bool {
 fn word(line: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = line.iter().position(|&byte| is_blank(byte))?;
     (end > 0 && line[end] == b' ').then(|| (&line[..end], &line[end + 1..]))
+}
+
+/// The quoted texts in what follows a line's last field; text between them is passed over.
+pub(super) fn quoted_texts(mut rest: &[u8]) -> impl Iterator<Item = &[u8]> {
+    std::iter::from_fn(move || {
+        let open = memchr(b'"', rest)?;
+        let (text, after) = quoted(&rest[open + 1..])?;
+        rest = after;
+        Some(text)
+    })
 }
 
 /// The text up to the closing quote, in which a backslash takes the next byte with it, and what follows the quote.

@@ -1,6 +1,6 @@
 //! Beacon ("dig") logs: combined lines whose request is `/dig?refer=…&time=…&ua=…&url=…`.
 //!
-//! Owns: the beacon's arguments. May import: `calendar`, `record`. Must not know: other formats, what counts.
+//! Owns: the beacon's arguments. May import: `time`, `record`. Must not know: other formats, what counts.
 
 use std::ops::Range;
 

@@ -2,21 +2,21 @@
 
 use super::escape::Unescaped;
 use super::time::Clock;
-use super::{Line, LogFormat, Reason, combined, dig};
+use super::{Grammar, Line, Reason, combined, dig};
 use crate::parse::record::Record;
 
 /// Tells `then` what the careful parser makes of one line: a hit, `None` for another line than a beacon, or why it is
 /// malformed.
 pub fn parse_carefully(
-    format: LogFormat,
+    grammar: Grammar,
     line: &[u8],
     then: impl FnOnce(Result<Option<&Record<'_>>, Reason>),
 ) {
     let mut decoded = dig::Decoded::default();
-    let record = combined::parse(line, format != LogFormat::Common, &mut Clock::default());
-    let line = match format {
-        LogFormat::Dig => record.and_then(|record| dig::read(record, &mut decoded)),
-        LogFormat::Combined | LogFormat::Common => record.map(Line::Hit),
+    let record = combined::parse(line, grammar.has_user_agent(), &mut Clock::default());
+    let line = match grammar {
+        Grammar::Dig => record.and_then(|record| dig::read(record, &mut decoded)),
+        Grammar::Combined | Grammar::Common => record.map(Line::Hit),
     };
     match line {
         Ok(Line::Hit(record)) => then(Ok(Some(&record))),

@@ -1,100 +1,53 @@
 //! Lines to records, one module a format.
 //!
-//! Owns: [`LogFormat`], its detection, [`Parser`] and [`Reason`]. May import: `calendar`, `record`, the longest line of `source`.
+//! Owns: [`Format`], its detection ([`detect`]), [`Parser`], [`Reason`], and what a line says ([`explain`]). May import:
+//! `time`, the longest line of `source`.
 //! Must not know: files, threads, what counts, or the command line.
 //!
 //! Lines are found by one scan for quotes and line ends (`index`), a small window at a time; the usual line is read from
 //! those marks (`fast`), any other by the careful parser (`combined`), which says what the grammar is. While a window's
 //! lines are read, the bytes of the next one are on their way (`prefetch`).
 //!
-//! To add a format: a file here, a variant of [`LogFormat`], and its arm in [`Parser::lines`].
+//! To add a format: a file here, a variant of [`Grammar`], and its arm in [`Parser::lines`]. To add something that stands
+//! around lines: a variant of [`Wrapping`].
 
 mod blank;
 mod combined;
+pub mod detect;
 mod dig;
 mod escape;
+pub mod explain;
 mod fast;
+mod format;
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzzing;
 mod index;
+mod json_text;
 mod prefetch;
+pub mod recognize;
 pub mod record;
+mod sense;
 mod time;
+mod unwrap;
 mod way;
+mod wrapping;
 
 use memchr::memchr;
 
 use crate::parse::record::Record;
 use crate::source::MAX_LINE_BYTES;
+pub use format::{Format, Grammar, HostForm, MAX_WRAPPINGS, UnknownFormat};
 use index::{Marks, WINDOW_BYTES};
 use prefetch::{CACHE_LINE_BYTES, prefetch};
 use time::Clock;
+use unwrap::Unwrapper;
 #[doc(hidden)]
 pub use way::Way;
-
-/// A log format by name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum LogFormat {
-    /// nginx `combined`, Apache `combined`: common, then `"REFERRER" "USER AGENT"`.
-    Combined,
-    /// Apache `common`, the NCSA Common Log Format.
-    Common,
-    /// Combined lines whose requests are beacons, `/dig?…url=…&ua=…`.
-    Dig,
-}
-
-impl LogFormat {
-    /// Every format, in the order `--help` names them.
-    pub const ALL: [Self; 3] = [Self::Combined, Self::Common, Self::Dig];
-
-    /// The name on the command line and in reports.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Combined => "combined",
-            Self::Common => "common",
-            Self::Dig => "dig",
-        }
-    }
-
-    /// Whether every hit of the format is a beacon: a page view whatever its method, status and extension.
-    #[must_use]
-    pub const fn is_beacon(self) -> bool {
-        matches!(self, Self::Dig)
-    }
-
-    /// The format of a file, judged by all lines of a `sample` from its beginning; `None` where no line is of a
-    /// known format, so that the next sample decides.
-    ///
-    /// Most well-formed lines decide between combined and common. Combined is dig when at least 90 % of the
-    /// readable requests target `/dig`.
-    #[must_use]
-    pub fn detect(sample: &[u8]) -> Option<Self> {
-        let mut clock = Clock::default();
-        let (mut combined, mut common, mut readable, mut beacons) = (0_u64, 0_u64, 0_u64, 0_u64);
-        for line in sample.split(|&byte| byte == b'\n').map(trim_carriage_return) {
-            if let Ok(record) = combined::parse(line, true, &mut clock) {
-                combined += 1;
-                if let Some(request) = record.request {
-                    readable += 1;
-                    beacons += u64::from(dig::is_beacon(request.target));
-                }
-            } else if combined::parse(line, false, &mut clock).is_ok() {
-                common += 1;
-            }
-        }
-        match (combined, common) {
-            (0, 0) => None,
-            _ if common > combined => Some(Self::Common),
-            _ if beacons > 0 && beacons * 10 >= readable * 9 => Some(Self::Dig),
-            _ => Some(Self::Combined),
-        }
-    }
-}
+pub use wrapping::Wrapping;
 
 /// Why a line is malformed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
     /// There is no host, or a blank in its place.
     Host,
@@ -124,6 +77,10 @@ pub enum Reason {
     BeaconEscape,
     /// The line is longer than [`MAX_LINE_BYTES`].
     TooLong,
+    /// The line lacks what stands around the file's other lines.
+    Unwrapped,
+    /// A piece of a line that its wrapping cut.
+    Piece,
 }
 
 impl Reason {
@@ -145,6 +102,8 @@ impl Reason {
             Self::BeaconArgument => "the beacon has no url or no ua",
             Self::BeaconEscape => "a bad % escape in an argument of the beacon",
             Self::TooLong => "longer than 256 MiB",
+            Self::Unwrapped => "not wrapped as the file's other lines are",
+            Self::Piece => "a piece of a line that was too long for the program that wrapped it",
         }
     }
 }
@@ -160,6 +119,8 @@ pub trait LineSink {
     fn empty(&mut self);
     /// A line of a beacon log that is not a beacon.
     fn other(&mut self);
+    /// The next line began with NUL bytes, which were passed over.
+    fn nul_bytes(&mut self);
 }
 
 /// What a line is.
@@ -171,31 +132,37 @@ enum Line<'a> {
 /// Parses the lines of one format. Keeps caches, so make one a thread and use it long.
 #[derive(Debug)]
 pub struct Parser {
-    format: LogFormat,
+    grammar: Grammar,
     clock: Clock,
     decoded: dig::Decoded,
     marks: Marks,
+    /// `None` where lines are of the grammar as they stand.
+    unwrapper: Option<Unwrapper>,
 }
 
 impl Parser {
     /// A parser of `format`.
     #[must_use]
-    pub fn new(format: LogFormat) -> Self {
+    pub fn new(format: &Format) -> Self {
         Self {
-            format,
+            grammar: format.grammar(),
             clock: Clock::default(),
             decoded: dig::Decoded::default(),
             marks: Marks::default(),
+            unwrapper: (!format.is_plain()).then(|| Unwrapper::new(format)),
         }
     }
 
     /// Parses all lines of `bytes`, the last with or without its line end, and returns how many they are.
     pub fn lines(&mut self, bytes: &[u8], sink: &mut impl LineSink) -> u64 {
         // The format is chosen once, not for each line.
-        match self.format {
-            LogFormat::Combined => self.lines_as::<true, false>(bytes, sink),
-            LogFormat::Common => self.lines_as::<false, false>(bytes, sink),
-            LogFormat::Dig => self.lines_as::<true, true>(bytes, sink),
+        match (self.grammar, self.unwrapper.is_some()) {
+            (Grammar::Combined, false) => self.lines_as::<true, false>(bytes, sink),
+            (Grammar::Common, false) => self.lines_as::<false, false>(bytes, sink),
+            (Grammar::Dig, false) => self.lines_as::<true, true>(bytes, sink),
+            (Grammar::Combined, true) => self.wrapped_lines_as::<true, false>(bytes, sink),
+            (Grammar::Common, true) => self.wrapped_lines_as::<false, false>(bytes, sink),
+            (Grammar::Dig, true) => self.wrapped_lines_as::<true, true>(bytes, sink),
         }
     }
 
@@ -223,6 +190,7 @@ impl Parser {
                     Some(record) if !BEACONS => sink.hit(&record),
                     usual => {
                         let line = trim_carriage_return(&window[start..line_end]);
+                        let line = skip_nul_bytes(line, sink);
                         let outcome = match usual {
                             Some(record) => dig::read(record, decoded),
                             None => parse_carefully::<WITH_AGENT, BEACONS>(line, clock, decoded),
@@ -241,7 +209,7 @@ impl Parser {
                     break;
                 }
                 let length = memchr(b'\n', rest).unwrap_or(rest.len());
-                let line = trim_carriage_return(&rest[..length]);
+                let line = skip_nul_bytes(trim_carriage_return(&rest[..length]), sink);
                 let outcome = parse_carefully::<WITH_AGENT, BEACONS>(line, clock, decoded);
                 take(outcome, offset + start, line_index, line, sink);
                 start += length + 1;
@@ -251,6 +219,48 @@ impl Parser {
         }
         line_index
     }
+
+    /// Parses lines as [`lines_as`](Self::lines_as) does, each taken out of what stands around it.
+    fn wrapped_lines_as<const WITH_AGENT: bool, const BEACONS: bool>(
+        &mut self,
+        bytes: &[u8],
+        sink: &mut impl LineSink,
+    ) -> u64 {
+        let Self { clock, decoded, unwrapper, .. } = self;
+        let Some(unwrapper) = unwrapper else { return 0 };
+        let mut offset = 0;
+        let mut line_index = 0;
+        while offset < bytes.len() {
+            let rest = &bytes[offset..];
+            let length = memchr(b'\n', rest).unwrap_or(rest.len());
+            let line = skip_nul_bytes(trim_carriage_return(&rest[..length]), sink);
+            let outcome = if line.len() > MAX_LINE_BYTES {
+                Err(Reason::TooLong)
+            } else {
+                unwrapper.unwrap(line).and_then(|inside| {
+                    let record = combined::parse(inside.line, WITH_AGENT, clock)?;
+                    let record = inside.with_host(record);
+                    if BEACONS { dig::read(record, decoded) } else { Ok(Line::Hit(record)) }
+                })
+            };
+            take(outcome, offset, line_index, line, sink);
+            offset += length + 1;
+            line_index += 1;
+        }
+        line_index
+    }
+}
+
+/// A line without the NUL bytes at its start, which are left where a log was truncated while its server went on writing at
+/// the old offset (logrotate's `copytruncate` does that to programs that do not append).
+#[inline]
+fn skip_nul_bytes<'a>(line: &'a [u8], sink: &mut impl LineSink) -> &'a [u8] {
+    if line.first() != Some(&0) {
+        return line;
+    }
+    sink.nul_bytes();
+    let nul_bytes = line.iter().take_while(|&&byte| byte == 0).count();
+    &line[nul_bytes..]
 }
 
 /// Asks for what the next window has where this one has the line at `start`: about a line of it.
@@ -306,29 +316,13 @@ fn take(
     }
 }
 
+/// The beginning of an input without the UTF-8 byte order mark that some editors put there.
+#[must_use]
+pub fn without_byte_order_mark(beginning: &[u8]) -> &[u8] {
+    beginning.strip_prefix(b"\xef\xbb\xbf").unwrap_or(beginning)
+}
+
 /// A line without the one CR before its line end.
 fn trim_carriage_return(line: &[u8]) -> &[u8] {
     line.strip_suffix(b"\r").unwrap_or(line)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::LogFormat;
-
-    const COMBINED: &str =
-        "1.2.3.4 - - [05/Mar/2018:00:00:01 +0800] \"GET / HTTP/1.1\" 200 5 \"-\" \"agent\"\n";
-    const COMMON: &str = "1.2.3.4 - - [05/Mar/2018:00:00:01 +0800] \"GET / HTTP/1.1\" 200 5\n";
-    const BEACON: &str =
-        "1.2.3.4 - - [05/Mar/2018:00:00:01 +0800] \"GET /dig?a HTTP/1.1\" 200 5 \"-\" \"agent\"\n";
-
-    #[test]
-    fn most_lines_decide_the_format() {
-        let detect = |text: String| LogFormat::detect(text.as_bytes());
-        assert_eq!(detect(String::new()), None);
-        assert_eq!(detect("\n\nnewsyslog: logfile turned over\n".to_owned()), None);
-        assert_eq!(detect(format!("junk\n{COMBINED}")), Some(LogFormat::Combined));
-        assert_eq!(detect(format!("{COMMON}{COMBINED}{COMMON}")), Some(LogFormat::Common));
-        assert_eq!(detect(BEACON.repeat(9) + COMBINED), Some(LogFormat::Dig));
-        assert_eq!(detect(BEACON.repeat(8) + COMBINED), Some(LogFormat::Combined));
-    }
 }

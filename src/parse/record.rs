@@ -1,6 +1,6 @@
 //! One logged request, as every format yields it.
 //!
-//! Owns: [`Record`], [`Request`], [`Method`]. May import: `calendar`.
+//! Owns: [`Record`], [`Request`], [`Method`]. May import: `time`.
 //! Must not know: how a line was written, or what counts.
 
 use crate::time::CivilTime;

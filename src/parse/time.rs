@@ -1,6 +1,6 @@
 //! Timestamps of log lines.
 //!
-//! Owns: the text form `DD/Mon/YYYY:HH:MM:SS ±ZZZZ` (Apache `%t`, nginx `$time_local`). May import: `calendar`.
+//! Owns: the text form `DD/Mon/YYYY:HH:MM:SS ±ZZZZ` (Apache `%t`, nginx `$time_local`). May import: the top-level module `time`.
 //! Must not know: formats, buckets.
 
 use super::Reason;

@@ -5,10 +5,13 @@
 //! windows, what was read of an input, what is counted.
 
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::Duration;
 
-use crate::parse::LogFormat;
+use super::judge::Judge;
+use crate::parse::Format;
+use crate::parse::detect::Refusal;
 use crate::source::{Stream, StreamBlock, StreamEnd};
 
 /// Number of blocks, of about 1 MiB each, that may wait for a worker, for each reading thread.
@@ -19,7 +22,9 @@ pub(super) enum Event {
     /// The input could be opened.
     Opened { input: usize },
     /// The next lines of the input: its block number `block`.
-    Lines { input: usize, block: usize, format: Option<LogFormat>, lines: StreamBlock },
+    Lines { input: usize, block: usize, format: Option<Arc<Format>>, lines: StreamBlock },
+    /// The format of the input is decided: warnings about it, or why the input is left out.
+    Judged { input: usize, verdict: Result<Vec<String>, Refusal> },
     /// Nothing follows. Without an error, the input was read to its end.
     Ended { input: usize, end: StreamEnd, error: Option<io::Error> },
 }
@@ -27,8 +32,8 @@ pub(super) enum Event {
 /// An input for a thread of its own to read.
 pub(super) struct Feed {
     pub(super) input: usize,
-    /// The format of the input; `None` to detect it.
-    pub(super) format: Option<LogFormat>,
+    /// Judges the format of the input.
+    pub(super) judge: Judge,
     /// Offset in the log before which lines are left out: those that start there were counted in another run.
     pub(super) start_offset: u64,
     /// Size of the blocks in which to hash the log; `None` not to hash it.
@@ -130,13 +135,22 @@ impl Feed {
         if sender.send(Event::Opened { input }).is_err() {
             return Ok(());
         }
-        let mut block = 0;
+        let (mut block, mut is_judged) = (0, false);
         while let Some(mut lines) = stream.next_block()? {
-            if self.format.is_none() {
-                self.format = LogFormat::detect(&lines.bytes);
+            if !is_judged {
+                let verdict = self.judge.look_at(&lines.bytes);
+                is_judged = verdict != Ok(false);
+                if is_judged {
+                    let is_refused = verdict.is_err();
+                    let verdict = verdict.map(|_| self.judge.take_warnings());
+                    let is_sent = sender.send(Event::Judged { input, verdict }).is_ok();
+                    if is_refused || !is_sent {
+                        return Ok(());
+                    }
+                }
             }
             lines.skip_to(self.start_offset);
-            let event = Event::Lines { input, block, format: self.format, lines };
+            let event = Event::Lines { input, block, format: self.judge.format(), lines };
             if sender.send(event).is_err() {
                 return Ok(());
             }

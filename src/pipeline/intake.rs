@@ -1,10 +1,11 @@
-//! The intake of a run: what is to be read next and what has been read. Workers share no other state while they scan.
+//! The intake of a run: what is to be read next, when a window ends, and what has been read. Workers share no other state
+//! while they scan.
 //!
 //! Owns: the order of inputs and blocks, windows, format detection of files, the tallies of inputs. May import: `error`,
 //! `source`, `parse` (detection), `facts::tally`, `system::progress`, `pipeline::{feed, invalid}`. Must not know: what is
 //! counted.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::ops::Range;
 use std::sync::atomic::Ordering;
@@ -13,12 +14,15 @@ use std::time::Duration;
 
 use super::feed::{Event, Feed, Feeds};
 use super::invalid::InvalidLines;
+use super::judge::Judge;
 use super::{CountingOptions, InputReport};
 use crate::error::Result;
 use crate::facts::tally::Tally;
-use crate::parse::LogFormat;
+use crate::parse::detect::Refusal;
+use crate::parse::{Format, HostForm, Wrapping};
 use crate::source::{BlockHash, FileSource, Opened, Opening, SourceIdentity, Stream, StreamBlock};
 use crate::system::progress::Progress;
+use crate::text::counted;
 
 /// Time that a worker waits for a stream before it checks whether the run was interrupted.
 const STREAM_WAIT: Duration = Duration::from_millis(50);
@@ -29,7 +33,7 @@ pub(super) struct Task {
     input: usize,
     /// Number of the block in the input, from 0.
     block: usize,
-    pub(super) format: Option<LogFormat>,
+    pub(super) format: Option<Arc<Format>>,
     pub(super) lines: Lines,
 }
 
@@ -97,7 +101,7 @@ struct CurrentFile {
     input: usize,
     /// Offset at which the next task starts.
     offset: u64,
-    format: Option<LogFormat>,
+    format: Option<Arc<Format>>,
     file: Arc<FileSource>,
 }
 
@@ -107,13 +111,16 @@ struct Results {
     inputs: BTreeMap<usize, InputState>,
     unreadable: BTreeMap<usize, String>,
     notes: BTreeMap<usize, String>,
+    warnings: BTreeMap<usize, Vec<String>>,
+    /// Inputs that are left out whole.
+    refused: BTreeSet<usize>,
     invalid: Option<InvalidLines>,
 }
 
 #[derive(Default)]
 struct InputState {
     bytes: u64,
-    format: Option<LogFormat>,
+    format: Option<Arc<Format>>,
     tally: Tally,
     /// By block: number of its lines, once it is done. Needed to turn line numbers in a block into those in the input.
     block_lines: Vec<u64>,
@@ -135,6 +142,7 @@ pub(super) struct ReadInputs {
     pub(super) inputs: Vec<InputReport>,
     pub(super) unreadable: Vec<String>,
     pub(super) notes: Vec<String>,
+    pub(super) warnings: Vec<String>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -246,15 +254,21 @@ impl<'o> Intake<'o> {
 
     /// Puts an opened input into the queue; of a file, detects the format first.
     fn start(&self, queue: &mut Queue, input: usize, opened: Opened) -> io::Result<()> {
-        lock(&self.results).inputs.entry(input).or_default().format = self.options.format;
+        let mut judge = Judge::new(&self.options.format);
+        lock(&self.results).inputs.entry(input).or_default().format = judge.format();
         let file = match opened {
             Opened::Stream(stream) => return self.feed(&mut queue.feeds, input, || Ok(stream)),
             Opened::File(file) => Arc::new(file),
         };
-        let mut format = self.options.format;
-        if format.is_none() {
-            format = detect(Arc::clone(&file))?;
+        let verdict = judge_file(&mut judge, Arc::clone(&file))?;
+        let is_refused = verdict.is_err();
+        self.judged(input, verdict.map(|()| judge.take_warnings()));
+        if is_refused {
+            self.progress.bytes.fetch_add(file.bytes() + file.pending_bytes(), Ordering::Relaxed);
+            self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
+            return Ok(());
         }
+        let format = judge.format();
         let offset = self.start_offset(input);
         let skipped = offset.min(file.bytes()) + file.pending_bytes();
         self.progress.bytes.fetch_add(skipped, Ordering::Relaxed);
@@ -274,7 +288,7 @@ impl<'o> Intake<'o> {
     ) -> io::Result<()> {
         let feed = Feed {
             input,
-            format: self.options.format,
+            judge: Judge::new(&self.options.format),
             start_offset: self.start_offset(input),
             hashed_blocks: self.options.tracking.identify.then_some(self.block_bytes),
         };
@@ -290,6 +304,10 @@ impl<'o> Intake<'o> {
             }
             Event::Lines { input, block, format, lines } => {
                 Some(Task { input, block, format, lines: Lines::Block(lines) })
+            }
+            Event::Judged { input, verdict } => {
+                self.judged(input, verdict);
+                None
             }
             Event::Ended { input, end, error } => {
                 self.progress.bytes.fetch_add(end.input_bytes, Ordering::Relaxed);
@@ -330,7 +348,23 @@ impl<'o> Intake<'o> {
             hashed: self.options.tracking.identify.then_some(hashed),
         };
         let block = usize::try_from(block).unwrap_or(usize::MAX);
-        Some(Task { input: current.input, block, format: current.format, lines })
+        Some(Task { input: current.input, block, format: current.format.clone(), lines })
+    }
+
+    /// Takes what the first lines of an input say about it.
+    fn judged(&self, input: usize, verdict: std::result::Result<Vec<String>, Refusal>) {
+        let name = self.options.inputs[input].display();
+        let mut results = lock(&self.results);
+        match verdict {
+            Ok(warnings) => {
+                let warnings = warnings.into_iter().map(|warning| format!("{name:?}: {warning}"));
+                results.warnings.entry(input).or_default().extend(warnings);
+            }
+            Err(Refusal(reason)) => {
+                results.refused.insert(input);
+                results.unreadable.insert(input, format!("{name:?} is left out: {reason}"));
+            }
+        }
     }
 
     /// Records that an input could not be read, or only in part.
@@ -353,7 +387,9 @@ impl<'o> Intake<'o> {
         let mut results = lock(&self.results);
         let state = results.inputs.entry(task.input).or_default();
         state.bytes += bytes;
-        state.format = state.format.or(task.format);
+        if state.format.is_none() {
+            state.format.clone_from(&task.format);
+        }
         if let Some(BlockHash { hash, beginnings }) = hash {
             state.block_hashes.insert(task.block, hash);
             state.beginnings.extend(beginnings);
@@ -382,19 +418,26 @@ impl<'o> Intake<'o> {
             invalid.finish()?;
         }
         let tracking = &self.options.tracking;
-        let inputs = results.inputs.into_iter().map(|(input, mut state)| {
+        let mut notes: Vec<String> = results.notes.into_values().collect();
+        let read = results.inputs.into_iter().filter(|(input, _)| !results.refused.contains(input));
+        let inputs = read.map(|(input, mut state)| {
             let counted = tracking.counted.get(&input);
             let is_whole = tracking.identify && !results.unreadable.contains_key(&input);
             let before = counted.map(|counted| &counted.identity);
             let identity = is_whole.then(|| state.identity(before, self.block_bytes)).flatten();
             let lines_before = counted.map_or(0, |counted| counted.lines);
             let mut tally = state.tally;
+            let name = self.options.inputs[input].display();
+            notes.extend(
+                reading_notes(state.format.as_deref(), &tally)
+                    .map(|note| format!("{name:?}: {note}")),
+            );
             for ((block, _), mut sample) in state.samples {
                 sample.line_index += lines_before + state.block_lines[..block].iter().sum::<u64>();
                 tally.samples.push(sample);
             }
             InputReport {
-                name: self.options.inputs[input].display(),
+                name,
                 bytes: state.bytes,
                 format: state.format,
                 identity,
@@ -402,10 +445,12 @@ impl<'o> Intake<'o> {
                 tally,
             }
         });
+        let inputs = inputs.collect();
         Ok(ReadInputs {
-            inputs: inputs.collect(),
+            inputs,
             unreadable: results.unreadable.into_values().collect(),
-            notes: results.notes.into_values().collect(),
+            notes,
+            warnings: results.warnings.into_values().flatten().collect(),
         })
     }
 }
@@ -437,14 +482,37 @@ impl InputState {
     }
 }
 
-/// The format of a file, judged by the first block that has a line of a known format. Blocks are those of a stream, so
-/// that the same bytes through a pipe are judged alike.
-fn detect(file: Arc<FileSource>) -> io::Result<Option<LogFormat>> {
+/// Judges a file by the blocks of a stream: the same that decide when its bytes come through a pipe.
+fn judge_file(
+    judge: &mut Judge,
+    file: Arc<FileSource>,
+) -> io::Result<std::result::Result<(), Refusal>> {
     let mut stream = Stream::of_file(file);
     while let Some(block) = stream.next_block()? {
-        if let Some(format) = LogFormat::detect(&block.bytes) {
-            return Ok(Some(format));
+        match judge.look_at(&block.bytes) {
+            Ok(false) => {}
+            Ok(true) => break,
+            Err(refusal) => return Ok(Err(refusal)),
         }
     }
-    Ok(None)
+    Ok(Ok(()))
+}
+
+/// What was left out of an input's lines to read them, in words.
+fn reading_notes(format: Option<&Format>, tally: &Tally) -> impl Iterator<Item = String> {
+    let has_virtual_hosts =
+        format.is_some_and(|format| format.wrappings().contains(&Wrapping::VirtualHost));
+    let has_lists = format.is_some_and(|format| format.host_form() == HostForm::ForwardedList);
+    let has_hits = tally.hits > 0;
+    let virtual_hosts = (has_virtual_hosts && has_hits).then(|| {
+        "the virtual hosts in front of its lines are left out, so pages of all of them count together".to_owned()
+    });
+    let lists = (has_lists && has_hits).then(|| {
+        "the first address of each list is taken for the client, which is what the client itself sent".to_owned()
+    });
+    let nul_lines = (tally.nul_lines > 0).then(|| {
+        let lines = counted(tally.nul_lines, "line begins", "lines begin");
+        format!("{lines} with NUL bytes, as after a truncation while the log was written; they are passed over")
+    });
+    [virtual_hosts, lists, nul_lines].into_iter().flatten()
 }

@@ -6,12 +6,14 @@
 mod feed;
 mod intake;
 mod invalid;
+mod judge;
 mod scan;
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
@@ -21,20 +23,33 @@ pub use crate::count::DEFAULT_PAGE_LIMIT;
 use crate::count::{Counter, Facts};
 use crate::error::{Error, Result};
 use crate::facts::tally::Tally;
-use crate::parse::LogFormat;
+use crate::parse::Format;
 use crate::select::Rules;
 use crate::source::{BLOCK_BYTES, Input, SourceIdentity};
 use crate::system::progress::{Phase, Progress};
 use intake::Intake;
+pub(crate) use judge::Judge;
 use scan::Scanner;
+
+/// Which format inputs have.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum FormatChoice {
+    /// The one that each input's first lines are of. An input that is of none for certain is left out.
+    #[default]
+    Detect,
+    /// The one that the user named: obeyed, with a warning if the lines look otherwise.
+    Named(Arc<Format>),
+    /// The one that was found when the input's first lines were counted, in another run.
+    Kept(Arc<Format>),
+}
 
 /// The inputs and options of a run, already checked.
 #[derive(Clone, Debug)]
 pub struct CountingOptions {
     /// The inputs, each distinct file once.
     pub inputs: Vec<Input>,
-    /// The format of all inputs; `None` to detect the format of each.
-    pub format: Option<LogFormat>,
+    /// The format of the inputs.
+    pub format: FormatChoice,
     /// The counting rules.
     pub rules: Rules,
     /// Number of worker threads, at least 1.
@@ -80,7 +95,7 @@ impl Default for CountingOptions {
     fn default() -> Self {
         Self {
             inputs: Vec::new(),
-            format: None,
+            format: FormatChoice::Detect,
             rules: Rules::default(),
             threads: std::thread::available_parallelism().map_or(1, usize::from),
             map: true,
@@ -103,6 +118,8 @@ pub struct Analysis {
     pub unreadable: Vec<String>,
     /// Remarks for the user about inputs that were read.
     pub notes: Vec<String>,
+    /// Messages about inputs whose numbers may not mean what the user takes them for.
+    pub warnings: Vec<String>,
     /// Wall-clock time of the stages.
     pub stages: Stages,
 }
@@ -115,7 +132,7 @@ pub struct InputReport {
     /// Number of bytes of the log read, after decoding.
     pub bytes: u64,
     /// The format; `None` if no line of a known format was found.
-    pub format: Option<LogFormat>,
+    pub format: Option<Arc<Format>>,
     /// Identity of all bytes counted, in this run and before, if [`Tracking::identify`] asked for it and the input could be
     /// read to its end.
     pub identity: Option<SourceIdentity>,
@@ -206,6 +223,7 @@ fn analyze_by(
         inputs: read.inputs,
         unreadable: read.unreadable,
         notes: read.notes,
+        warnings: read.warnings,
         stages,
     })
 }

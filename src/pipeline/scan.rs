@@ -3,11 +3,13 @@
 //! Owns: [`Scanner`]. May import: `error`, `time`, `source`, `parse`, `select`, `count`, `facts::tally`,
 //! `pipeline::intake`. Must not know: the list of inputs.
 
+use std::sync::Arc;
+
 use crate::count::{Checkpoint, Worker};
 use crate::error::Result;
 use crate::facts::tally::Tally;
 use crate::parse::record::Record;
-use crate::parse::{LineSink, LogFormat, Parser, Reason};
+use crate::parse::{Format, Grammar, LineSink, Parser, Reason, without_byte_order_mark};
 use crate::select::{Rules, Selector};
 use crate::source::ReadBuffer;
 use crate::time::{CivilTime, Day};
@@ -21,7 +23,9 @@ const SITE: u32 = 0;
 #[repr(align(128))]
 pub(super) struct Scanner<'r> {
     selector: Selector<'r>,
-    parser: Option<(LogFormat, Parser)>,
+    parser: Option<(Arc<Format>, Parser)>,
+    /// Stands for a format that is not known: every line that is not empty is malformed in all of them.
+    unknown: Arc<Format>,
     buffer: ReadBuffer,
     /// Days that are in a tally already.
     repeated_hour_days: Vec<Day>,
@@ -32,6 +36,7 @@ impl<'r> Scanner<'r> {
         Self {
             selector: Selector::new(rules),
             parser: None,
+            unknown: Arc::new(Grammar::Combined.into()),
             buffer: ReadBuffer::default(),
             repeated_hour_days: Vec::new(),
         }
@@ -45,15 +50,15 @@ impl<'r> Scanner<'r> {
         intake: &Intake<'_>,
     ) -> Result<()> {
         // If no format was detected, the lines are malformed in every format, so any format will do.
-        let format = task.format.unwrap_or(LogFormat::Combined);
+        let format = task.format.as_ref().unwrap_or(&self.unknown);
         let parser = match &mut self.parser {
-            Some((last, parser)) if *last == format => parser,
-            other => &mut other.insert((format, Parser::new(format))).1,
+            Some((last, parser)) if Arc::ptr_eq(last, format) || last == format => parser,
+            other => &mut other.insert((Arc::clone(format), Parser::new(format))).1,
         };
         let mut sink = Sink {
             selector: &mut self.selector,
             worker,
-            is_beacon: format.is_beacon(),
+            is_beacon: format.grammar().is_beacon(),
             tally: Tally::default(),
             invalid: intake.keeps_invalid_lines().then(Vec::new),
             base_offset: 0,
@@ -99,11 +104,6 @@ impl<'r> Scanner<'r> {
     }
 }
 
-/// The lines without the UTF-8 byte order mark, if they are at the beginning of an input.
-fn strip_byte_order_mark(offset: u64, lines: &[u8]) -> &[u8] {
-    if offset == 0 { lines.strip_prefix(b"\xef\xbb\xbf").unwrap_or(lines) } else { lines }
-}
-
 /// Receives the lines that the parser has read.
 struct Sink<'s, 'r> {
     selector: &'s mut Selector<'r>,
@@ -121,7 +121,7 @@ impl Sink<'_, '_> {
     /// Counts `lines`, which start at `offset` of the log.
     fn count(&mut self, parser: &mut Parser, offset: u64, lines: &[u8]) {
         let end = offset + lines.len() as u64;
-        let lines = strip_byte_order_mark(offset, lines);
+        let lines = if offset == 0 { without_byte_order_mark(lines) } else { lines };
         self.base_offset = end - lines.len() as u64;
         self.tally.lines += parser.lines(lines, self);
     }
@@ -174,5 +174,9 @@ impl LineSink for Sink<'_, '_> {
 
     fn other(&mut self) {
         self.tally.other_lines += 1;
+    }
+
+    fn nul_bytes(&mut self) {
+        self.tally.nul_lines += 1;
     }
 }

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Analysis, Counted, CountingOptions, Tracking, analyze_by, thread_pool};
+use super::{Analysis, Counted, CountingOptions, FormatChoice, Tracking, analyze_by, thread_pool};
 use crate::select::{Count, Rules, VisitorDefinition};
 use crate::source::{Input, SourceIdentity};
 use crate::system::progress::Progress;
@@ -16,7 +16,7 @@ use crate::system::progress::Progress;
 fn options(inputs: Vec<PathBuf>, threads: usize) -> CountingOptions {
     CountingOptions {
         inputs: inputs.into_iter().map(Input::Path).collect(),
-        format: None,
+        format: FormatChoice::Detect,
         rules: Rules {
             count: Count::PageViews,
             visitor: "ip+ua".parse::<VisitorDefinition>().unwrap(),

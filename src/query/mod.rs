@@ -1,7 +1,7 @@
 //! Questions to a database: any range, to the minute, of sites, a section or a page, answered exactly from the parts.
 //!
-//! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary()`] (a report). May import: `store`, `part`, `count`,
-//! `report`, roaring. Must not know: clap, SQL.
+//! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary()`] (a report). May import: `database`,
+//! `cube`, `count`, `facts`, roaring. Must not know: clap, SQL.
 //!
 //! There are two ways to a report. `facts` loads the facts and walks them, as a run over logs does; it can answer
 //! everything. `sums` takes the cells of whole days as they are stored and looks at facts only for what cells cannot

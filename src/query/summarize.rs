@@ -1,6 +1,6 @@
 //! A cube's [`Summary`]: sums, days, hours, and the top sections and pages with their UV over the whole range.
 //!
-//! Owns: the numbers of a report that come from cells. May import: `count`, `tally`, roaring, rayon.
+//! Owns: the numbers of a report that come from cells. May import: `cube`, `count`, `facts`, roaring, rayon.
 //! Must not know: how they are shown.
 
 use std::cmp::Reverse;

@@ -1,6 +1,6 @@
 //! What every report is made from: the finished numbers of one run.
 //!
-//! Owns: [`Summary`] and its parts. May import: `calendar`. Must not know: how the numbers were made
+//! Owns: [`Summary`] and its parts. May import: `time`. Must not know: how the numbers were made
 //! or how they are shown. All text here is UTF-8 with foreign bytes already written as `\xNN`;
 //! control characters may still be in it.
 
@@ -85,8 +85,8 @@ pub struct InputSummary {
     pub bytes: u64,
     /// Lines read.
     pub lines: u64,
-    /// The name of its log format.
-    pub format: &'static str,
+    /// Its log format, such as `combined inside CRI`; `unknown` where no line could be read.
+    pub format: String,
 }
 
 /// What a page view, a visitor, a time and a page are in this run, in the words of the options.

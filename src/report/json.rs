@@ -83,8 +83,13 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
         }),
         database: summary.stored.as_ref().map(database),
     };
-    report.serialize(&mut Serializer::with_formatter(&mut *output, Harmless))?;
+    write_harmless(&report, output)?;
     output.write_all(b"\n")
+}
+
+/// Writes a value as JSON in which characters that could do something to a terminal are escaped.
+pub(super) fn write_harmless(value: &impl Serialize, output: &mut dyn Write) -> io::Result<()> {
+    Ok(value.serialize(&mut Serializer::with_formatter(output, Harmless))?)
 }
 
 /// Totals over lines, which are known only for whole sources.

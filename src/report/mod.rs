@@ -3,5 +3,6 @@
 //! Owns: what a report shows and how it is written. May import: `text`, `time`, `query` (summaries).
 //! Must not know: how the numbers were made, or whether a terminal is there.
 
+pub mod explanation;
 pub mod json;
 pub mod terminal;

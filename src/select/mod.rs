@@ -65,6 +65,35 @@ pub struct PageView<'a> {
     pub visitor: VisitorHash,
 }
 
+/// Why a hit is no page view.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Objection {
+    /// The request is not of the form `METHOD TARGET HTTP/x`.
+    Request,
+    /// The target has no path.
+    Page,
+    /// The method is neither GET nor POST.
+    Method,
+    /// The status is neither 2xx nor 304.
+    Status,
+    /// The path has the extension of a static file.
+    StaticFile,
+}
+
+impl Objection {
+    /// The objection as the end of a sentence.
+    #[must_use]
+    pub const fn text(self) -> &'static str {
+        match self {
+            Self::Request => "its request is not readable",
+            Self::Page => "its target is not a path",
+            Self::Method => "its method is neither GET nor POST",
+            Self::Status => "its status is neither 2xx nor 304",
+            Self::StaticFile => "its page is a static file",
+        }
+    }
+}
+
 /// Applies [`Rules`] to records. It reuses buffers: make one for each thread.
 #[derive(Debug)]
 pub struct Selector<'r> {
@@ -119,5 +148,66 @@ impl<'r> Selector<'r> {
             }
         };
         Some(PageView { page, visitor: self.visitors.hash(record) })
+    }
+
+    /// Why the record is no page view; `None` for those that [`Selector::page_view`] returns.
+    #[must_use]
+    pub fn objection(&self, record: &Record<'_>, is_beacon: bool) -> Option<Objection> {
+        if self.rules.count == Count::Hits {
+            return None;
+        }
+        let Some(request) = &record.request else { return Some(Objection::Request) };
+        let Some(page) = page::page(request.target, self.rules.keep_query) else {
+            return Some(Objection::Page);
+        };
+        if is_beacon {
+            None
+        } else if request.method == Method::Other {
+            Some(Objection::Method)
+        } else if !matches!(record.status, 200..=299 | 304) {
+            Some(Objection::Status)
+        } else {
+            page::is_static(page).then_some(Objection::StaticFile)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::{Count, Rules, Selector};
+    use crate::parse::record::{Method, Record, Request};
+    use crate::time::{CivilTime, Day};
+
+    proptest! {
+        #[test]
+        fn what_is_no_page_view_has_an_objection(
+            target in select(vec!["/", "/a.html", "/a.css", "/a.CSS?x", "*", "http://h/a.js", ""]),
+            method in select(vec![Method::Get, Method::Post, Method::Other]),
+            is_readable in any::<bool>(),
+            status in select(vec![200, 204, 301, 304, 404]),
+            is_beacon in any::<bool>(),
+            count in select(vec![Count::PageViews, Count::Hits]),
+        ) {
+            let target = target.as_bytes();
+            let request = Request { method, target, logged_target: target };
+            let record = Record {
+                host: b"h",
+                user: b"-",
+                time: CivilTime::new(Day(0), 0, 0),
+                offset_minutes: 0,
+                request: is_readable.then_some(request),
+                status,
+                bytes_sent: 0,
+                referrer: b"",
+                user_agent: b"",
+            };
+            let rules = Rules { count, ..Rules::default() };
+            let mut selector = Selector::new(&rules);
+            let is_page_view = selector.page_view(&record, is_beacon).is_some();
+            prop_assert_eq!(is_page_view, selector.objection(&record, is_beacon).is_none());
+        }
     }
 }

@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::doubts::{mostly_malformed_inputs, unparsed_inputs, visitors_of_one_view};
 use super::lock::open_to_write;
 use super::publish::{Rereadable, publish_database, publish_inputs};
 use super::{CellsFile, Output, Statistics};
@@ -14,7 +15,6 @@ use crate::database::Database;
 use crate::database::ingest::{self, IngestOptions, Ingested};
 use crate::error::{Error, Result};
 use crate::facts::tally::{MALFORMED_SAMPLES, Tally};
-use crate::parse::LogFormat;
 use crate::pipeline::{self, Analysis, CountingOptions, thread_pool};
 use crate::query::definition;
 use crate::query::summarize::summarize;
@@ -159,6 +159,17 @@ pub fn analyze(
     }
     let is_nothing_parsed =
         tally.malformed_lines > 0 && tally.lines == tally.empty_lines + tally.malformed_lines;
+    let unparsed = unparsed_inputs(&analysis, &counting.format);
+    if !is_nothing_parsed {
+        // Beside others that could be parsed, such an input is one that could not be read.
+        analysis.unreadable.extend(unparsed.iter().cloned());
+    }
+    analysis.warnings.extend(mostly_malformed_inputs(&analysis));
+    analysis.warnings.extend(visitors_of_one_view(
+        analysis.facts.visitors().len(),
+        tally.page_views,
+        counting.rules.visitor.text(),
+    ));
     // If no line could be parsed, committing could only drop what --replace drops.
     if let Some(transaction) = transaction.filter(|_| !is_nothing_parsed) {
         progress.check()?;
@@ -202,7 +213,7 @@ pub fn analyze(
     }
     output.statistics(&statistics(&analysis, &tally, start.elapsed(), counted_at.elapsed()));
     if is_nothing_parsed {
-        return Err(Error::NothingParsed(nothing_parsed(&analysis)));
+        return Err(Error::NothingParsed(unparsed.first().cloned().unwrap_or_default()));
     }
     if !analysis.unreadable.is_empty() {
         if is_direct {
@@ -271,7 +282,7 @@ fn publish_counts(
 
 /// Warns of inputs that could not be read to their end, and prints the notes about the others.
 fn report_inputs(analysis: &Analysis, output: &mut dyn Output) {
-    for sentence in &analysis.unreadable {
+    for sentence in analysis.unreadable.iter().chain(&analysis.warnings) {
         output.warn(sentence);
     }
     for sentence in &analysis.notes {
@@ -298,17 +309,6 @@ fn unreadable(analysis: &Analysis) -> Error {
     Error::Unreadable(format!("{inputs} left out or not read to the end; {rest}"))
 }
 
-fn nothing_parsed(analysis: &Analysis) -> String {
-    let sample =
-        analysis.inputs.iter().find_map(|input| Some((input, input.tally.samples.first()?)));
-    let mut text = "no line could be parsed; name the format with --log-format".to_owned();
-    if let Some((input, sample)) = sample {
-        let (line, reason) = (sample.line_index + 1, sample.reason.text());
-        text = format!("{text}. {:?}, line {line}: {reason}", input.name);
-    }
-    text
-}
-
 /// Adds to a summary what the cube does not know: inputs, definition, samples of malformed lines, timing.
 fn complete(
     summary: &mut Summary,
@@ -320,7 +320,7 @@ fn complete(
         path: input.name.clone(),
         bytes: input.bytes,
         lines: input.tally.lines,
-        format: input.format.map_or("unknown", LogFormat::name),
+        format: input.format.as_ref().map_or_else(|| "unknown".to_owned(), ToString::to_string),
     });
     summary.inputs = inputs.collect();
     summary.definition = definition(&StoredRules::from(&counting.rules));

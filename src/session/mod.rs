@@ -4,6 +4,8 @@
 //! know: clap, indicatif, terminals, where output goes.
 
 mod analyze;
+mod doubts;
+mod explain;
 mod generate;
 mod inputs;
 mod ledger;
@@ -16,8 +18,9 @@ use std::path::Path;
 
 // Parts of options and results, so that callers need no other module for them.
 pub use crate::database::Recorded;
-pub use crate::pipeline::{CountingOptions, DEFAULT_PAGE_LIMIT};
+pub use crate::pipeline::{CountingOptions, DEFAULT_PAGE_LIMIT, FormatChoice};
 pub use analyze::{AnalyzeOptions, CellsTarget, InvalidLimit, StoreInDatabase, analyze};
+pub use explain::{ExplainOptions, LineChoice, explain};
 pub use generate::{LogTarget, generate_log};
 pub use inputs::{check_outputs, distinct_inputs, read_visitor_key};
 pub use ledger::{Pruned, forget, prune, sources};

@@ -1,6 +1,7 @@
 //! A SIGBUS handler that keeps the process alive when a mapped file shrinks.
 //!
-//! Owns: the handler and the table of the mappings it guards. May import: std, libc. Must not know: files, lines.
+//! Owns: the handler and the table of the mappings it guards. May import: std, libc. Must not know: files, lines; what
+//! of a truncated file counts is decided in `source` (`mod.rs`, `lines`).
 //! `unsafe`, because only a signal handler can answer a fault.
 //!
 //! Reading a page that a mapped file no longer has raises SIGBUS. The handler replaces that page, and all that follow it

@@ -14,7 +14,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("time", &[]),
     ("system", &["error"]),
     ("source", &["text"]),
-    ("parse", &["time", "source"]),
+    ("parse", &["text", "time", "source"]),
     ("select", &["time", "parse"]),
     ("facts", &["error", "time", "parse", "select"]),
     ("count", &["error", "text", "time", "system", "select", "facts"]),
@@ -26,8 +26,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "database",
         &[
-            "error", "text", "time", "system", "source", "parse", "select", "facts", "count",
-            "cube", "pipeline",
+            "error", "text", "time", "system", "source", "select", "facts", "count", "cube",
+            "pipeline",
         ],
     ),
     ("query", &["error", "time", "select", "facts", "count", "cube", "database"]),
@@ -42,7 +42,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "session",
         &[
             "error", "text", "time", "system", "source", "parse", "select", "facts", "cube",
-            "pipeline", "database", "query", "store", "publish", "generate",
+            "pipeline", "database", "query", "store", "publish", "report", "generate",
         ],
     ),
     (

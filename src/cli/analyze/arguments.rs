@@ -4,6 +4,7 @@
 //! Must not know: what a run does with them.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 
@@ -11,11 +12,11 @@ use super::super::output::When;
 use super::super::size::parse_size;
 use super::super::{cells_target, paths, publish, threads};
 use crate::error::{Error, Result};
-use crate::parse::LogFormat;
+use crate::parse::{Format, Grammar, UnknownFormat};
 use crate::select::{Count, Rules, SectionPattern, VisitorDefinition};
 use crate::session::{
-    AnalyzeOptions, CountingOptions, DEFAULT_PAGE_LIMIT, InvalidLimit, StoreInDatabase,
-    check_outputs, read_visitor_key,
+    AnalyzeOptions, CountingOptions, DEFAULT_PAGE_LIMIT, FormatChoice, InvalidLimit,
+    StoreInDatabase, check_outputs, read_visitor_key,
 };
 use crate::time::Zone;
 
@@ -145,25 +146,30 @@ pub(in crate::cli) struct AnalyzeArgs {
     pub(super) window: u64,
 }
 
-/// A format by name, or detection.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct FormatChoice(Option<LogFormat>);
-
-fn parse_format(name: &str) -> std::result::Result<FormatChoice, String> {
-    if name == "auto" {
-        return Ok(FormatChoice(None));
+pub(in crate::cli) fn parse_format(text: &str) -> std::result::Result<FormatChoice, String> {
+    if text == "auto" {
+        return Ok(FormatChoice::Detect);
     }
-    let known = LogFormat::ALL.into_iter().find(|format| format.name() == name);
-    known.map(|format| FormatChoice(Some(format))).ok_or_else(|| {
-        let names: Vec<&str> = LogFormat::ALL.iter().map(|format| format.name()).collect();
-        format!("formats are auto, {}", names.join(", "))
+    let named: std::result::Result<Format, _> = text.parse();
+    named.map(|format| FormatChoice::Named(Arc::new(format))).map_err(|UnknownFormat| {
+        let names = Grammar::ALL.map(Grammar::name).join(", ");
+        format!("formats are auto, {names}, and what hitmap explain says, as in 'combined inside syslog'")
     })
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
-pub(super) enum CountChoice {
+pub(in crate::cli) enum CountChoice {
     PageViews,
     Hits,
+}
+
+impl From<CountChoice> for Count {
+    fn from(choice: CountChoice) -> Self {
+        match choice {
+            CountChoice::PageViews => Self::PageViews,
+            CountChoice::Hits => Self::Hits,
+        }
+    }
 }
 
 /// The options of the run.
@@ -185,10 +191,7 @@ pub(super) fn options(arguments: &AnalyzeArgs) -> Result<AnalyzeOptions> {
     let outputs: Vec<&Path> = outputs.into_iter().filter_map(Option::as_deref).collect();
     check_outputs(&outputs, &inputs)?;
     let rules = Rules {
-        count: match arguments.count {
-            CountChoice::PageViews => Count::PageViews,
-            CountChoice::Hits => Count::Hits,
-        },
+        count: arguments.count.into(),
         visitor: arguments.visitor.clone(),
         visitor_key,
         keep_query: arguments.keep_query,
@@ -199,7 +202,7 @@ pub(super) fn options(arguments: &AnalyzeArgs) -> Result<AnalyzeOptions> {
     Ok(AnalyzeOptions {
         counting: CountingOptions {
             inputs,
-            format: arguments.log_format.0,
+            format: arguments.log_format.clone(),
             rules,
             threads,
             map: !arguments.no_mmap,

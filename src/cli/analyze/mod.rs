@@ -8,8 +8,8 @@ use super::console::{Console, ConsoleOptions};
 use super::output;
 use crate::error::Result;
 use crate::session;
-pub(super) use arguments::AnalyzeArgs;
 use arguments::options;
+pub(super) use arguments::{AnalyzeArgs, CountChoice, parse_format};
 
 /// Runs the subcommand.
 pub(super) fn run(arguments: &AnalyzeArgs) -> Result<()> {

@@ -1,10 +1,10 @@
 //! One site's day as bytes: the block of a part, or a row of a database.
 //!
-//! Owns: the block format. May import: `count` (local days, columns), `varint`. Must not know: where blocks are kept.
+//! Owns: the block format. May import: `columns`, `local_day`, `varint`. Must not know: where blocks are kept.
 //!
 //! ```text
 //! block  = version (1) · visitors · pages · body · xxh3-64 of all before
-//! body   = planes of the visitors' hashes · lengths of page names · page names · facts (`count::columns`)
+//! body   = planes of the visitors' hashes · lengths of page names · page names · facts (`columns`)
 //! planes = of the upper halves, less the one before: bytes 7, 6, 5 (the highest first, a column each);
 //!          then, raw, bytes 4 to 0 of each, and the lower halves (8 bytes, the highest first)
 //! ```

@@ -1,6 +1,6 @@
 //! The front of a part as bytes: what it is of, line totals, and where its blocks are.
 //!
-//! Owns: the header format. May import: `calendar`, `tally`, `varint`. Must not know: what blocks hold.
+//! Owns: the header format. May import: `time`, `tally`, `varint`. Must not know: what blocks hold.
 //!
 //! ```text
 //! header = magic (8) · version (2) · length of the body (4) · body · xxh3-64 of all before
@@ -119,6 +119,8 @@ fn put_tally(body: &mut Vec<u8>, tally: &Tally) {
         span,
         offsets_minutes,
         repeated_hour_days,
+        nul_lines: _,
+        reasons: _,
         samples: _,
     } = tally;
     for &sum in [lines, hits, page_views, malformed_lines, empty_lines, other_lines, bytes_sent]
@@ -174,6 +176,8 @@ fn take_tally(body: &mut &[u8]) -> Option<Tally> {
         span,
         offsets_minutes,
         repeated_hour_days,
+        nul_lines: 0,
+        reasons: Default::default(),
         samples: Vec::new(),
     })
 }

@@ -1,7 +1,7 @@
 //! Parts: the facts of one source as bytes, exact and mergeable.
 //!
-//! Owns: [`Part`], its versions and checks, and the facts of several parts. May import: `calendar`, `count`,
-//! `tally`, `varint`, rayon. Must not know: where parts are kept, how sources are read, reports.
+//! Owns: [`Part`], its versions and checks, its header and its blocks. May import: `time`, `columns`,
+//! `local_day`, `tally`, `varint`, rayon. Must not know: where parts are kept, how sources are read, reports.
 //!
 //! A part says whose facts it holds (the source), by which rules they were counted, what the lines came to, and the
 //! facts, a block a site and day. Numbers of visitors and pages are the block's own, so a reader needs the blocks of

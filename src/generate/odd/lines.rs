@@ -38,13 +38,14 @@ pub(super) fn nul_in_path(draft: &mut Draft, random: &mut Random) {
 pub(super) fn nuls_before_host(draft: &mut Draft, random: &mut Random) {
     let mut host = vec![0; 1 + random.below(40) as usize];
     host.extend_from_slice(&draft.host);
-    draft.set_host(host);
+    // They are passed over: the visitor is the same.
+    draft.host = host;
 }
 
 pub(super) fn nuls(draft: &mut Draft, random: &mut Random) {
     let mut hole = vec![0; 1 + random.below(600) as usize];
     hole.push(b'\n');
-    draft.set_whole(Class::Malformed, hole);
+    draft.set_whole(Class::Empty, hole);
 }
 
 /// The byte 0xe9, or the text nginx writes for it: in every output both are the same page.

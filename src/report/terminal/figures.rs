@@ -65,7 +65,7 @@ fn inputs(inputs: &[InputSummary], look: Look) -> Vec<Line> {
         .take(SHOWN_INPUTS)
         .map(|input| {
             let name = if input.path == "-" { "standard input" } else { input.path.as_str() };
-            input_row(look.safe(name), input.format, input.bytes, input.lines)
+            input_row(look.safe(name), &input.format, input.bytes, input.lines)
         })
         .collect();
     let sum = |inputs: &[InputSummary], name: String| {

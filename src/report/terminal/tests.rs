@@ -97,7 +97,7 @@ fn summary_of(first: Day, days: i32, scale: u64) -> Summary {
             path: "access.log".to_owned(),
             bytes: hits * 243,
             lines: hits + malformed + 12,
-            format: "combined",
+            format: "combined".to_owned(),
         }],
         definition: definition(),
         totals: Totals {
@@ -213,7 +213,7 @@ fn two_sites() -> Summary {
             path: format!("/var/log/nginx/virtual-hosts/www.example.com/access.log.{number}.gz"),
             bytes: input.bytes / 9,
             lines: input.lines / 9,
-            format: input.format,
+            format: input.format.clone(),
         })
         .collect();
     summary.totals.offsets_minutes = vec![60, 120];
@@ -230,7 +230,12 @@ fn ten_years() -> Summary {
 /// Nothing was read.
 fn empty() -> Summary {
     Summary {
-        inputs: vec![InputSummary { path: "-".to_owned(), bytes: 0, lines: 0, format: "combined" }],
+        inputs: vec![InputSummary {
+            path: "-".to_owned(),
+            bytes: 0,
+            lines: 0,
+            format: "combined".to_owned(),
+        }],
         definition: definition(),
         timing: Timing { seconds: 0.0, threads: 2 },
         ..Summary::default()
