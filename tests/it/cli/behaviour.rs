@@ -58,14 +58,20 @@ fn help_and_version_are_fine() {
 }
 
 #[test]
-fn nothing_parsed_is_1() {
+fn nothing_parsed_is_1_and_3_beside_others() {
     let folder = Folder::new();
     let log = folder.write("a.log", BAD.repeat(2));
     let outcome =
         check_totals(&[], &[&log], 1, json!({"lines": 2, "malformed_lines": 2, "page_views": 0}));
     assert!(!outcome.stderr.is_empty());
     let good = folder.write("b.log", LINE);
-    check_totals(&[], &[&log, &good], 0, json!({"lines": 3, "malformed_lines": 2}));
+    let outcome = check_totals(
+        &[],
+        &[&log, &good],
+        3,
+        json!({"lines": 3, "malformed_lines": 2, "page_views": 1}),
+    );
+    assert!(outcome.stderr_text().contains("a.log"), "{}", outcome.stderr_text());
 }
 
 #[test]

@@ -3,4 +3,5 @@
 //! May import: `harness`, `logs`. Must not know: how lines are parsed or counted.
 
 mod behaviour;
+mod explain;
 mod interrupts;

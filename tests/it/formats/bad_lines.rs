@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::contract::check_report;
 use crate::harness::{Folder, assert_harmless, hitmap, hitmap_reading};
-use crate::oracle::{self, Rules};
+use crate::oracle::{self, Format, Rules};
 
 /// The numbers of a log, by hand: `[hits, page views, malformed, empty]`, and `(page, PV, UV)` by PV, then by name.
 #[track_caller]
@@ -111,9 +111,11 @@ fn a_file_without_any_line_end() {
 #[test]
 fn nul_bytes_and_holes() {
     let hole = [&vec![0; 5_000][..], b"\n"].concat();
-    check([good(), hole, good()].concat(), [2, 2, 1, 0], &[(PAGE, 2, 1)]);
-    let hole_before_a_line = [vec![0; 100], good()].concat(); // the NULs are a part of HOST: another visitor
-    check([good(), hole_before_a_line].concat(), [2, 2, 0, 0], &[(PAGE, 2, 2)]);
+    check([good(), hole, good()].concat(), [2, 2, 0, 1], &[(PAGE, 2, 1)]);
+    let hole_before_a_line = [vec![0; 100], good()].concat(); // passed over: the same visitor
+    check([good(), hole_before_a_line].concat(), [2, 2, 0, 0], &[(PAGE, 2, 1)]);
+    let elsewhere = lines("host", &["1.1.1.1", "1.1.1.1", "1.1.1.1\0", "1\0.1.1.1"]); // only at the start
+    check(elsewhere, [4, 4, 0, 0], &[(PAGE, 4, 3)]);
     check(lines("request", &["GET /a\0b HTTP/1.1"]), [1, 1, 0, 0], &[("/a\0b", 1, 1)]);
     check(lines("agent", &["a\0", "a"]), [2, 2, 0, 0], &[(PAGE, 2, 2)]);
 }
@@ -311,7 +313,9 @@ fn hosts_and_users() {
     ];
     check(lines("host", &hosts), [9, 9, 0, 0], &[(PAGE, 9, 9)]); // as written: two ways to write one are two
     check(lines("host", &["", " ", "a\tb"]), [0, 0, 3, 0], &[]);
-    check(line("host", "1.1.1.1, 2.2.2.2"), [1, 1, 0, 0], &[(PAGE, 1, 1)]); // the USER is `- -`, which a USER may be
+    let list = line("host", "1.1.1.1, 2.2.2.2"); // to combined the USER is `- -`, which a USER may be
+    let rules = Rules { format: Some(Format::Combined), ..Rules::default() };
+    check_with(&["--log-format=combined"], rules, list, [1, 1, 0, 0], &[(PAGE, 1, 1)]);
     check(lines("user", &["frank", "Jane Doe", "\"\"", "]", " "]), [5, 5, 0, 0], &[(PAGE, 5, 1)]);
     check(lines("user", &["", "a[b", "["]), [0, 0, 3, 0], &[]);
 }

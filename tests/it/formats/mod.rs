@@ -3,5 +3,7 @@
 //! May import: `harness`, `oracle`, `contract`. Must not know: how a file is read.
 
 mod bad_lines;
+mod detection;
 mod fixtures;
 mod real_logs;
+mod wrappings;

@@ -208,14 +208,23 @@ fn logswan_agrees() {
     assert_eq!(Value::from(hours), expected["hours"]);
 }
 
-/// The log_format of imooc has the host asked and the referrer where combined has referrer and user agent. Nothing
-/// in a line says so: it is counted as combined, its "user agent" is the referrer, and its UV is therefore not the
-/// 2,310 of its own format.
+/// The log_format of imooc has the host asked and the referrer where combined has referrer and user agent. Read as
+/// combined its UV would not be the 2,310 of its own format, so it is refused; `--log-format` is obeyed, with a warning.
 #[test]
-fn imooc_reads_as_combined() {
+fn imooc_is_refused_and_read_as_combined_if_told_so() {
     needs!(real_logs());
     let log = read("07-imooc-nginx-custom.log.gz");
-    let (report, cells) = analyze(&log, &["--count", "hits"]);
+    let folder = Folder::new();
+    let path = folder.write("access.log", &log);
+    let refused = hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(3);
+    assert!(refused.stdout.is_empty());
+    for words in ["is left out", "another quoted field", "For instance: \"183.162.52.7 - - ["] {
+        assert!(refused.stderr_text().contains(words), "{}", refused.stderr_text());
+    }
+    let named = ["analyze", "-q", "--log-format", "combined", path.to_str().unwrap()];
+    let named = hitmap(&named).expect_exit(0).stderr_text();
+    assert!(named.contains("read as combined, as --log-format says, but"), "{named}");
+    let (report, cells) = analyze(&log, &["--count", "hits", "--log-format", "combined"]);
     assert_eq!(report["inputs"][0]["format"], "combined");
     assert_eq!(report["totals"]["hits"], 10_000);
     assert_eq!(report["totals"]["bytes_sent"], 52_404_594);
@@ -226,45 +235,52 @@ fn imooc_reads_as_combined() {
     check_cells(&answer, &cells);
 }
 
-/// `vhost:port ip …` reads as combined, too: its HOST is the virtual host.
+/// `vhost:port ip id user […`: the virtual host is taken off, so that the two clients are two visitors.
 #[test]
-fn vhost_and_port_read_as_the_host() {
+fn a_virtual_host_with_a_port_is_no_visitor() {
     needs!(real_logs());
     let log = read("21-lnav-vhost-port-custom.log");
     let (report, _) = analyze(&log, &["--count", "hits"]);
     assert_eq!(report["totals"]["hits"], 2);
-    assert_eq!(day(&report["days"][0]), ("2023-07-26".to_owned(), 2, 1));
+    assert_eq!(report["inputs"][0]["format"], "combined inside a virtual host prefix");
+    assert_eq!(day(&report["days"][0]), ("2023-07-26".to_owned(), 2, 2));
 }
 
-/// Logs without one common, combined or dig line end with exit code 1 and all their lines malformed.
+/// Logs without one common, combined or dig line end with exit code 1 and all their lines malformed. The sentence says
+/// what they look like, and shows a line.
 #[test]
-fn other_formats_are_not_guessed_at() {
+fn other_formats_are_named_and_not_guessed_at() {
     needs!(real_logs());
-    for file in [
-        "05-nasa-jul95.tsv.gz",
-        "12-adv-nginx-custom-date.log",
-        "15-w3c-0.log",
-        "15-w3c-1.log",
-        "15-w3c-2.log",
-        "15-w3c-5.log",
-        "15-w3c-iis85.log.gz",
-        "16-caddy-docker-json.log",
-        "16-caddy-json.log",
-        "17-cloudflare-json.log",
-        "18-haproxy-syslog.log",
-        "19-zeek-http.log.gz",
+    for (file, looks_like) in [
+        ("05-nasa-jul95.tsv.gz", "a table with tabs"),
+        ("12-adv-nginx-custom-date.log", "an access log of another format"),
+        ("15-w3c-0.log", "a W3C extended log"),
+        ("15-w3c-1.log", "a W3C extended log"),
+        ("15-w3c-2.log", "a W3C extended log"),
+        ("15-w3c-5.log", "a W3C extended log"),
+        ("15-w3c-6.log", "a W3C extended log"),
+        ("15-w3c-iis85.log.gz", "a W3C extended log"),
+        ("16-caddy-docker-json.log", "JSON lines"),
+        ("16-caddy-json.log", "JSON lines"),
+        ("17-cloudflare-json.log", "JSON lines"),
+        ("18-haproxy-syslog.log", "a log of HAProxy"),
+        ("19-zeek-http.log.gz", "a Zeek log"),
     ] {
         let log = read(file);
         let folder = Folder::new();
         let path = folder.write("access.log", &log);
-        let report = hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(1).json();
+        let outcome = hitmap(&["analyze", "--json", path.to_str().unwrap()]).expect_exit(1);
+        let words = outcome.stderr_text();
+        assert!(words.contains(&format!("it looks like {looks_like}")), "{file}: {words}");
+        assert!(words.contains("For instance: \""), "{file}: {words}");
+        let report = outcome.json();
         let answer = oracle::analyze(&[&log], &Rules::default());
         assert_eq!(answer.hits, 0, "{file}");
         check_report(&answer, &report);
     }
 }
 
-/// Its lines begin with a blank, so HOST is empty: malformed, by the letter. Without the blank they are beacons.
+/// Its lines begin with a blank, so HOST is empty: malformed, by the letter. The program takes the blank off.
 #[test]
 fn dig_log_of_another_program() {
     needs!(real_logs());
@@ -272,6 +288,8 @@ fn dig_log_of_another_program() {
     let answer = oracle::analyze(&[&log], &Rules::default());
     assert_eq!((answer.lines, answer.empty, answer.malformed), (1_051, 1, 1_050));
 
+    let (indented, indented_cells) = analyze(&log, &[]);
+    assert_eq!(indented["inputs"][0]["format"], "dig inside indented lines");
     let lines: Vec<&[u8]> =
         oracle::lines_of(&log).into_iter().map(<[u8]>::trim_ascii_start).collect();
     let log = lines.join(&b'\n');
@@ -283,6 +301,8 @@ fn dig_log_of_another_program() {
     assert_eq!(report["sections"][0]["pv"], 1_048);
     assert_eq!(report["sections"][1]["pv"], 2);
     assert_eq!(report["page_count"], 1_016);
+    assert_eq!(indented["totals"], report["totals"]);
+    assert_eq!(indented_cells, cells);
     let answer = oracle::analyze(&[&log], &Rules::default());
     check_report(&answer, &report);
     check_cells(&answer, &cells);

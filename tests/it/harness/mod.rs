@@ -80,6 +80,16 @@ impl Outcome {
     }
 }
 
+/// Words of the warning that a run prints whose every page view has a visitor of its own, as in `logs::lines`.
+pub(crate) const ONE_VIEW_EACH: &str = "has a visitor of its own";
+
+/// Fails if the program printed any message but that warning.
+#[track_caller]
+pub(crate) fn assert_only_warns_of_visitors(outcome: &Outcome) {
+    let words = outcome.stderr_text();
+    assert!(words.lines().all(|line| line.contains(ONE_VIEW_EACH)), "{words}");
+}
+
 /// The program, with the environment of a plain terminal user and nothing on standard input.
 pub(crate) fn command<S: AsRef<OsStr>>(arguments: &[S]) -> Command {
     let mut command = Command::new(PROGRAM);

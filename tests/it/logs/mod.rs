@@ -2,6 +2,8 @@
 //!
 //! Owns: [`log`] and its kin, [`line`], [`gzip`]. May import: `hitmap::generate`, flate2. Must not know: who reads them.
 
+pub(crate) mod wrapped;
+
 use std::io::Write;
 
 use hitmap::generate::{Format, GeneratorOptions, Size, generate};

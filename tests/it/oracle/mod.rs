@@ -60,6 +60,12 @@ impl Default for Rules {
 }
 
 impl Rules {
+    /// The same rules with a format: the one given, else that of most lines of `file`, whether they make sense or not.
+    pub(crate) fn with_format_of(self, file: &[u8]) -> Self {
+        let format = self.format.or_else(|| detect(file)).unwrap_or(Format::Combined);
+        Self { format: Some(format), ..self }
+    }
+
     /// The program's options that ask for the same.
     pub(crate) fn options(&self) -> Vec<String> {
         let mut options = Vec::new();
@@ -216,13 +222,14 @@ pub(crate) fn analyze(files: &[&[u8]], rules: &Rules) -> Answer {
     answer
 }
 
-/// Lines without their LF and one CR before it. What follows the last LF is a line too.
+/// Lines without their LF, one CR before it, and NUL bytes at their start. What follows the last LF is a line too.
 pub(crate) fn lines_of(file: &[u8]) -> Vec<&[u8]> {
     let mut lines: Vec<&[u8]> = file.split(|&byte| byte == b'\n').collect();
     if lines.last().is_some_and(|tail| tail.is_empty()) {
         lines.pop();
     }
-    lines.into_iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line)).collect()
+    let without_end = lines.into_iter().map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    without_end.map(|line| &line[line.iter().take_while(|byte| **byte == 0).count()..]).collect()
 }
 
 /// Who made a combined line's request.
@@ -256,7 +263,8 @@ fn argument_of(request: &[u8], name: &str) -> Vec<u8> {
     Vec::new()
 }
 
-/// The format of a file, from the first MiB of it that holds a line of any format.
+/// The format of most lines of a file, by its first MiB that holds a line of any format. The program also asks whether
+/// the lines make sense; where that matters, tests name the format ([`Rules::with_format_of`]).
 fn detect(file: &[u8]) -> Option<Format> {
     for piece in file.chunks(1 << 20) {
         let of =

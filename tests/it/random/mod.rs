@@ -54,7 +54,7 @@ fn host() -> impl Strategy<Value = Text> {
             b"[::1]",
             b"unix:",
             b"1.1.1.1,",
-            b"\xff\xfe",
+            b"\xff\xfa", // not the byte order mark of UTF-16, which is refused at a file's start
             b"h\0st",
             b"a\x0bb",
         ],
