@@ -3,6 +3,7 @@
 //! Owns: the pages, which are the Markdown files of this folder. May import: nothing. Must not know: how the code works.
 //!
 //! - [`counting`]: what counts as a line, a hit, a page view, a visitor, a page, a section and a day.
+//! - [`formats`]: which logs are read, what is taken off their lines, what is refused, what is warned about.
 //! - [`database`]: `--db`, reports of any range, SQL, backup and privacy.
 //! - [`cron`]: counting a log that grows and is rotated.
 //! - [`redis`]: publishing to Redis, its keys, and what a dashboard asks.
@@ -14,6 +15,7 @@
 macro_rules! page {
     ($name:ident) => {
         #[doc = "[counting]: crate::guide::counting\n[database]: crate::guide::database"]
+        #[doc = "[formats]: crate::guide::formats"]
         #[doc = "[cron]: crate::guide::cron\n[redis]: crate::guide::redis"]
         #[doc = "[speed]: crate::guide::speed\n[testing]: crate::guide::testing\n"]
         #[doc = include_str!(concat!(stringify!($name), ".md"))]
@@ -22,6 +24,7 @@ macro_rules! page {
 }
 
 page!(counting);
+page!(formats);
 page!(database);
 page!(cron);
 page!(redis);
