@@ -394,7 +394,8 @@ impl LineReader {
         self.read_wrapped(line).map(Ok).or(plain)
     }
 
-    /// What a line inside wrappings says, `self.way` being in which; `None` if it makes no sense inside any.
+    /// What a line inside wrappings says, `self.way` being in which; `None` if it makes no sense inside any, and
+    /// `self.way` means nothing.
     fn read_wrapped(&mut self, line: &[u8]) -> Option<Seen> {
         if self.way.wrappings.len() == MAX_WRAPPINGS {
             return None;
@@ -423,7 +424,8 @@ impl LineReader {
                 Some(Ok(seen)) => Some(seen),
                 _ => self.read_wrapped(inside),
             };
-            if seen.is_some() {
+            // A line of CRI that holds something unreadable is no line with a time and a virtual host in front.
+            if seen.is_some() || wrapping.is_distinctive() {
                 return seen;
             }
             self.way.wrappings.pop();

@@ -83,6 +83,14 @@ impl Wrapping {
         self != inner && self != Self::VirtualHost && !(is_grep(self) && is_grep(inner))
     }
 
+    /// Whether a line that has it cannot be anything else. The others are words that any line may begin with.
+    pub(super) fn is_distinctive(self) -> bool {
+        !matches!(
+            self,
+            Self::VirtualHost | Self::GrepFile | Self::GrepNumber | Self::GrepFileNumber
+        )
+    }
+
     /// What is inside, for every wrapping that is a prefix; `None` where the line has no such prefix.
     ///
     /// # Panics
