@@ -1,4 +1,4 @@
-//! A worker's work on one block: parse, select, count.
+//! One worker's way through one block: parse, select, count; and again, from what is left, if its file was truncated meanwhile.
 //!
 //! Owns: [`Scanner`]. May import: `error`, `time`, `source`, `parse`, `select`, `count`, `facts::tally`,
 //! `pipeline::intake`. Must not know: the list of inputs.
