@@ -1,6 +1,6 @@
 //! What a user should know about inputs whose numbers may not mean what they seem to.
 //!
-//! Owns: inputs that nothing could be read of, inputs that are mostly malformed, visitors that are nobody's. May import:
+//! Owns: inputs that nothing could be read of, inputs that are mostly malformed, visitors that never come back. May import:
 //! `pipeline` (what was read), `parse` (other formats). Must not know: where the sentences go.
 
 use crate::parse::Reason;
