@@ -1,5 +1,6 @@
 // The README links to the guide by path. In these docs the first definition of a link wins, and leads to a module.
 #![doc = "[counting]: guide::counting\n[database]: guide::database\n[formats]: guide::formats\n[cron]: guide::cron"]
+#![doc = "[database_format]: guide::database_format\n[part_format]: guide::part_format"]
 #![doc = "[redis]: guide::redis\n[speed]: guide::speed\n[testing]: guide::testing\n"]
 #![doc = include_str!("../README.md")]
 
