@@ -318,6 +318,25 @@ fn a_named_format_is_obeyed_with_a_warning() {
     assert_eq!(outcome.stderr_text(), "");
 }
 
+/// An empty input has the format that was named, and none otherwise, whether it is a file, compressed, or in a pipe.
+#[test]
+fn empty_inputs_are_of_the_format_that_is_named() {
+    for (options, expected) in [
+        (&[][..], "unknown"),
+        (&["-f", "combined"], "combined"),
+        (&["-f", "common"], "common"),
+        (&["-f", "dig"], "dig"),
+        (&["-f", "combined inside syslog"], "combined inside syslog"),
+    ] {
+        let options = [&["--json"], options].concat();
+        let piped = hitmap_reading(&[&["analyze", "-"], &options[..]].concat(), b"");
+        for outcome in [analyze("", &options), analyze(gzip(b""), &options), piped] {
+            let report = outcome.expect_exit(0).json();
+            assert_eq!(report["inputs"][0]["format"], expected, "{options:?}");
+        }
+    }
+}
+
 #[test]
 fn mostly_malformed_logs_are_said_even_with_quiet() {
     let bad = |count: usize| "torn\n".repeat(count);
