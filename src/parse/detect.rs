@@ -1,6 +1,6 @@
 //! Which format a log has, judged by a sample from its beginning.
 //!
-//! Owns: [`detect`], [`check_named`], the decision by many lines. May import: `combined`, `sense`,
+//! Owns: [`detect`], [`check_named`], the decision by many lines. May import: `combined`, `sense`, `line_number`,
 //! `wrapping`, `text`. Must not know: files, who asks.
 //!
 //! A file that could be of several formats is never guessed at: a sample whose lines can be read, but do not make sense, is
@@ -8,11 +8,13 @@
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Write;
 use std::net::IpAddr;
 
 use super::combined::{self, quoted_texts};
 use super::format::{Format, Grammar, HostForm, MAX_WRAPPINGS};
+use super::line_number::{LineNumber, LineNumbers};
 use super::sense::{self, Nonsense, split_forwarded_list};
 use super::time::Clock;
 use super::wrapping::{Wrapping, address, unescape_docker_json};
@@ -49,15 +51,14 @@ pub fn detect(sample: &[u8]) -> Option<Result<Detected, Refusal>> {
         return Some(Err(Refusal(votes.refusal())));
     }
     let (way, ballot) = votes.winner()?;
-    if ballot.lines() >= LEAST_NUMBERED && ballot.numbered == ballot.lines() {
+    let format = way.format(ballot);
+    if let Some(numbered) = doubted(way, ballot) {
         return Some(Err(Refusal(format!(
-            "its addresses begin with numbers that ascend from line to line, as those of grep -n do: they can be read as \
-             addresses with and without them. Give the lines without their numbers, or name the format with \
-             --log-format. For instance: {}",
+            "{ASCENDING_NUMBERS}. Name the format with --log-format: '{numbered}' if they are the numbers of lines, \
+             '{format}' if they belong to the addresses. For instance: {}",
             quote(ballot.first)
         ))));
     }
-    let format = Format::new(ballot.grammar(), way.host_form, &way.wrappings);
     let mut warnings: Vec<String> = votes.proxies_warning(ballot).into_iter().collect();
     warnings.extend(votes.mixture_warning(way, ballot, &format));
     Some(Ok(Detected { format, warnings }))
@@ -75,16 +76,39 @@ pub fn check_named(named: &Format, sample: &[u8]) -> Option<String> {
         ));
     }
     let (way, ballot) = votes.winner()?;
-    let found = Format::new(ballot.grammar(), way.host_form, &way.wrappings);
-    let is_wrapped_otherwise =
-        found.wrappings() != named.wrappings() || found.host_form() != named.host_form();
-    is_wrapped_otherwise.then(|| {
-        format!(
-            "read as {named}, as --log-format says, but its lines look like {found}: visitors may be wrong. Without \
-             --log-format it is read so. For instance: {}",
-            quote(ballot.first)
-        )
-    })
+    let found = way.format(ballot);
+    let is_wrapped_so = |format: &Format| {
+        format.wrappings() == named.wrappings() && format.host_form() == named.host_form()
+    };
+    let numbered = doubted(way, ballot);
+    if is_wrapped_so(&found) {
+        return numbered.map(|numbered| {
+            format!(
+                "read as {named}, as --log-format says, but {ASCENDING_NUMBERS}: visitors may be wrong, unless they belong \
+                 to the addresses. If they are the numbers of lines, name '{numbered}'. For instance: {}",
+                quote(ballot.first)
+            )
+        });
+    }
+    if numbered.is_some_and(|numbered| is_wrapped_so(&numbered)) {
+        return None;
+    }
+    Some(format!(
+        "read as {named}, as --log-format says, but its lines look like {found}: visitors may be wrong. Without \
+         --log-format it is read so. For instance: {}",
+        quote(ballot.first)
+    ))
+}
+
+/// What is doubtful about [`doubted`] lines, as the rest of a sentence.
+const ASCENDING_NUMBERS: &str = "its addresses begin with numbers that ascend from line to line, as those of grep -n do, \
+                                 and are addresses with and without them";
+
+/// The format that lines have if numbers of `grep -n` stand in front of them, where they are as likely as not.
+fn doubted(way: &Way, ballot: &Ballot<'_>) -> Option<Format> {
+    let numbered = way.numbered()?;
+    let is_doubted = ballot.may_be_numbered() && ballot.line_numbers.are_different();
+    is_doubted.then(|| numbered.format(ballot))
 }
 
 /// Bytes of a line that a sentence shows.
@@ -104,6 +128,29 @@ struct Way {
     host_form: HostForm,
 }
 
+impl Way {
+    /// The format of the lines that are read in this way.
+    fn format(&self, ballot: &Ballot<'_>) -> Format {
+        Format::new(ballot.grammar(), self.host_form, &self.wrappings)
+    }
+
+    /// The same with numbers of `grep -n` in front of addresses; `None` where they cannot stand there.
+    fn numbered(&self) -> Option<Self> {
+        let (around, number) = match &self.wrappings[..] {
+            [around @ .., Wrapping::GrepFile] => (around, Wrapping::GrepFileNumber),
+            around => (around, Wrapping::GrepNumber),
+        };
+        let can_stand = around.len() < MAX_WRAPPINGS && can_stand_in(around, number);
+        can_stand
+            .then(|| Self { wrappings: [around, &[number]].concat(), host_form: self.host_form })
+    }
+}
+
+/// Whether a wrapping can stand inside all of those `around`.
+fn can_stand_in(around: &[Wrapping], inner: Wrapping) -> bool {
+    around.iter().all(|outer| outer.can_hold(inner))
+}
+
 /// The lines that are read in one way.
 #[derive(Clone, Debug, Default)]
 struct Ballot<'s> {
@@ -116,9 +163,7 @@ struct Ballot<'s> {
     clients: HashMap<IpAddr, u64>,
     /// Lines with an address in a quoted field after the user agent.
     with_forwarded_for: u64,
-    /// Lines whose address begins with a larger number than the line before, and has another address behind it.
-    numbered: u64,
-    last_number: u64,
+    line_numbers: LineNumbers<'s>,
     first: &'s [u8],
 }
 
@@ -135,8 +180,7 @@ impl Ballot<'_> {
             beacons,
             clients,
             with_forwarded_for,
-            numbered,
-            last_number,
+            line_numbers,
             first: _,
         } = other;
         self.combined += combined;
@@ -147,8 +191,12 @@ impl Ballot<'_> {
             *self.clients.entry(client).or_default() += lines;
         }
         self.with_forwarded_for += with_forwarded_for;
-        self.numbered += numbered;
-        self.last_number = self.last_number.max(last_number);
+        self.line_numbers.join(line_numbers);
+    }
+
+    /// Whether the addresses of all lines may be others behind numbers of `grep -n`.
+    fn may_be_numbered(&self) -> bool {
+        self.line_numbers.are_on_all(self.lines())
     }
 
     fn grammar(&self) -> Grammar {
@@ -183,8 +231,28 @@ impl<'s> Votes<'s> {
                 votes.add(line, &mut reader);
             }
         }
+        votes.join_numbered();
         votes.join_host_forms();
         votes
+    }
+
+    /// Lines whose addresses may be others behind numbers are of the same log as those whose numbers are certain.
+    fn join_numbered(&mut self) {
+        let may_be_numbered = |(way, ballot): (&Way, &Ballot<'_>)| {
+            let numbered = way.numbered().filter(|_| ballot.may_be_numbered())?;
+            Some((way.clone(), numbered))
+        };
+        let ways: Vec<(Way, Way)> = self.ballots.iter().filter_map(may_be_numbered).collect();
+        for (way, numbered) in ways {
+            let are_others_certain =
+                self.ballots.keys().any(|other| other.wrappings == numbered.wrappings);
+            if are_others_certain && let Some(ballot) = self.ballots.remove(&way) {
+                match self.ballots.entry(numbered) {
+                    Entry::Occupied(others) => others.into_mut().join(ballot),
+                    Entry::Vacant(place) => _ = place.insert(ballot),
+                }
+            }
+        }
     }
 
     /// Hosts with ports and lists of addresses stand among plain ones: not every client sends a list, and a form that is read
@@ -233,9 +301,12 @@ impl<'s> Votes<'s> {
         ballot.readable_requests += u64::from(seen.has_user_agent && seen.has_readable_request);
         ballot.beacons += u64::from(seen.is_beacon);
         ballot.with_forwarded_for += u64::from(seen.has_forwarded_for);
-        if let Some(number) = seen.number.filter(|&number| number > ballot.last_number) {
-            ballot.last_number = number;
-            ballot.numbered += 1;
+        if let Some(number) = seen.line_number {
+            let file = match reader.way.wrappings[..] {
+                [Wrapping::GrepFile] => line.split(|&byte| byte == b':').next(),
+                _ => None,
+            };
+            ballot.line_numbers.add(number, file.unwrap_or_default());
         }
         if let Some(client) = seen.client {
             *ballot.clients.entry(client).or_default() += 1;
@@ -317,8 +388,7 @@ impl<'s> Votes<'s> {
         );
         let first = match other {
             Some((other, ballot)) if ballot.lines() >= self.nonsense_lines() => {
-                let other = Format::new(ballot.grammar(), other.host_form, &other.wrappings);
-                let _ = write!(text, ", but {other}");
+                let _ = write!(text, ", but {}", other.format(ballot));
                 ballot.first
             }
             _ => self.first_nonsense.unwrap_or_default(),
@@ -355,8 +425,6 @@ fn by_lines(one: &(&Way, &Ballot<'_>), other: &(&Way, &Ballot<'_>)) -> Ordering 
 const FEW_HOSTS: u64 = 1;
 /// Lines from which on a share of other lines means something.
 const LEAST_MIXED: u64 = 20;
-/// Lines from which on ascending numbers in all of them are no chance.
-const LEAST_NUMBERED: u64 = 8;
 /// Lines from which on few clients are suspicious.
 const LEAST_LINES: u64 = 1_000;
 /// So few clients that make most requests are proxies.
@@ -370,8 +438,8 @@ struct Seen {
     is_beacon: bool,
     client: Option<IpAddr>,
     has_forwarded_for: bool,
-    /// `12` of `12:2001:db8::1`, which is an address as a whole, and may be one behind a line's number.
-    number: Option<u64>,
+    /// `2410` of `2410:2001:db8::1`, which is an address as a whole, and may be one behind a line's number.
+    line_number: Option<u64>,
 }
 
 /// Finds how single lines can be read. Keeps the last way, since the next line is mostly read in the same.
@@ -400,10 +468,8 @@ impl LineReader {
         if self.way.wrappings.len() == MAX_WRAPPINGS {
             return None;
         }
-        let can_stand =
-            |around: &[Wrapping], inner: Wrapping| around.iter().all(|outer| outer.can_hold(inner));
         for wrapping in Wrapping::ALL {
-            if !can_stand(&self.way.wrappings, wrapping) {
+            if !can_stand_in(&self.way.wrappings, wrapping) {
                 continue;
             }
             let decoded;
@@ -449,25 +515,23 @@ impl LineReader {
             Ok(form) => form,
             Err(nonsense) => return Some(Err(nonsense)),
         };
-        self.way.host_form = if host.is_some() { HostForm::ForwardedList } else { form };
         let record = fields.record;
+        let line_number = match LineNumber::of(host.unwrap_or(record.host)) {
+            Some(LineNumber::Certain) => return Some(Err(Nonsense::Host)),
+            Some(LineNumber::Possible(number)) => Some(number),
+            None => None,
+        };
+        self.way.host_form = if host.is_some() { HostForm::ForwardedList } else { form };
         Some(Ok(Seen {
             has_user_agent,
             has_readable_request: record.request.is_some(),
             is_beacon: has_user_agent
                 && record.request.is_some_and(|request| dig::is_beacon(request.target)),
             client: address(record.host),
-            number: leading_number(record.host),
+            line_number,
             has_forwarded_for: quoted_texts(fields.rest).any(|text| {
                 address(text.split(|&byte| byte == b',').next().unwrap_or_default()).is_some()
             }),
         }))
     }
-}
-
-/// The number that an address begins with, if there is an address behind it, too.
-fn leading_number(host: &[u8]) -> Option<u64> {
-    let colon = memchr::memchr(b':', host)?;
-    address(&host[colon + 1..])?;
-    std::str::from_utf8(&host[..colon]).ok()?.parse().ok()
 }

@@ -24,6 +24,7 @@ mod format;
 pub mod fuzzing;
 mod index;
 mod json_text;
+mod line_number;
 mod prefetch;
 pub mod recognize;
 pub mod record;
