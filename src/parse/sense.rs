@@ -74,7 +74,10 @@ fn host_form(host: &[u8], identity: &[u8]) -> Result<HostForm, Nonsense> {
         byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') || !byte.is_ascii()
     };
     let is_date = is_month(host) && is_number(identity) || starts_like_a_date(host);
-    if host.iter().all(is_name) && !is_date && !is_number(host) {
+    // `16-1.2.3.4` and `access.log-1.2.3.4` are what `grep -C` writes around a hit: no name ends in an address.
+    let last = host.rsplit(|&byte| byte == b'-').next();
+    let is_context = last.is_some_and(|last| address(last).is_some());
+    if host.iter().all(is_name) && !is_date && !is_number(host) && !is_context {
         Ok(HostForm::Plain)
     } else {
         Err(Nonsense::Host)
@@ -242,6 +245,9 @@ mod tests {
             ("access.log:1.2.3.4 - -", Err(Nonsense::Host)),
             ("12:1.2.3.4 - -", Err(Nonsense::Host)),
             ("17 1.2.3.4 - -", Err(Nonsense::Host)),
+            ("16-1.2.3.4 - -", Err(Nonsense::Host)),
+            ("access.log-16-1.2.3.4 - -", Err(Nonsense::Host)),
+            ("16-1-2-3-4.example - -", Ok(HostForm::Plain)),
         ] {
             check_line(&format!("{start} {end}"), false, expected);
         }

@@ -569,6 +569,23 @@ fn line_numbers_before_addresses_of_ipv6_are_no_part_of_them() {
     }
 }
 
+/// Lines of context have `-` where hits have `:`. They are no hosts of their own.
+#[test]
+fn context_lines_of_grep_are_no_other_clients() {
+    for hosts in [
+        &["16-1.2.3.4", "17:1.2.3.4", "18-1.2.3.4"][..],
+        &["16-1.2.3.4", "17:fe80::1", "18-fe80::1"],
+        &["a.log-1.2.3.4", "a.log:1.2.3.4", "a.log-1.2.3.4"],
+        &["a.log-16-1.2.3.4", "a.log:17:1.2.3.4", "a.log-18-1.2.3.4"],
+    ] {
+        let outcome = analyze(views_of(hosts), &[]).expect_exit(3);
+        says(&outcome, &["neither an address nor a host name"]);
+    }
+    // A hit and one line of context each: hits count, the others are malformed.
+    let outcome = analyze(views_of(&["17:1.2.3.4", "18-1.2.3.4"]), &["--json"]).expect_exit(0);
+    assert_eq!(outcome.counts(), (2, 1, 1));
+}
+
 /// `2410:2a02::1` is an address of a client, with and without the number.
 #[test]
 fn numbers_that_ascend_before_addresses_of_ipv6_are_doubted() {
