@@ -77,26 +77,38 @@ pub fn check_named(named: &Format, sample: &[u8]) -> Option<String> {
     }
     let (way, ballot) = votes.winner()?;
     let found = way.format(ballot);
-    let is_wrapped_so = |format: &Format| {
+    let is_as_named = |format: &Format| {
         format.wrappings() == named.wrappings() && format.host_form() == named.host_form()
     };
-    let numbered = doubted(way, ballot);
-    if is_wrapped_so(&found) {
-        return numbered.map(|numbered| {
+    let (objection, line) = match doubted(way, ballot) {
+        Some(numbered) if is_as_named(&found) => (
             format!(
-                "read as {named}, as --log-format says, but {ASCENDING_NUMBERS}: visitors may be wrong, unless they belong \
-                 to the addresses. If they are the numbers of lines, name '{numbered}'. For instance: {}",
-                quote(ballot.first)
-            )
-        });
-    }
-    if numbered.is_some_and(|numbered| is_wrapped_so(&numbered)) {
-        return None;
-    }
+                "{ASCENDING_NUMBERS}: visitors may be wrong, unless the numbers belong to the addresses. If they are the \
+                 numbers of lines, name '{numbered}'"
+            ),
+            ballot.first,
+        ),
+        Some(numbered) if is_as_named(&numbered) => return None,
+        _ if !is_as_named(&found) => (
+            format!(
+                "its lines look like {found}: visitors may be wrong. Without --log-format it is read so"
+            ),
+            ballot.first,
+        ),
+        _ if named.grammar() == Grammar::Dig && !ballot.has_beacons() => (
+            format!(
+                "only {} of its first {} target /dig, and the others are not counted: its lines look like {found}. \
+                 Without --log-format it is read so",
+                ballot.beacons,
+                counted(ballot.readable_requests, "request", "requests"),
+            ),
+            ballot.first_other?,
+        ),
+        _ => return None,
+    };
     Some(format!(
-        "read as {named}, as --log-format says, but its lines look like {found}: visitors may be wrong. Without \
-         --log-format it is read so. For instance: {}",
-        quote(ballot.first)
+        "read as {named}, as --log-format says, but {objection}. For instance: {}",
+        quote(line)
     ))
 }
 
@@ -165,6 +177,8 @@ struct Ballot<'s> {
     with_forwarded_for: u64,
     line_numbers: LineNumbers<'s>,
     first: &'s [u8],
+    /// The first line whose readable request is no beacon.
+    first_other: Option<&'s [u8]>,
 }
 
 impl Ballot<'_> {
@@ -182,6 +196,7 @@ impl Ballot<'_> {
             with_forwarded_for,
             line_numbers,
             first: _,
+            first_other,
         } = other;
         self.combined += combined;
         self.common += common;
@@ -192,6 +207,12 @@ impl Ballot<'_> {
         }
         self.with_forwarded_for += with_forwarded_for;
         self.line_numbers.join(line_numbers);
+        self.first_other = self.first_other.or(first_other);
+    }
+
+    /// Whether more than one in ten of the readable requests is a beacon.
+    fn has_beacons(&self) -> bool {
+        self.beacons * 10 > self.readable_requests
     }
 
     /// Whether the addresses of all lines may be others behind numbers of `grep -n`.
@@ -298,8 +319,13 @@ impl<'s> Votes<'s> {
         } else {
             ballot.common += 1;
         }
-        ballot.readable_requests += u64::from(seen.has_user_agent && seen.has_readable_request);
-        ballot.beacons += u64::from(seen.is_beacon);
+        if seen.has_user_agent && seen.has_readable_request {
+            ballot.readable_requests += 1;
+            match seen.is_beacon {
+                true => ballot.beacons += 1,
+                false => _ = ballot.first_other.get_or_insert(line),
+            }
+        }
         ballot.with_forwarded_for += u64::from(seen.has_forwarded_for);
         if let Some(number) = seen.line_number {
             let file = match reader.way.wrappings[..] {

@@ -318,6 +318,40 @@ fn a_named_format_is_obeyed_with_a_warning() {
     assert_eq!(outcome.stderr_text(), "");
 }
 
+/// A combined log has no beacons, so nothing of it counts as `dig`: that is said, and that it is combined.
+#[test]
+fn other_lines_read_as_beacons_are_said() {
+    let beacon = view("1.2.3.4", "curl/8.1").replace("/a", "/dig?ua=a&url=%2F");
+    let log = |beacons: usize, others: usize| beacon.repeat(beacons) + &views(others);
+    for (log, share) in [
+        (log(0, 1), Some("only 0 of its first 1 request target /dig")),
+        (log(0, 20), Some("only 0 of its first 20 requests target /dig")),
+        (log(2, 18), Some("only 2 of its first 20 requests target /dig")),
+        (log(3, 17), None),
+        (log(20, 0), None),
+    ] {
+        for options in [&["--json", "-f", "dig"][..], &["--json", "-q", "-f", "dig"]] {
+            let outcome = analyze(&log, options).expect_exit(0);
+            let Some(share) = share else {
+                assert_eq!(outcome.stderr_text(), "");
+                continue;
+            };
+            let start = format!("read as dig, as --log-format says, but {share}");
+            let instance =
+                "For instance: \"10.0.0.0 - - [05/Mar/2018:14:05:09 +0800] \\\"GET /a HTTP";
+            says(&outcome, &[&start, "its lines look like combined. Without", instance]);
+            assert_eq!(outcome.json()["inputs"][0]["format"], "dig");
+            assert_eq!(outcome.stderr_text().lines().count(), 1);
+        }
+        let piped = hitmap_reading(&["analyze", "-q", "-f", "dig", "-"], log.as_bytes());
+        assert_eq!(piped.stderr_text().contains("target /dig"), share.is_some());
+        let wrapped: String = log.lines().map(|line| format!("web-1  | {line}\n")).collect();
+        let name = "dig inside docker compose logs";
+        let outcome = analyze(wrapped, &["--json", "-f", name]).expect_exit(0);
+        assert_eq!(outcome.stderr_text().contains("target /dig"), share.is_some());
+    }
+}
+
 /// An empty input has the format that was named, and none otherwise, whether it is a file, compressed, or in a pipe.
 #[test]
 fn empty_inputs_are_of_the_format_that_is_named() {
