@@ -1,7 +1,7 @@
 //! Which format a log has, judged by a sample from its beginning.
 //!
-//! Owns: [`detect`], [`check_named`], the decision by many lines. May import: `combined`, `sense`, `line_number`,
-//! `wrapping`, `text`. Must not know: files, who asks.
+//! Owns: [`detect`], [`check_named`], the decision by many lines. May import: `line_reader`, `line_number`,
+//! `combined`, `sense`, `wrapping`, `text`. Must not know: files, who asks.
 //!
 //! A file that could be of several formats is never guessed at: a sample whose lines can be read, but do not make sense, is
 //! refused in words. One line decides nothing, since a log holds what its clients send.
@@ -12,13 +12,14 @@ use std::collections::hash_map::Entry;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::combined::{self, quoted_texts};
-use super::format::{Format, Grammar, HostForm, MAX_WRAPPINGS};
-use super::line_number::{LineNumber, LineNumbers};
-use super::sense::{self, Nonsense, split_forwarded_list};
+use super::combined;
+use super::format::{Format, Grammar, HostForm};
+use super::line_number::LineNumbers;
+use super::line_reader::{LineReader, Way};
+use super::sense::{self, Nonsense};
 use super::time::Clock;
-use super::wrapping::{Wrapping, address, unescape_docker_json};
-use super::{dig, trim_carriage_return};
+use super::trim_carriage_return;
+use super::wrapping::Wrapping;
 use crate::text::counted;
 
 /// A format, and what the user should know about it.
@@ -41,7 +42,8 @@ pub struct Refusal(pub String);
 /// is dig when at least 90 % of the readable requests target `/dig`.
 ///
 /// # Errors
-/// [`Refusal`] where more than half of the lines that can be read do not make sense.
+/// [`Refusal`] where more than half of the lines that can be read do not make sense, or all begin with numbers that may be
+/// those of `grep -n`.
 pub fn detect(sample: &[u8]) -> Option<Result<Detected, Refusal>> {
     let votes = Votes::of(sample);
     if votes.readable == 0 {
@@ -51,7 +53,7 @@ pub fn detect(sample: &[u8]) -> Option<Result<Detected, Refusal>> {
         return Some(Err(Refusal(votes.refusal())));
     }
     let (way, ballot) = votes.winner()?;
-    let format = way.format(ballot);
+    let format = way.format(ballot.grammar());
     if let Some(numbered) = doubted(way, ballot) {
         return Some(Err(Refusal(format!(
             "{ASCENDING_NUMBERS}. Name the format with --log-format: '{numbered}' if they are the numbers of lines, \
@@ -76,7 +78,7 @@ pub fn check_named(named: &Format, sample: &[u8]) -> Option<String> {
         ));
     }
     let (way, ballot) = votes.winner()?;
-    let found = way.format(ballot);
+    let found = way.format(ballot.grammar());
     let is_as_named = |format: &Format| {
         format.wrappings() == named.wrappings() && format.host_form() == named.host_form()
     };
@@ -120,7 +122,7 @@ const ASCENDING_NUMBERS: &str = "its addresses begin with numbers that ascend fr
 fn doubted(way: &Way, ballot: &Ballot<'_>) -> Option<Format> {
     let numbered = way.numbered()?;
     let is_doubted = ballot.may_be_numbered() && ballot.line_numbers.are_different();
-    is_doubted.then(|| numbered.format(ballot))
+    is_doubted.then(|| numbered.format(ballot.grammar()))
 }
 
 /// Bytes of a line that a sentence shows.
@@ -131,36 +133,6 @@ pub(super) fn quote(line: &[u8]) -> String {
     let shown = &line[..line.len().min(SHOWN_BYTES)];
     let more = if shown.len() < line.len() { "…" } else { "" };
     format!("{:?}{more}", crate::text::from_bytes(shown))
-}
-
-/// How a line can be read so that it makes sense.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Way {
-    wrappings: Vec<Wrapping>,
-    host_form: HostForm,
-}
-
-impl Way {
-    /// The format of the lines that are read in this way.
-    fn format(&self, ballot: &Ballot<'_>) -> Format {
-        Format::new(ballot.grammar(), self.host_form, &self.wrappings)
-    }
-
-    /// The same with numbers of `grep -n` in front of addresses; `None` where they cannot stand there.
-    fn numbered(&self) -> Option<Self> {
-        let (around, number) = match &self.wrappings[..] {
-            [around @ .., Wrapping::GrepFile] => (around, Wrapping::GrepFileNumber),
-            around => (around, Wrapping::GrepNumber),
-        };
-        let can_stand = around.len() < MAX_WRAPPINGS && can_stand_in(around, number);
-        can_stand
-            .then(|| Self { wrappings: [around, &[number]].concat(), host_form: self.host_form })
-    }
-}
-
-/// Whether a wrapping can stand inside all of those `around`.
-fn can_stand_in(around: &[Wrapping], inner: Wrapping) -> bool {
-    around.iter().all(|outer| outer.can_hold(inner))
 }
 
 /// The lines that are read in one way.
@@ -414,7 +386,7 @@ impl<'s> Votes<'s> {
         );
         let first = match other {
             Some((other, ballot)) if ballot.lines() >= self.nonsense_lines() => {
-                let _ = write!(text, ", but {}", other.format(ballot));
+                let _ = write!(text, ", but {}", other.format(ballot.grammar()));
                 ballot.first
             }
             _ => self.first_nonsense.unwrap_or_default(),
@@ -455,109 +427,3 @@ const LEAST_MIXED: u64 = 20;
 const LEAST_LINES: u64 = 1_000;
 /// So few clients that make most requests are proxies.
 const FEW_CLIENTS: usize = 3;
-
-/// What detection looks at in a line.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    has_user_agent: bool,
-    has_readable_request: bool,
-    is_beacon: bool,
-    client: Option<IpAddr>,
-    has_forwarded_for: bool,
-    /// `2410` of `2410:2001:db8::1`, which is an address as a whole, and may be one behind a line's number.
-    line_number: Option<u64>,
-}
-
-/// Finds how single lines can be read. Keeps the last way, since the next line is mostly read in the same.
-#[derive(Debug, Default)]
-struct LineReader {
-    clock: Clock,
-    /// How the last line was read.
-    way: Way,
-}
-
-impl LineReader {
-    /// What a line says, `self.way` being how; `None` if nothing can read it. A line that makes sense as it stands is
-    /// taken as it stands; else what stands around it is looked for.
-    fn read(&mut self, line: &[u8]) -> Option<Result<Seen, Nonsense>> {
-        self.way.wrappings.clear();
-        let plain = self.read_inside(line);
-        if let Some(Ok(_)) = plain {
-            return plain;
-        }
-        self.read_wrapped(line).map(Ok).or(plain)
-    }
-
-    /// What a line inside wrappings says, `self.way` being in which; `None` if it makes no sense inside any, and
-    /// `self.way` means nothing.
-    fn read_wrapped(&mut self, line: &[u8]) -> Option<Seen> {
-        if self.way.wrappings.len() == MAX_WRAPPINGS {
-            return None;
-        }
-        for wrapping in Wrapping::ALL {
-            if !can_stand_in(&self.way.wrappings, wrapping) {
-                continue;
-            }
-            let decoded;
-            let inside = match wrapping {
-                Wrapping::DockerJson => {
-                    let mut text = Vec::new();
-                    let Some(Ok(())) = unescape_docker_json(line, &mut text) else { continue };
-                    decoded = text;
-                    &decoded[..]
-                }
-                wrapping => match wrapping.strip(line) {
-                    Some(Ok(inside)) => inside,
-                    _ => continue,
-                },
-            };
-            self.way.wrappings.push(wrapping);
-            let seen = match self.read_inside(inside) {
-                Some(Ok(seen)) => Some(seen),
-                _ => self.read_wrapped(inside),
-            };
-            // A line of CRI that holds something unreadable is no line with a time and a virtual host in front.
-            if seen.is_some() || wrapping.is_distinctive() {
-                return seen;
-            }
-            self.way.wrappings.pop();
-        }
-        None
-    }
-
-    /// What a line says as it stands, `self.way.host_form` being the form of its host.
-    fn read_inside(&mut self, line: &[u8]) -> Option<Result<Seen, Nonsense>> {
-        let (host, line) = match split_forwarded_list(line) {
-            Some((host, rest)) => (Some(host), rest),
-            None => (None, line),
-        };
-        let mut has_user_agent = true;
-        let fields = combined::fields(line, true, &mut self.clock).or_else(|_| {
-            has_user_agent = false;
-            combined::fields(line, false, &mut self.clock)
-        });
-        let fields = fields.ok()?;
-        let form = match sense::check(&fields, has_user_agent) {
-            Ok(form) => form,
-            Err(nonsense) => return Some(Err(nonsense)),
-        };
-        let record = fields.record;
-        let line_number = match LineNumber::of(host.unwrap_or(record.host)) {
-            Some(LineNumber::Certain) => return Some(Err(Nonsense::Host)),
-            Some(LineNumber::Possible(number)) => Some(number),
-            None => None,
-        };
-        self.way.host_form = if host.is_some() { HostForm::ForwardedList } else { form };
-        Some(Ok(Seen {
-            has_user_agent,
-            has_readable_request: record.request.is_some(),
-            is_beacon: has_user_agent
-                && record.request.is_some_and(|request| dig::is_beacon(request.target)),
-            client: address(record.host),
-            line_number,
-            has_forwarded_for: quoted_texts(fields.rest).any(|text| {
-                address(text.split(|&byte| byte == b',').next().unwrap_or_default()).is_some()
-            }),
-        }))
-    }
-}

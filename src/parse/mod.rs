@@ -25,6 +25,7 @@ pub mod fuzzing;
 mod index;
 mod json_text;
 mod line_number;
+mod line_reader;
 mod prefetch;
 pub mod recognize;
 pub mod record;
