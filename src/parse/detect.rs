@@ -1,22 +1,25 @@
 //! Which format a log has, judged by a sample from its beginning.
 //!
-//! Owns: [`detect`], [`check_named`], the decision by many lines. May import: `combined`, `sense`,
-//! `wrapping`, `text`. Must not know: files, who asks.
+//! Owns: [`detect`], [`check_named`], the decision by many lines. May import: `line_reader`, `line_number`,
+//! `combined`, `sense`, `wrapping`, `text`. Must not know: files, who asks.
 //!
 //! A file that could be of several formats is never guessed at: a sample whose lines can be read, but do not make sense, is
 //! refused in words. One line decides nothing, since a log holds what its clients send.
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt::Write;
 use std::net::IpAddr;
 
-use super::combined::{self, quoted_texts};
-use super::format::{Format, Grammar, HostForm, MAX_WRAPPINGS};
-use super::sense::{self, Nonsense, split_forwarded_list};
+use super::combined;
+use super::format::{Format, Grammar, HostForm};
+use super::line_number::LineNumbers;
+use super::line_reader::{LineReader, Way};
+use super::sense::{self, Nonsense};
 use super::time::Clock;
-use super::wrapping::{Wrapping, address, unescape_docker_json};
-use super::{dig, trim_carriage_return};
+use super::trim_carriage_return;
+use super::wrapping::Wrapping;
 use crate::text::counted;
 
 /// A format, and what the user should know about it.
@@ -39,7 +42,8 @@ pub struct Refusal(pub String);
 /// is dig when at least 90 % of the readable requests target `/dig`.
 ///
 /// # Errors
-/// [`Refusal`] where more than half of the lines that can be read do not make sense.
+/// [`Refusal`] where more than half of the lines that can be read do not make sense, or all begin with numbers that may be
+/// those of `grep -n`.
 pub fn detect(sample: &[u8]) -> Option<Result<Detected, Refusal>> {
     let votes = Votes::of(sample);
     if votes.readable == 0 {
@@ -49,15 +53,14 @@ pub fn detect(sample: &[u8]) -> Option<Result<Detected, Refusal>> {
         return Some(Err(Refusal(votes.refusal())));
     }
     let (way, ballot) = votes.winner()?;
-    if ballot.lines() >= LEAST_NUMBERED && ballot.numbered == ballot.lines() {
+    let format = way.format(ballot.grammar());
+    if let Some(numbered) = doubted(way, ballot) {
         return Some(Err(Refusal(format!(
-            "its addresses begin with numbers that ascend from line to line, as those of grep -n do: they can be read as \
-             addresses with and without them. Give the lines without their numbers, or name the format with \
-             --log-format. For instance: {}",
+            "{ASCENDING_NUMBERS}. Name the format with --log-format: '{numbered}' if they are the numbers of lines, \
+             '{format}' if they belong to the addresses. For instance: {}",
             quote(ballot.first)
         ))));
     }
-    let format = Format::new(ballot.grammar(), way.host_form, &way.wrappings);
     let mut warnings: Vec<String> = votes.proxies_warning(ballot).into_iter().collect();
     warnings.extend(votes.mixture_warning(way, ballot, &format));
     Some(Ok(Detected { format, warnings }))
@@ -75,16 +78,51 @@ pub fn check_named(named: &Format, sample: &[u8]) -> Option<String> {
         ));
     }
     let (way, ballot) = votes.winner()?;
-    let found = Format::new(ballot.grammar(), way.host_form, &way.wrappings);
-    let is_wrapped_otherwise =
-        found.wrappings() != named.wrappings() || found.host_form() != named.host_form();
-    is_wrapped_otherwise.then(|| {
-        format!(
-            "read as {named}, as --log-format says, but its lines look like {found}: visitors may be wrong. Without \
-             --log-format it is read so. For instance: {}",
-            quote(ballot.first)
-        )
-    })
+    let found = way.format(ballot.grammar());
+    let is_as_named = |format: &Format| {
+        format.wrappings() == named.wrappings() && format.host_form() == named.host_form()
+    };
+    let (objection, line) = match doubted(way, ballot) {
+        Some(numbered) if is_as_named(&found) => (
+            format!(
+                "{ASCENDING_NUMBERS}: visitors may be wrong, unless the numbers belong to the addresses. If they are the \
+                 numbers of lines, name '{numbered}'"
+            ),
+            ballot.first,
+        ),
+        Some(numbered) if is_as_named(&numbered) => return None,
+        _ if !is_as_named(&found) => (
+            format!(
+                "its lines look like {found}: visitors may be wrong. Without --log-format it is read so"
+            ),
+            ballot.first,
+        ),
+        _ if named.grammar() == Grammar::Dig && !ballot.has_beacons() => (
+            format!(
+                "only {} of its first {} target /dig, and the others are not counted: its lines look like {found}. \
+                 Without --log-format it is read so",
+                ballot.beacons,
+                counted(ballot.readable_requests, "request", "requests"),
+            ),
+            ballot.first_other?,
+        ),
+        _ => return None,
+    };
+    Some(format!(
+        "read as {named}, as --log-format says, but {objection}. For instance: {}",
+        quote(line)
+    ))
+}
+
+/// What is doubtful about [`doubted`] lines, as the rest of a sentence.
+const ASCENDING_NUMBERS: &str = "its addresses begin with numbers that ascend from line to line, as those of grep -n do, \
+                                 and are addresses with and without them";
+
+/// The format that lines have if numbers of `grep -n` stand in front of them, where they are as likely as not.
+fn doubted(way: &Way, ballot: &Ballot<'_>) -> Option<Format> {
+    let numbered = way.numbered()?;
+    let is_doubted = ballot.may_be_numbered() && ballot.line_numbers.are_different();
+    is_doubted.then(|| numbered.format(ballot.grammar()))
 }
 
 /// Bytes of a line that a sentence shows.
@@ -95,13 +133,6 @@ pub(super) fn quote(line: &[u8]) -> String {
     let shown = &line[..line.len().min(SHOWN_BYTES)];
     let more = if shown.len() < line.len() { "…" } else { "" };
     format!("{:?}{more}", crate::text::from_bytes(shown))
-}
-
-/// How a line can be read so that it makes sense.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-struct Way {
-    wrappings: Vec<Wrapping>,
-    host_form: HostForm,
 }
 
 /// The lines that are read in one way.
@@ -116,10 +147,10 @@ struct Ballot<'s> {
     clients: HashMap<IpAddr, u64>,
     /// Lines with an address in a quoted field after the user agent.
     with_forwarded_for: u64,
-    /// Lines whose address begins with a larger number than the line before, and has another address behind it.
-    numbered: u64,
-    last_number: u64,
+    line_numbers: LineNumbers<'s>,
     first: &'s [u8],
+    /// The first line whose readable request is no beacon.
+    first_other: Option<&'s [u8]>,
 }
 
 impl Ballot<'_> {
@@ -135,9 +166,9 @@ impl Ballot<'_> {
             beacons,
             clients,
             with_forwarded_for,
-            numbered,
-            last_number,
+            line_numbers,
             first: _,
+            first_other,
         } = other;
         self.combined += combined;
         self.common += common;
@@ -147,8 +178,18 @@ impl Ballot<'_> {
             *self.clients.entry(client).or_default() += lines;
         }
         self.with_forwarded_for += with_forwarded_for;
-        self.numbered += numbered;
-        self.last_number = self.last_number.max(last_number);
+        self.line_numbers.join(line_numbers);
+        self.first_other = self.first_other.or(first_other);
+    }
+
+    /// Whether more than one in ten of the readable requests is a beacon.
+    fn has_beacons(&self) -> bool {
+        self.beacons * 10 > self.readable_requests
+    }
+
+    /// Whether the addresses of all lines may be others behind numbers of `grep -n`.
+    fn may_be_numbered(&self) -> bool {
+        self.line_numbers.are_on_all(self.lines())
     }
 
     fn grammar(&self) -> Grammar {
@@ -183,8 +224,28 @@ impl<'s> Votes<'s> {
                 votes.add(line, &mut reader);
             }
         }
+        votes.join_numbered();
         votes.join_host_forms();
         votes
+    }
+
+    /// Lines whose addresses may be others behind numbers are of the same log as those whose numbers are certain.
+    fn join_numbered(&mut self) {
+        let may_be_numbered = |(way, ballot): (&Way, &Ballot<'_>)| {
+            let numbered = way.numbered().filter(|_| ballot.may_be_numbered())?;
+            Some((way.clone(), numbered))
+        };
+        let ways: Vec<(Way, Way)> = self.ballots.iter().filter_map(may_be_numbered).collect();
+        for (way, numbered) in ways {
+            let are_others_certain =
+                self.ballots.keys().any(|other| other.wrappings == numbered.wrappings);
+            if are_others_certain && let Some(ballot) = self.ballots.remove(&way) {
+                match self.ballots.entry(numbered) {
+                    Entry::Occupied(others) => others.into_mut().join(ballot),
+                    Entry::Vacant(place) => _ = place.insert(ballot),
+                }
+            }
+        }
     }
 
     /// Hosts with ports and lists of addresses stand among plain ones: not every client sends a list, and a form that is read
@@ -230,12 +291,20 @@ impl<'s> Votes<'s> {
         } else {
             ballot.common += 1;
         }
-        ballot.readable_requests += u64::from(seen.has_user_agent && seen.has_readable_request);
-        ballot.beacons += u64::from(seen.is_beacon);
+        if seen.has_user_agent && seen.has_readable_request {
+            ballot.readable_requests += 1;
+            match seen.is_beacon {
+                true => ballot.beacons += 1,
+                false => _ = ballot.first_other.get_or_insert(line),
+            }
+        }
         ballot.with_forwarded_for += u64::from(seen.has_forwarded_for);
-        if let Some(number) = seen.number.filter(|&number| number > ballot.last_number) {
-            ballot.last_number = number;
-            ballot.numbered += 1;
+        if let Some(number) = seen.line_number {
+            let file = match reader.way.wrappings[..] {
+                [Wrapping::GrepFile] => line.split(|&byte| byte == b':').next(),
+                _ => None,
+            };
+            ballot.line_numbers.add(number, file.unwrap_or_default());
         }
         if let Some(client) = seen.client {
             *ballot.clients.entry(client).or_default() += 1;
@@ -317,8 +386,7 @@ impl<'s> Votes<'s> {
         );
         let first = match other {
             Some((other, ballot)) if ballot.lines() >= self.nonsense_lines() => {
-                let other = Format::new(ballot.grammar(), other.host_form, &other.wrappings);
-                let _ = write!(text, ", but {other}");
+                let _ = write!(text, ", but {}", other.format(ballot.grammar()));
                 ballot.first
             }
             _ => self.first_nonsense.unwrap_or_default(),
@@ -355,119 +423,7 @@ fn by_lines(one: &(&Way, &Ballot<'_>), other: &(&Way, &Ballot<'_>)) -> Ordering 
 const FEW_HOSTS: u64 = 1;
 /// Lines from which on a share of other lines means something.
 const LEAST_MIXED: u64 = 20;
-/// Lines from which on ascending numbers in all of them are no chance.
-const LEAST_NUMBERED: u64 = 8;
 /// Lines from which on few clients are suspicious.
 const LEAST_LINES: u64 = 1_000;
 /// So few clients that make most requests are proxies.
 const FEW_CLIENTS: usize = 3;
-
-/// What detection looks at in a line.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    has_user_agent: bool,
-    has_readable_request: bool,
-    is_beacon: bool,
-    client: Option<IpAddr>,
-    has_forwarded_for: bool,
-    /// `12` of `12:2001:db8::1`, which is an address as a whole, and may be one behind a line's number.
-    number: Option<u64>,
-}
-
-/// Finds how single lines can be read. Keeps the last way, since the next line is mostly read in the same.
-#[derive(Debug, Default)]
-struct LineReader {
-    clock: Clock,
-    /// How the last line was read.
-    way: Way,
-}
-
-impl LineReader {
-    /// What a line says, `self.way` being how; `None` if nothing can read it. A line that makes sense as it stands is
-    /// taken as it stands; else what stands around it is looked for.
-    fn read(&mut self, line: &[u8]) -> Option<Result<Seen, Nonsense>> {
-        self.way.wrappings.clear();
-        let plain = self.read_inside(line);
-        if let Some(Ok(_)) = plain {
-            return plain;
-        }
-        self.read_wrapped(line).map(Ok).or(plain)
-    }
-
-    /// What a line inside wrappings says, `self.way` being in which; `None` if it makes no sense inside any, and
-    /// `self.way` means nothing.
-    fn read_wrapped(&mut self, line: &[u8]) -> Option<Seen> {
-        if self.way.wrappings.len() == MAX_WRAPPINGS {
-            return None;
-        }
-        let can_stand =
-            |around: &[Wrapping], inner: Wrapping| around.iter().all(|outer| outer.can_hold(inner));
-        for wrapping in Wrapping::ALL {
-            if !can_stand(&self.way.wrappings, wrapping) {
-                continue;
-            }
-            let decoded;
-            let inside = match wrapping {
-                Wrapping::DockerJson => {
-                    let mut text = Vec::new();
-                    let Some(Ok(())) = unescape_docker_json(line, &mut text) else { continue };
-                    decoded = text;
-                    &decoded[..]
-                }
-                wrapping => match wrapping.strip(line) {
-                    Some(Ok(inside)) => inside,
-                    _ => continue,
-                },
-            };
-            self.way.wrappings.push(wrapping);
-            let seen = match self.read_inside(inside) {
-                Some(Ok(seen)) => Some(seen),
-                _ => self.read_wrapped(inside),
-            };
-            // A line of CRI that holds something unreadable is no line with a time and a virtual host in front.
-            if seen.is_some() || wrapping.is_distinctive() {
-                return seen;
-            }
-            self.way.wrappings.pop();
-        }
-        None
-    }
-
-    /// What a line says as it stands, `self.way.host_form` being the form of its host.
-    fn read_inside(&mut self, line: &[u8]) -> Option<Result<Seen, Nonsense>> {
-        let (host, line) = match split_forwarded_list(line) {
-            Some((host, rest)) => (Some(host), rest),
-            None => (None, line),
-        };
-        let mut has_user_agent = true;
-        let fields = combined::fields(line, true, &mut self.clock).or_else(|_| {
-            has_user_agent = false;
-            combined::fields(line, false, &mut self.clock)
-        });
-        let fields = fields.ok()?;
-        let form = match sense::check(&fields, has_user_agent) {
-            Ok(form) => form,
-            Err(nonsense) => return Some(Err(nonsense)),
-        };
-        self.way.host_form = if host.is_some() { HostForm::ForwardedList } else { form };
-        let record = fields.record;
-        Some(Ok(Seen {
-            has_user_agent,
-            has_readable_request: record.request.is_some(),
-            is_beacon: has_user_agent
-                && record.request.is_some_and(|request| dig::is_beacon(request.target)),
-            client: address(record.host),
-            number: leading_number(record.host),
-            has_forwarded_for: quoted_texts(fields.rest).any(|text| {
-                address(text.split(|&byte| byte == b',').next().unwrap_or_default()).is_some()
-            }),
-        }))
-    }
-}
-
-/// The number that an address begins with, if there is an address behind it, too.
-fn leading_number(host: &[u8]) -> Option<u64> {
-    let colon = memchr::memchr(b':', host)?;
-    address(&host[colon + 1..])?;
-    std::str::from_utf8(&host[..colon]).ok()?.parse().ok()
-}

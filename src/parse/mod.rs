@@ -24,6 +24,8 @@ mod format;
 pub mod fuzzing;
 mod index;
 mod json_text;
+mod line_number;
+mod line_reader;
 mod prefetch;
 pub mod recognize;
 pub mod record;

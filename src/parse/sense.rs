@@ -74,7 +74,10 @@ fn host_form(host: &[u8], identity: &[u8]) -> Result<HostForm, Nonsense> {
         byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_') || !byte.is_ascii()
     };
     let is_date = is_month(host) && is_number(identity) || starts_like_a_date(host);
-    if host.iter().all(is_name) && !is_date && !is_number(host) {
+    // `16-1.2.3.4` and `access.log-1.2.3.4` are what `grep -C` writes around a hit: no name ends in an address.
+    let last = host.rsplit(|&byte| byte == b'-').next();
+    let is_context = last.is_some_and(|last| address(last).is_some());
+    if host.iter().all(is_name) && !is_date && !is_number(host) && !is_context {
         Ok(HostForm::Plain)
     } else {
         Err(Nonsense::Host)
@@ -121,16 +124,15 @@ pub(super) fn without_port(text: &[u8]) -> Option<&[u8]> {
 
 fn check_quoted_fields(fields: &Fields<'_>) -> Result<(), Nonsense> {
     let (referrer, agent) = (fields.record.referrer, fields.record.user_agent);
-    let is_before =
-        || (is_blank_field(agent) || is_no_user_agent(agent)) && is_user_agent(referrer);
-    let is_later = || quoted_texts(fields.rest).any(is_user_agent);
-    if !is_user_agent(agent) && (is_before() || is_later()) {
+    if is_user_agent(agent) {
+        return Ok(());
+    }
+    let is_other = is_no_user_agent(agent);
+    let is_before = (is_blank_field(agent) || is_other) && is_user_agent(referrer);
+    if is_before || quoted_texts(fields.rest).any(is_user_agent) {
         return Err(Nonsense::UserAgentElsewhere);
     }
-    let is_wrong = match is_referrer(referrer) {
-        true => is_no_user_agent(agent),
-        false => !is_user_agent(agent) && !is_blank_field(agent),
-    };
+    let is_wrong = is_other || !is_referrer(referrer) && !is_blank_field(agent);
     if is_wrong { Err(Nonsense::OtherQuotedFields) } else { Ok(()) }
 }
 
@@ -139,14 +141,17 @@ fn is_blank_field(text: &[u8]) -> bool {
     matches!(text, b"" | b"-")
 }
 
-/// `Mozilla/5.0 (…`, `curl/8.1`: a product and its version (RFC 9110, section 10.1.5) at the beginning.
+/// `Mozilla/5.0 (…`, `curl/8.1`: a product and its version (RFC 9110, section 10.1.5) at the beginning, but for `HTTP/1.1`.
 fn is_user_agent(text: &[u8]) -> bool {
     let name = text
         .iter()
         .take_while(|byte| byte.is_ascii_alphanumeric() || b" ._-+".contains(byte))
         .count();
     let version = text[name..].strip_prefix(b"/").and_then(<[u8]>::first);
-    name > 0 && text[0].is_ascii_alphabetic() && version.is_some_and(u8::is_ascii_digit)
+    name > 0
+        && text[0].is_ascii_alphabetic()
+        && version.is_some_and(u8::is_ascii_digit)
+        && !text[..name].eq_ignore_ascii_case(b"http")
 }
 
 /// A header `Referer`, as browsers and crawlers send it: missing, or a URL, which may lack its scheme.
@@ -163,46 +168,57 @@ fn is_referrer(text: &[u8]) -> bool {
         || memchr::memchr(b'/', text).is_some_and(|at| text[..at].contains(&b'.'))
 }
 
-/// What no client calls itself: a number, a list of numbers, an address, a URL, a host name, an id, and what servers log of
-/// connections and caches.
+/// Words that servers log of caches, connections, requests and devices, and that no client calls itself, in any case.
+const WORDS: &str = "hit miss pass bypass expired stale updating revalidated http https h2 h2c h3 close keep-alive . p \
+                     true false yes no on off post head options delete patch desktop mobile tablet bot gzip br zstd \
+                     deflate identity localhost";
+
+/// How other texts begin that servers log: ciphers, protocols, content types, states of caches, sockets.
+const BEGINNINGS: &str = "TLS SSLv ECDHE- DHE- AES CHACHA20 HTTP/ http/ http:// https:// text/ image/ audio/ video/ font/ \
+                          application/ multipart/ */* TCP_ unix:";
+
+/// What no client calls itself: a number, a date, an address, a URL, a host name, an id, a code, a language, `NAME=VALUE`,
+/// and what servers log of connections and the like.
 fn is_no_user_agent(text: &[u8]) -> bool {
     let all = |is_one: fn(&u8) -> bool| !text.is_empty() && text.iter().all(is_one);
     let has_digit = text.iter().any(u8::is_ascii_digit);
     let is_numeric = has_digit && all(|byte| byte.is_ascii_digit() || b" .,:-".contains(byte));
-    let is_url = text.starts_with(b"http://") || text.starts_with(b"https://");
     // A request's id, also as a UUID.
     let is_id =
         text.len() >= 16 && has_digit && all(|byte| byte.is_ascii_hexdigit() || *byte == b'-');
     let is_host = text.contains(&b'.')
         && all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-:".contains(byte));
-    let is_connection = [&b"TLS"[..], b"SSLv", b"ECDHE-", b"DHE-", b"AES", b"CHACHA20", b"HTTP/"]
-        .iter()
-        .any(|start| text.starts_with(start));
-    const STATES: [&[u8]; 9] = [
-        b"http",
-        b"https",
-        b"HIT",
-        b"MISS",
-        b"BYPASS",
-        b"EXPIRED",
-        b"STALE",
-        b"UPDATING",
-        b"REVALIDATED",
-    ];
+    // A country, a currency, an airport, a method: DE, DEU, EUR, FRA, GET.
+    let is_code = (2..=3).contains(&text.len()) && all(u8::is_ascii_uppercase);
+    let name = text.iter().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte));
+    let is_pair = matches!(name.count(), length if length > 0 && text.get(length) == Some(&b'='));
+    // `en-US,en;q=0.9`, `gzip, br`: a header's list is what its first item is.
+    let first = text.split(|byte| b",;".contains(byte)).next().unwrap_or_default();
+    let is_word = WORDS.split(' ').any(|word| first.eq_ignore_ascii_case(word.as_bytes()));
     is_numeric
-        || is_url
         || is_id
         || is_host
-        || is_connection
-        || STATES.contains(&text)
+        || is_code
+        || is_pair
+        || is_word
+        || is_language(first)
+        || starts_like_a_date(text)
+        || BEGINNINGS.split(' ').any(|beginning| text.starts_with(beginning.as_bytes()))
         || address(text).is_some()
+}
+
+/// `de`, `en-US`: a tag as in `Accept-Language` (RFC 5646).
+fn is_language(text: &[u8]) -> bool {
+    let mut parts = text.split(|&byte| byte == b'-');
+    parts.clone().count() <= 2
+        && parts.all(|part| part.len() == 2 && part.iter().all(u8::is_ascii_alphabetic))
 }
 
 #[cfg(test)]
 mod tests {
     use super::super::combined::fields;
     use super::super::time::Clock;
-    use super::{HostForm, Nonsense, check};
+    use super::{HostForm, Nonsense, check, is_no_user_agent, is_user_agent};
 
     fn check_line(line: &str, has_user_agent: bool, expected: Result<HostForm, Nonsense>) {
         let mut clock = Clock::default();
@@ -242,6 +258,9 @@ mod tests {
             ("access.log:1.2.3.4 - -", Err(Nonsense::Host)),
             ("12:1.2.3.4 - -", Err(Nonsense::Host)),
             ("17 1.2.3.4 - -", Err(Nonsense::Host)),
+            ("16-1.2.3.4 - -", Err(Nonsense::Host)),
+            ("access.log-16-1.2.3.4 - -", Err(Nonsense::Host)),
+            ("16-1-2-3-4.example - -", Ok(HostForm::Plain)),
         ] {
             check_line(&format!("{start} {end}"), false, expected);
         }
@@ -267,8 +286,29 @@ mod tests {
             ("\"-\" \"0.001\"".to_owned(), Err(Nonsense::OtherQuotedFields)),
             ("\"TLSv1.3\" \"ECDHE-RSA\"".to_owned(), Err(Nonsense::OtherQuotedFields)),
             ("\"-\" \"10.0.0.1, 10.0.0.2\"".to_owned(), Err(Nonsense::OtherQuotedFields)),
+            ("\"-\" \"-\" \"HTTP/1.1\"".to_owned(), Ok(())),
+            (format!("\"HTTP/1.1\" {browser}"), Ok(())),
         ] {
             check_line(&format!("{start} {fields}"), true, expected.map(|()| HostForm::Plain));
+        }
+    }
+
+    #[test]
+    fn what_clients_call_themselves_and_what_not() {
+        let others = "0.003 | 1, 2 | 10.0.0.1:80 | 2001:db8::1 | 2026-11-24T06:00:00+08:00 | DE | EUR | GET | POST | \
+                      de | en-US | en-us,en;q=0.9 | gzip | gzip, deflate, br | Mobile | TRUE | off | . | p | h2 | \
+                      http/1.1 | HTTP/2.0 | text/html | application/json; charset=utf-8 | */* | TCP_MISS:HIER_DIRECT \
+                      | unix:/run/php.sock | sid=1; theme=dark | Root=1-67891233-abcdef012345678912345678";
+        for other in others.split(" | ") {
+            assert!(
+                is_no_user_agent(other.as_bytes()) && !is_user_agent(other.as_bytes()),
+                "{other}"
+            );
+        }
+        let agents = "agent | x | Opera | Ruby | fasthttp | robots | my-tiny-bot | my-app | UA/1 | Hello, World | \
+                      LumiBot 2.0 | okhttp | Java1.8 | %s%n | Mozilla | Dalvik | WWW-Mechanize | e-ink | null";
+        for agent in agents.split(" | ").chain([""]) {
+            assert!(!is_no_user_agent(agent.as_bytes()), "{agent}");
         }
     }
 }

@@ -19,8 +19,8 @@ const WAITING_BLOCKS: usize = 2;
 
 /// A message from a reading thread about its input. Messages about one input arrive in order.
 pub(super) enum Event {
-    /// The input could be opened.
-    Opened { input: usize },
+    /// The input could be opened; its format, if it does not depend on its lines.
+    Opened { input: usize, format: Option<Arc<Format>> },
     /// The next lines of the input: its block number `block`.
     Lines { input: usize, block: usize, format: Option<Arc<Format>>, lines: StreamBlock },
     /// The format of the input is decided: warnings about it, or why the input is left out.
@@ -132,7 +132,7 @@ impl Feed {
 
     fn send_blocks(&mut self, sender: &SyncSender<Event>, stream: &mut Stream) -> io::Result<()> {
         let input = self.input;
-        if sender.send(Event::Opened { input }).is_err() {
+        if sender.send(Event::Opened { input, format: self.judge.format() }).is_err() {
             return Ok(());
         }
         let (mut block, mut is_judged) = (0, false);

@@ -298,8 +298,8 @@ impl<'o> Intake<'o> {
     /// Handles an event; returns a task if it brings lines.
     fn take(&self, event: Event) -> Option<Task> {
         match event {
-            Event::Opened { input } => {
-                lock(&self.results).inputs.entry(input).or_default();
+            Event::Opened { input, format } => {
+                lock(&self.results).inputs.entry(input).or_default().format = format;
                 None
             }
             Event::Lines { input, block, format, lines } => {

@@ -15,7 +15,7 @@ use crate::harness::{
 };
 
 const LINE: &str =
-    "1.1.1.1 - - [05/Mar/2018:14:05:09 +0800] \"GET /a/1.html HTTP/1.1\" 200 43 \"-\" \"UA\"\n";
+    "1.1.1.1 - - [05/Mar/2018:14:05:09 +0800] \"GET /a/1.html HTTP/1.1\" 200 43 \"-\" \"UA/1\"\n";
 const BAD: &str = "not a log line\n";
 
 /// Runs `hitmap analyze OPTIONS PATHS` and compares the exit code.
@@ -434,8 +434,10 @@ fn csv_fields(record: &str) -> Vec<String> {
 #[test]
 fn options_that_change_what_is_counted() {
     let folder = Folder::new();
-    let other =
-        LINE.replace("\"UA\"", "\"UB\"").replace("/a/1.html", "/list/7.html").replace("200", "404");
+    let other = LINE
+        .replace("\"UA/1\"", "\"UB/1\"")
+        .replace("/a/1.html", "/list/7.html")
+        .replace("200", "404");
     let log = folder.write("a.log", [LINE, &other].concat());
     check_totals(
         &[],

@@ -68,7 +68,7 @@ fn line(field: &str, text: impl AsRef<[u8]>) -> Vec<u8> {
         ("status", "\" ", "200"),
         ("size", " ", "43"),
         ("referrer", " \"", "-"),
-        ("agent", "\" \"", "UA"),
+        ("agent", "\" \"", "UA/1"),
         ("end", "\"", "\n"),
     ];
     assert!(fields.iter().any(|(name, ..)| *name == field), "{field}");

@@ -318,6 +318,59 @@ fn a_named_format_is_obeyed_with_a_warning() {
     assert_eq!(outcome.stderr_text(), "");
 }
 
+/// A combined log has no beacons, so nothing of it counts as `dig`: that is said, and that it is combined.
+#[test]
+fn other_lines_read_as_beacons_are_said() {
+    let beacon = view("1.2.3.4", "curl/8.1").replace("/a", "/dig?ua=a&url=%2F");
+    let log = |beacons: usize, others: usize| beacon.repeat(beacons) + &views(others);
+    for (log, share) in [
+        (log(0, 1), Some("only 0 of its first 1 request target /dig")),
+        (log(0, 20), Some("only 0 of its first 20 requests target /dig")),
+        (log(2, 18), Some("only 2 of its first 20 requests target /dig")),
+        (log(3, 17), None),
+        (log(20, 0), None),
+    ] {
+        for options in [&["--json", "-f", "dig"][..], &["--json", "-q", "-f", "dig"]] {
+            let outcome = analyze(&log, options).expect_exit(0);
+            let Some(share) = share else {
+                assert_eq!(outcome.stderr_text(), "");
+                continue;
+            };
+            let start = format!("read as dig, as --log-format says, but {share}");
+            let instance =
+                "For instance: \"10.0.0.0 - - [05/Mar/2018:14:05:09 +0800] \\\"GET /a HTTP";
+            says(&outcome, &[&start, "its lines look like combined. Without", instance]);
+            assert_eq!(outcome.json()["inputs"][0]["format"], "dig");
+            assert_eq!(outcome.stderr_text().lines().count(), 1);
+        }
+        let piped = hitmap_reading(&["analyze", "-q", "-f", "dig", "-"], log.as_bytes());
+        assert_eq!(piped.stderr_text().contains("target /dig"), share.is_some());
+        let wrapped: String = log.lines().map(|line| format!("web-1  | {line}\n")).collect();
+        let name = "dig inside docker compose logs";
+        let outcome = analyze(wrapped, &["--json", "-f", name]).expect_exit(0);
+        assert_eq!(outcome.stderr_text().contains("target /dig"), share.is_some());
+    }
+}
+
+/// An empty input has the format that was named, and none otherwise, whether it is a file, compressed, or in a pipe.
+#[test]
+fn empty_inputs_are_of_the_format_that_is_named() {
+    for (options, expected) in [
+        (&[][..], "unknown"),
+        (&["-f", "combined"], "combined"),
+        (&["-f", "common"], "common"),
+        (&["-f", "dig"], "dig"),
+        (&["-f", "combined inside syslog"], "combined inside syslog"),
+    ] {
+        let options = [&["--json"], options].concat();
+        let piped = hitmap_reading(&[&["analyze", "-"], &options[..]].concat(), b"");
+        for outcome in [analyze("", &options), analyze(gzip(b""), &options), piped] {
+            let report = outcome.expect_exit(0).json();
+            assert_eq!(report["inputs"][0]["format"], expected, "{options:?}");
+        }
+    }
+}
+
 #[test]
 fn mostly_malformed_logs_are_said_even_with_quiet() {
     let bad = |count: usize| "torn\n".repeat(count);
@@ -516,17 +569,98 @@ fn the_first_lines_decide_in_every_way_of_reading() {
     assert_eq!((VIEWS, VISITORS), (12, 8));
 }
 
-/// `17:2001:db8::1` is an address with and without the line's number.
+/// A combined line of each of these hosts.
+fn views_of(hosts: &[&str]) -> String {
+    hosts.iter().map(|host| view(host, "curl/8.1")).collect()
+}
+
+/// `17:2001:db8::1` is an address by its letters, but no client's: it is a line's number, also on two lines.
 #[test]
-fn line_numbers_before_addresses_of_ipv6_are_doubted() {
-    let lines: Vec<String> = (1..=12)
-        .map(|number| {
-            format!(
-                "{number}:2001:db8::{} - - [05/Mar/2018:14:05:09 +0800] \"GET /a HTTP/1.1\" 200 5 \"-\" \"curl/8.1\"\n",
-                number % 6
-            )
-        })
-        .collect();
-    let outcome = hitmap_reading(&["analyze", "-"], lines.concat().as_bytes()).expect_exit(3);
-    assert!(outcome.stderr_text().contains("grep -n"), "{}", outcome.stderr_text());
+fn line_numbers_before_addresses_of_ipv6_are_no_part_of_them() {
+    for (hosts, expected, visitors) in [
+        (&["1:fe80::1", "18:fe80::1"][..], "combined inside grep -n", 1),
+        (&["1:2001:db8::1", "2:2001:db8::2", "3:2001:db8::1"], "combined inside grep -n", 2),
+        (&["a.log:1:fe80::1", "a.log:18:fe80::1"], "combined inside grep -Hn", 1),
+        (&["a.log:1:fe80::1", "b.log:1:fe80::1"], "combined inside grep -Hn", 1),
+        (
+            &["1:fe80::1, 10.0.0.1", "2:fe80::1, 10.0.0.2"],
+            "combined with lists of addresses inside grep -n",
+            1,
+        ),
+        // Numbers that begin addresses, too, stand among others that do not.
+        (&["2399:fe80::1", "2400:fe80::1", "2401:fe80::1"], "combined inside grep -n", 1),
+        (&["2400:fe80::1", "2401:fe80::1", "2402:1.2.3.4"], "combined inside grep -n", 2),
+        (
+            &["a.log:2001:fe80::1", "a.log:2400:fe80::1", "b.log:9:fe80::1", "b.log:64:fe80::1"],
+            "combined inside grep -Hn",
+            1,
+        ),
+    ] {
+        let outcome = analyze(views_of(hosts), &["--json"]).expect_exit(0);
+        assert_eq!(outcome.json()["inputs"][0]["format"], expected, "{hosts:?}");
+        assert_eq!(outcome.total("unique_visitors"), visitors, "{hosts:?}");
+        assert!(!outcome.stderr_text().contains("can be read"), "{}", outcome.stderr_text());
+    }
+}
+
+/// Lines of context have `-` where hits have `:`. They are no hosts of their own.
+#[test]
+fn context_lines_of_grep_are_no_other_clients() {
+    for hosts in [
+        &["16-1.2.3.4", "17:1.2.3.4", "18-1.2.3.4"][..],
+        &["16-1.2.3.4", "17:fe80::1", "18-fe80::1"],
+        &["a.log-1.2.3.4", "a.log:1.2.3.4", "a.log-1.2.3.4"],
+        &["a.log-16-1.2.3.4", "a.log:17:1.2.3.4", "a.log-18-1.2.3.4"],
+    ] {
+        let outcome = analyze(views_of(hosts), &[]).expect_exit(3);
+        says(&outcome, &["neither an address nor a host name"]);
+    }
+    // A hit and one line of context each: hits count, the others are malformed.
+    let outcome = analyze(views_of(&["17:1.2.3.4", "18-1.2.3.4"]), &["--json"]).expect_exit(0);
+    assert_eq!(outcome.counts(), (2, 1, 1));
+}
+
+/// `2410:2a02::1` is an address of a client, with and without the number.
+#[test]
+fn numbers_that_ascend_before_addresses_of_ipv6_are_doubted() {
+    for (hosts, numbered) in [
+        (&["2400:fe80::1", "2401:fe80::1"][..], "grep -n"),
+        (&["2001:2001:db8::1", "2002:2001:db8::2", "2899:fd00::1"], "grep -n"),
+        (&["a.log:2001:fe80::1", "a.log:2400:fe80::1"], "grep -Hn"),
+        (&["a.log:2400:fe80::1", "b.log:2001:fe80::1"], "grep -Hn"),
+    ] {
+        let log = views_of(hosts);
+        let outcome = analyze(&log, &["--json"]).expect_exit(3);
+        let cure = format!("Name the format with --log-format: 'combined inside {numbered}' if");
+        says(&outcome, &["those of grep -n", &cure, "For instance: \""]);
+        // Both cures work; the one that may be wrong warns.
+        let named = format!("combined inside {numbered}");
+        let outcome = analyze(&log, &["--json", "-f", &named]).expect_exit(0);
+        assert_eq!(outcome.stderr_text(), "");
+        let plain = if numbered == "grep -n" { "combined" } else { "combined inside grep -H" };
+        let outcome = analyze(&log, &["--json", "-q", "-f", plain]).expect_exit(0);
+        says(&outcome, &["visitors may be wrong", "name 'combined inside grep"]);
+        assert_eq!(outcome.total("unique_visitors"), hosts.len() as u64);
+    }
+}
+
+/// Addresses that begin with decimal digits are addresses, whatever their order.
+#[test]
+fn clients_of_ipv6_are_not_doubted() {
+    for hosts in [
+        &["2001:db8::1", "2003:e1::1", "2400:cb00::1"][..],
+        &["2001:db8::1", "2003:e1::1", "2400:cb00::1", "2606:4700::1", "2800:3f0::1", "2a02::1"],
+        &["2001:2003:f0::1"],
+        &["2001:2003:f0::1", "2001:2003:f0::1", "2001:2003:f0::2"],
+        &["2001:2003:f0::1", "2400:2410::1", "2001:2003:f0::1"],
+        &["2001:2003:f0::1", "2400:2410::1", "2001:db8::1"],
+        &["2400:2410:1:2:3:4:5:6", "2600:2600:1:2:3:4:5:6"],
+        &["64:ff9b::102:304", "100::1", "::1", "::ffff:1.2.3.4", "fd00::1"],
+    ] {
+        let outcome = analyze(views_of(hosts), &["--json"]).expect_exit(0);
+        assert_eq!(outcome.json()["inputs"][0]["format"], "combined", "{hosts:?}");
+        let distinct: HashSet<&&str> = hosts.iter().collect();
+        assert_eq!(outcome.total("unique_visitors"), distinct.len() as u64, "{hosts:?}");
+        assert_eq!(outcome.stderr_text(), "", "{hosts:?}");
+    }
 }

@@ -114,6 +114,22 @@ const FIELDS: &[(&str, Field)] = &[
     ("a cache status", |n| ["HIT", "MISS", "-"][n % 3].to_owned()),
     ("a scheme", |n| ["https", "http"][n % 2].to_owned()),
     ("an address", |n| format!("198.51.100.{n}")),
+    ("a date", |n| format!("2026-11-24T06:00:{n:02}+08:00")),
+    ("a country", |n| ["DE", "CN", "US"][n % 3].to_owned()),
+    ("a currency", |n| ["EUR", "USD"][n % 2].to_owned()),
+    ("a language", |n| ["en-US", "de-DE", "fr"][n % 3].to_owned()),
+    ("languages", |n| ["en-US,en;q=0.9", "de;q=0.9, en"][n % 2].to_owned()),
+    ("an encoding", |n| ["gzip", "br", "gzip, deflate, br"][n % 3].to_owned()),
+    ("a content type", |n| ["text/html", "application/json; charset=utf-8"][n % 2].to_owned()),
+    ("a method", |n| ["GET", "POST"][n % 2].to_owned()),
+    ("a protocol", |n| ["HTTP/1.1", "HTTP/2.0"][n % 2].to_owned()),
+    ("a protocol of TLS", |n| ["h2", "http/1.1"][n % 2].to_owned()),
+    ("a device", |n| ["desktop", "mobile", "tablet", "bot"][n % 4].to_owned()),
+    ("true or false", |n| (n % 2 == 0).to_string()),
+    ("on or off", |n| ["on", "off"][n % 2].to_owned()),
+    ("0 or 1", |n| (n % 2).to_string()),
+    ("pipelined or not", |n| ["p", "."][n % 2].to_owned()),
+    ("cookies", |n| format!("sid={n}; theme=dark")),
     ("nothing", |_| "-".to_owned()),
 ];
 
@@ -268,6 +284,17 @@ fn sensible_line() -> impl Strategy<Value = String> {
         })
 }
 
+/// Addresses of clients; all but the first two can follow a number so that both are an address.
+const CLIENTS: &[&str] = &[
+    "203.0.113.7",
+    "fd00:1:2:3:4:5:6:7",
+    "2001:db8::7",
+    "2a02:8109::1",
+    "2400:cb00::1",
+    "fe80::1",
+    "fd00::1",
+];
+
 fn cells_of(log: &[u8]) -> Outcome {
     hitmap_reading(&["analyze", "--cells", "-", "-"], log)
 }
@@ -308,6 +335,35 @@ proptest! {
             } else {
                 prop_assert!(matches!(found.exit_code, Some(1 | 3)), "{}: {:?}", name, found);
             }
+        }
+    }
+
+    /// The same for numbers in front of addresses of IPv6, also for those that addresses begin with.
+    #[test]
+    fn any_line_numbers_give_the_plain_numbers_or_none(
+        hosts in proptest::collection::vec(select(CLIENTS), 1..12),
+        start in select(&[1_u64, 55, 95, 1_990, 2_000, 2_395, 2_400, 2_590, 2_695, 2_800, 2_895][..]),
+        steps in proptest::collection::vec(1..6_u64, 12),
+        files in select(&[None, Some(1), Some(3)][..]),
+    ) {
+        let line = |host: &str| twelve_lines(true)[0].replacen("203.0.113.7", host, 1);
+        let mut number = start;
+        let mut log = String::new();
+        for (index, (host, step)) in hosts.iter().zip(steps).enumerate() {
+            let file = files.map(|lines| index / lines);
+            // Each file has its own numbers.
+            number = if files.is_some_and(|lines| index % lines == 0) { start } else { number };
+            let file = file.map_or(String::new(), |file| format!("access.log.{file}:"));
+            log += &format!("{file}{number}:{}\n", line(host));
+            number += step;
+        }
+        let plain: String = hosts.iter().map(|host| line(host) + "\n").collect();
+        let plain = cells_of(plain.as_bytes()).expect_exit(0);
+        let found = cells_of(log.as_bytes());
+        if found.exit_code == Some(0) {
+            prop_assert_eq!(found.stdout_text(), plain.stdout_text(), "{}\n{}", found.stderr_text(), log);
+        } else {
+            prop_assert!(found.exit_code == Some(3) && found.stderr_text().contains("grep -n"), "{:?}", found);
         }
     }
 }
