@@ -1,9 +1,10 @@
 //! Facts: which visitor saw which page in which minute, and how often; and sums over lines.
 //!
-//! Owns: [`Fact`], the facts of a day in memory ([`DayFacts`], [`LocalDay`]) and as bytes ([`columns`],
+//! Owns: [`Fact`], the facts of a day in memory ([`DayFacts`], [`LocalDay`]) and as bytes ([`columns`], [`chunks`],
 //! [`part`]), sums over lines ([`tally`]). May import: `error`, `time`, `parse` (reasons, records), `select` (visitor hashes), rayon,
 //! zstd. Must not know: how a run counts, where bytes are kept.
 
+pub mod chunks;
 pub mod column;
 pub mod columns;
 pub mod day_facts;
