@@ -9,6 +9,7 @@ pub mod column;
 pub mod columns;
 pub mod day_facts;
 mod local_day;
+pub mod numbers;
 pub mod part;
 pub(crate) mod radix;
 pub mod tally;
