@@ -1,7 +1,7 @@
 //! Facts: which visitor saw which page in which minute, and how often; and sums over lines.
 //!
 //! Owns: [`Fact`], the facts of a day in memory ([`DayFacts`], [`LocalDay`]) and as bytes ([`columns`], [`chunks`],
-//! [`part`]), sums over lines ([`tally`]). May import: `error`, `time`, `parse` (reasons, records), `select` (visitor hashes), rayon,
+//! [`part`]), overlap samples ([`sample`]), sums over lines ([`tally`]). May import: `error`, `time`, `parse` (reasons, records), `select` (visitor hashes), rayon,
 //! zstd. Must not know: how a run counts, where bytes are kept.
 
 pub mod chunks;
@@ -12,6 +12,7 @@ mod local_day;
 pub mod numbers;
 pub mod part;
 pub(crate) mod radix;
+pub mod sample;
 pub mod tally;
 pub(crate) mod varint;
 
