@@ -1,8 +1,8 @@
 //! Facts: which visitor saw which page in which minute, and how often; and sums over lines.
 //!
 //! Owns: [`Fact`], the facts of a day in memory ([`DayFacts`], [`LocalDay`]) and as bytes ([`columns`], [`chunks`],
-//! [`part`]), overlap samples ([`sample`]), sums over lines ([`tally`]). May import: `error`, `time`, `parse` (reasons, records), `select` (visitor hashes), rayon,
-//! zstd. Must not know: how a run counts, where bytes are kept.
+//! [`part`]), overlap samples ([`sample`]), sums over lines and hits ([`sums`], [`tally`]). May import: `error`, `time`,
+//! `parse` (reasons, records), `select` (visitor hashes), rayon, zstd. Must not know: how a run counts, where bytes are kept.
 
 pub mod chunks;
 pub mod column;
@@ -13,6 +13,7 @@ pub mod numbers;
 pub mod part;
 pub(crate) mod radix;
 pub mod sample;
+pub mod sums;
 pub mod tally;
 pub(crate) mod varint;
 
