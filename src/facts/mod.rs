@@ -1,12 +1,14 @@
 //! Facts: which visitor saw which page in which minute, and how often; and sums over lines.
 //!
 //! Owns: [`Fact`], the facts of a day in memory ([`DayFacts`], [`LocalDay`]) and as bytes ([`columns`], [`chunks`],
-//! [`part`]), overlap samples ([`sample`]), sums over lines and hits ([`sums`], [`tally`]). May import: `error`, `time`,
-//! `parse` (reasons, records), `select` (visitor hashes), rayon, zstd. Must not know: how a run counts, where bytes are kept.
+//! [`day_block`], [`part`]), overlap samples ([`sample`]), sums over lines and hits ([`sums`], [`tally`]). May import:
+//! `error`, `time`, `parse` (reasons, records), `select` (visitor hashes, rules), rayon, zstd. Must not know: how a run
+//! counts, where bytes are kept.
 
 pub mod chunks;
 pub mod column;
 pub mod columns;
+pub mod day_block;
 pub mod day_facts;
 mod local_day;
 pub mod numbers;

@@ -85,7 +85,7 @@ pub struct ChunkItems<'c> {
 
 impl ChunkItems<'_> {
     /// By item.
-    fn counts(self) -> impl Iterator<Item = usize> {
+    pub(crate) fn counts(self) -> impl Iterator<Item = usize> {
         // Of a large item the chunk has its own number; small ones are whole.
         self.items
             .iter()
@@ -250,12 +250,24 @@ impl ChunkDecoder {
     ///
     /// # Errors
     /// [`Damaged`].
-    pub fn take_column<'b: 'd, 'd>(
+    pub fn take_numbers<'b: 'd, 'd>(
         &'d mut self,
         from: &mut &'b [u8],
         numbers: usize,
     ) -> Result<&'d [u8], Damaged> {
-        let most = most_bytes(numbers, self.column_limit);
+        self.take_bytes(from, numbers.saturating_mul(NUMBER_BYTES))
+    }
+
+    /// Takes a column of at most `bytes` bytes off the front of `from`.
+    ///
+    /// # Errors
+    /// [`Damaged`].
+    pub fn take_bytes<'b: 'd, 'd>(
+        &'d mut self,
+        from: &mut &'b [u8],
+        bytes: usize,
+    ) -> Result<&'d [u8], Damaged> {
+        let most = bytes.min(self.column_limit.unwrap_or(usize::MAX));
         self.column.take(from, &mut self.rooms[0], most)
     }
 
@@ -271,7 +283,7 @@ impl ChunkDecoder {
         visitors: u32,
         out: &mut Vec<u32>,
     ) -> Result<(), Damaged> {
-        let mut column = self.take_column(&mut bytes, items.facts)?;
+        let mut column = self.take_numbers(&mut bytes, items.facts)?;
         out.reserve(items.facts);
         // Checks are collected in one bit that is tested at the end, so that the loop has no branch but the varint's.
         let mut is_wrong = !bytes.is_empty();
