@@ -9,6 +9,7 @@
 
 mod cells;
 mod redis;
+mod url;
 mod writer;
 
 pub use cells::{Cell, Cells, Slot};
