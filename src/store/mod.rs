@@ -8,11 +8,14 @@
 //! [`open`].
 
 mod cells;
+#[expect(dead_code, reason = "the store is written on top of it next")]
+mod hbase;
 mod redis;
 mod url;
 mod writer;
 
 pub use cells::{Cell, Cells, Slot};
+pub use hbase::OPTIONS_HELP as HBASE_OPTIONS_HELP;
 pub use redis::OPTIONS_HELP as REDIS_OPTIONS_HELP;
 pub use writer::Writer;
 

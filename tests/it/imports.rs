@@ -31,7 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("query", &["error", "time", "select", "facts", "count", "cube", "database"]),
-    ("store", &["error", "time", "source"]),
+    ("store", &["error", "text", "time", "source"]),
     (
         "publish",
         &["error", "time", "system", "source", "facts", "cube", "pipeline", "database", "store"],
@@ -66,6 +66,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("rusqlite", "database"),
     ("signal_hook", "system"),
     ("terminal_size", "cli"),
+    ("thrift", "store"),
 ];
 
 /// A source file of the library without its comments and unit tests.
