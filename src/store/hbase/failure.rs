@@ -1,6 +1,7 @@
 //! Why a call failed, told apart by what the caller can do about it.
 //!
-//! Owns: [`Failure`] and its sentence. May import: `text`, the crate `thrift`. Must not know: calls, tables.
+//! Owns: [`Failure`] and its sentence. May import: `text`, the crate `thrift`, `thrift_api`, `address`. Must not
+//! know: calls, what tables hold.
 
 use super::address::Address;
 use super::thrift_api::{AlreadyExists, IOError, IllegalArgument};
@@ -12,15 +13,28 @@ pub(super) type GatewayResult<T> = std::result::Result<T, Failure>;
 /// The most that is shown of a gateway's text.
 const MAX_REJECTION_CHARS: usize = 400;
 
-/// Why a call failed. After all but [`Rejected`](Failure::Rejected) the connection is gone; the next call makes a new one.
+/// Packages that are left out in front of the names of exceptions, the longer first.
+const PACKAGES: [&str; 7] = [
+    "org.apache.hadoop.hbase.regionserver.",
+    "org.apache.hadoop.hbase.exceptions.",
+    "org.apache.hadoop.hbase.client.",
+    "org.apache.hadoop.hbase.ipc.",
+    "org.apache.hadoop.hbase.",
+    "java.io.",
+    "java.net.",
+];
+
+/// Why a call failed. After all but [`Rejected`](Failure::Rejected) the connection is gone, and the next call makes a new
+/// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Failure {
-    /// There is no connection, or it broke: what the system says. The same puts may be sent again. The call may have been
-    /// carried out.
+    /// There is no connection, or it broke: what the system says. The call may have been carried out. Puts may be sent
+    /// again.
     Unreachable(String),
     /// The gateway did not answer in time. The call may be carried out later.
     TimedOut,
-    /// The gateway or HBase refused: its text, made one line and safe to show. The connection still works.
+    /// The gateway or HBase refused: its text, made one line and safe to show. The connection still works. If HBase is down
+    /// or too slow behind its gateway, the call is rejected, too, and a part of it may have been carried out, or will be.
     Rejected(String),
     /// The gateway answered something that is no answer to the call: what it was.
     Protocol(String),
@@ -35,11 +49,37 @@ impl Failure {
                 "the gateway did not answer for {:?} (timeout= in the URL makes that longer)",
                 address.timeout
             ),
-            Self::Rejected(text) => format!("HBase refuses. It said: {text}"),
+            Self::Rejected(text) => format!("{}. It said: {text}", self.advice(address)),
             Self::Protocol(what) => {
                 format!("this is not HBase's Thrift gateway (hbase thrift start): {what}")
             }
         }
+    }
+
+    fn advice(&self, address: &Address) -> String {
+        let shell = "in HBase's shell";
+        if self.names("NamespaceNotFoundException") {
+            let namespace = address.namespace.as_deref().unwrap_or("default");
+            format!("there is no such namespace; create it {shell}: create_namespace '{namespace}'")
+        } else if self.names("TableNotFoundException") {
+            "a table is missing".to_owned()
+        } else if self.names("TableNotEnabledException") {
+            format!("a table is disabled; enable it {shell}: enable 'TABLE'")
+        } else if self.names("NoSuchColumnFamilyException") {
+            "a table has other column families than hitmap's; choose another prefix= in the URL"
+                .to_owned()
+        } else if self.names("AccessDeniedException") {
+            "the gateway's user lacks a permission".to_owned()
+        } else if self.names("Internal error") {
+            "the gateway failed; its log says why".to_owned()
+        } else {
+            "HBase refuses, or does not work".to_owned()
+        }
+    }
+
+    /// Whether the gateway or HBase refused with an exception of this name.
+    pub(super) fn names(&self, exception: &str) -> bool {
+        matches!(self, Self::Rejected(text) if text.contains(exception))
     }
 
     /// Whether the connection still works.
@@ -54,7 +94,12 @@ impl From<thrift::Error> for Failure {
         use thrift::ApplicationErrorKind::{InternalError, UnknownMethod};
         match error {
             thrift::Error::Transport(error) => Self::Unreachable(error.message),
-            thrift::Error::Protocol(error) => Self::Protocol(one_line(&error.message)),
+            thrift::Error::Protocol(error) => Self::Protocol(match error.kind {
+                thrift::ProtocolErrorKind::BadVersion => {
+                    "its answer does not begin as one of Thrift's binary protocol".to_owned()
+                }
+                _ => one_line(&error.message),
+            }),
             thrift::Error::Application(error) => match error.kind {
                 InternalError | UnknownMethod => Self::Rejected(one_line(&error.message)),
                 _ => Self::Protocol(one_line(&error.message)),
@@ -84,7 +129,16 @@ fn one_line(text: &str) -> String {
     let start: String = text.chars().take(64 * 1024).collect();
     let lines: Vec<&str> =
         start.lines().map(str::trim).filter(|line| !line.is_empty() && !is_trace(line)).collect();
-    let line = lines.join("; ");
+    let mut line = lines.join("; ");
+    for package in PACKAGES {
+        line = line.replace(package, "");
+    }
+    // An exception made of another one repeats its name.
+    if let Some((name, rest)) = line.split_once(": ")
+        && rest.starts_with(&format!("{name}: "))
+    {
+        line = rest.to_owned();
+    }
     if line.is_empty() {
         return "nothing".to_owned();
     }
@@ -101,8 +155,9 @@ mod tests {
 
     #[test]
     fn a_stack_trace_becomes_one_short_line() {
-        let text = "org.apache.TableNotFoundException: t\n\tat a.b.C(D.java:1)\n\tat a.b\nCaused by: x\u{1b}[31m\n\t... 5 more\n";
-        assert_eq!(one_line(text), "org.apache.TableNotFoundException: t; Caused by: x\\x1b[31m");
+        let text = "org.apache.hadoop.hbase.X: org.apache.hadoop.hbase.X: t\n\tat a.b.C(D.java:1)\n\tat a.b\n\
+                    Caused by: java.io.IOException: y\u{1b}[31m\n\t... 5 more\n";
+        assert_eq!(one_line(text), "X: t; Caused by: IOException: y\\x1b[31m");
         assert_eq!(one_line(" \n"), "nothing");
         let long = one_line(&"ü".repeat(100_000));
         assert_eq!(long.chars().count(), 401);

@@ -1,6 +1,7 @@
 //! The bytes between a client and a gateway: limits on waits and on the length of an answer, frames.
 //!
-//! Owns: [`Wire`], [`Incoming`], [`Outgoing`]. May import: std. Must not know: messages, calls.
+//! Owns: [`Wire`], [`Incoming`], [`Outgoing`]. May import: std, `address`, `failure`. Must not know: messages,
+//! calls.
 
 use std::io::{self, BufReader, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
@@ -23,17 +24,17 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Connects to the first address of the host that accepts. The wait for all of them is the timeout of `address`.
+    /// Connects to the first address of the host that accepts. All of them have the timeout of `address` together.
     pub(super) fn connect(address: &Address) -> GatewayResult<Arc<Self>> {
         let lost = |error: io::Error| Failure::Unreachable(error.to_string());
         let deadline = Instant::now() + address.timeout;
+        let places = (address.host.as_str(), address.port).to_socket_addrs().map_err(lost)?;
         let mut last = None;
-        for place in (address.host.as_str(), address.port).to_socket_addrs().map_err(lost)? {
+        for (place, places_left) in places.as_slice().iter().zip((1..=places.len()).rev()) {
+            // One that does not answer leaves time for the others.
             let left = deadline.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                break;
-            }
-            match TcpStream::connect_timeout(&place, left) {
+            let share = left / u32::try_from(places_left).unwrap_or(u32::MAX);
+            match TcpStream::connect_timeout(place, share.max(Duration::from_millis(1))) {
                 Ok(stream) => {
                     stream.set_nodelay(true).map_err(lost)?;
                     let wire = Self {
@@ -51,7 +52,7 @@ impl Wire {
             || "the host has no address".to_owned(),
             |error| match error.kind() {
                 io::ErrorKind::TimedOut => {
-                    format!("the host did not answer for {:?}", address.timeout)
+                    format!("the host did not answer within {:?}", address.timeout)
                 }
                 _ => error.to_string(),
             },
@@ -65,6 +66,17 @@ impl Wire {
             self.stream.set_write_timeout(Some(timeout))
         };
         set().map_err(|error| Failure::Unreachable(error.to_string()))
+    }
+
+    /// Whether the other side has closed the connection, or sent what nobody asked for.
+    pub(super) fn is_closed(&self) -> bool {
+        let peek = || {
+            self.stream.set_nonblocking(true)?;
+            let peeked = self.stream.peek(&mut [0]);
+            self.stream.set_nonblocking(false)?;
+            peeked
+        };
+        peek().map_or_else(|error| error.kind() != io::ErrorKind::WouldBlock, |_| true)
     }
 
     /// Limits what is read from now on.
@@ -98,9 +110,9 @@ impl Read for Received {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         loop {
             return match (&self.0.stream).read(buffer) {
-                Ok(0) if !buffer.is_empty() => Err(self
-                    .0
-                    .fail(Failure::Unreachable("the gateway closed the connection".to_owned()))),
+                Ok(0) if !buffer.is_empty() => {
+                    Err(self.0.fail(Failure::Unreachable("it closed the connection".to_owned())))
+                }
                 Ok(length) => Ok(length),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => Err(self.0.broken(&error)),

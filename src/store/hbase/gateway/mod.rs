@@ -1,53 +1,37 @@
-//! A connection to HBase's Thrift1 gateway: one call after the other, in bytes.
+//! A client of HBase's Thrift1 gateway: one call after the other, in bytes.
 //!
-//! Owns: [`Gateway`] and what its calls take and return. May import: the crate `thrift`, `thrift_api`, `wire`,
-//! `failure`, `address`. Must not know: what tables hold, row keys, versions, when to try again.
+//! Owns: [`Gateway`] and what its calls take and return. May import: the crate `thrift`, `thrift_api`, `failure`,
+//! `address`, its own modules. Must not know: what tables hold, row keys, versions, when to try again.
+
+mod connection;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
-use std::sync::Arc;
-use std::time::Duration;
 
-use thrift::TConfiguration;
-use thrift::protocol::{TBinaryInputProtocol, TBinaryOutputProtocol};
-
-use super::address::{Address, Transport};
-use super::failure::{Failure, GatewayResult};
+use super::address::Address;
+use super::failure::GatewayResult;
 use super::thrift_api::{
-    AlreadyExists, BatchMutation, ColumnDescriptor, HbaseSyncClient, Mutation, TCell,
-    THbaseSyncClient, TRowResult, TScan, TThriftServerType,
+    AlreadyExists, BatchMutation, ColumnDescriptor, Mutation, TCell, THbaseSyncClient, TRowResult,
+    TScan,
 };
-use super::wire::{Incoming, Outgoing, Wire};
-
-/// The longest answer that is read. Read long rows by [`Gateway::scan`], which asks for parts of them.
-const MAX_ANSWER_BYTES: usize = 64 << 20;
-/// The longest value, key or text that is read. HBase takes no value over 10 MiB.
-const MAX_TEXT_BYTES: usize = 16 << 20;
-/// The most items that a list or a map of an answer may announce: memory is reserved for that many. A cell takes more
-/// than 16 bytes of an answer.
-const MAX_LIST_ITEMS: usize = MAX_ANSWER_BYTES / 16;
-
-/// The most that is waited for the answer to the first call. The gateway gives it without asking HBase.
-const GREETING_TIMEOUT: Duration = Duration::from_secs(10);
+use connection::{Client, Connection};
 
 /// Rows, or parts of rows, that a scan asks for at once.
 const SCAN_ROWS: i32 = 100;
-/// Cells of a row that come at once in a scan.
-const SCAN_CELLS: i32 = 1000;
+/// Cells of a row that come as one part in a scan. 10,000 cells in all leave 6 KiB of an answer to each.
+const SCAN_CELLS: i32 = 100;
 /// Rows that a scan for keys asks for at once.
 const SCAN_KEYS: i32 = 2000;
 
-type Client = HbaseSyncClient<TBinaryInputProtocol<Incoming>, TBinaryOutputProtocol<Outgoing>>;
-
-/// A gateway. Connects again by itself on the first call after a failure that broke the connection.
+/// A gateway. Connects again by itself, on the first call after a failure that broke the connection, or after the gateway
+/// has closed it because it was idle. No call is made twice.
+///
+/// Answers of more than 64 MiB are refused. Long rows are for [`scan`](Gateway::scan), which reads them in parts.
 pub(super) struct Gateway {
     address: Address,
     connection: Option<Connection>,
-}
-
-struct Connection {
-    wire: Arc<Wire>,
-    client: Client,
 }
 
 /// A column family of a table.
@@ -109,7 +93,7 @@ pub(super) struct Scan<'a> {
 impl Gateway {
     /// Connects. The timeout of the address limits the wait for the connection, and later for each part of an answer.
     pub(super) fn connect(address: &Address) -> GatewayResult<Self> {
-        let connection = Some(Connection::open(address)?);
+        let connection = Some(Connection::open(address, true)?);
         Ok(Self { address: address.clone(), connection })
     }
 
@@ -130,16 +114,24 @@ impl Gateway {
         Ok(families.into_values().map(Family::from).collect())
     }
 
-    /// Creates a table with one column family.
+    /// Creates a table with one column family. If another run creates it at the same moment, it exists and may not be
+    /// enabled yet.
     pub(super) fn create_table(&mut self, table: &str, family: &Family) -> GatewayResult<Creation> {
-        self.call(|client| match client.create_table(table.into(), vec![family.into()]) {
-            Ok(()) => Ok(Creation::Created),
-            Err(thrift::Error::User(error)) if error.is::<AlreadyExists>() => Ok(Creation::Existed),
-            Err(error) => Err(error),
-        })
+        let created =
+            self.call(|client| match client.create_table(table.into(), vec![family.into()]) {
+                Ok(()) => Ok(Creation::Created),
+                Err(thrift::Error::User(error)) if error.is::<AlreadyExists>() => {
+                    Ok(Creation::Existed)
+                }
+                Err(error) => Err(error),
+            });
+        match created {
+            Err(failure) if failure.names("TableExistsException") => Ok(Creation::Existed),
+            other => other,
+        }
     }
 
-    /// Rows by key, in the order of keys; those that do not exist are left out.
+    /// Rows by key, in the order of `keys`; those that do not exist are left out.
     pub(super) fn rows(
         &mut self,
         table: &str,
@@ -170,7 +162,8 @@ impl Gateway {
         Ok(self.rows(table, &[key.to_vec()], family)?.into_iter().next())
     }
 
-    /// Puts values into cells, all with one time stamp. Puts to one row are atomic, those to several are not.
+    /// Puts values into cells, all with one time stamp. What is put into one row is atomic, what is put into several is not:
+    /// after any failure, some rows may have it.
     pub(super) fn put(
         &mut self,
         table: &str,
@@ -194,8 +187,10 @@ impl Gateway {
         self.call(|client| client.mutate_rows_ts(table.into(), batch, timestamp, BTreeMap::new()))
     }
 
-    /// Puts a value into a cell of which the value is `expected`, or that does not exist or is empty if that is `None`;
-    /// says whether. The cell's time stamp is the server's time.
+    /// Puts a value into a cell if its value is `expected`; `None`: if it does not exist, or is empty. Says whether it did.
+    ///
+    /// The new time stamp is the server's time, or that of the cell it replaces if that is later, so the new value is always
+    /// the one that is read. After a failure that broke the connection, it may have been put.
     pub(super) fn check_and_put(
         &mut self,
         table: &str,
@@ -212,8 +207,8 @@ impl Gateway {
         })
     }
 
-    /// Gives the rows of a scan to `visit`, in the order of keys, until it breaks. A row of many cells comes in parts, which
-    /// follow each other and have the same key.
+    /// Gives the rows of a scan to `visit`, in the order of keys, until it breaks. A row of more than 100 cells comes in
+    /// parts, which follow each other and have the same key. HBase drops a scanner that is not asked for a minute.
     pub(super) fn scan(
         &mut self,
         scan: &Scan<'_>,
@@ -240,88 +235,26 @@ impl Gateway {
             }
         };
         if self.connection.is_some() {
-            // A scanner that is not closed is forgotten by the gateway after a while.
-            let closed = self.call(|client| client.scanner_close(scanner));
-            return visited.and(closed);
+            // The gateway forgets a scanner that is not closed after a while, so a failure does no harm.
+            let _ = self.call(|client| client.scanner_close(scanner));
         }
         visited
     }
 
     /// Makes a call. Connects before, if there is no connection, and drops the connection after a failure of it.
     fn call<T>(&mut self, call: impl FnOnce(&mut Client) -> thrift::Result<T>) -> GatewayResult<T> {
+        if self.connection.as_ref().is_some_and(Connection::is_closed) {
+            self.connection = None;
+        }
         let connection = match &mut self.connection {
             Some(connection) => connection,
-            none => none.insert(Connection::open(&self.address)?),
+            none => none.insert(Connection::open(&self.address, false)?),
         };
         let result = connection.call(call);
         if result.as_ref().is_err_and(|failure| !failure.keeps_connection()) {
             self.connection = None;
         }
         result
-    }
-}
-
-impl Connection {
-    /// Connects, and asks what the other side is.
-    fn open(address: &Address) -> GatewayResult<Self> {
-        let wire = Wire::connect(address)?;
-        let limits = TConfiguration::builder()
-            .max_message_size(Some(MAX_ANSWER_BYTES))
-            .max_container_size(Some(MAX_LIST_ITEMS))
-            .max_string_size(Some(MAX_TEXT_BYTES))
-            .build()
-            .map_err(Failure::from)?;
-        let client = HbaseSyncClient::new(
-            TBinaryInputProtocol::with_config(
-                Incoming::new(&wire, address.transport),
-                true,
-                limits,
-            ),
-            TBinaryOutputProtocol::new(Outgoing::new(&wire, address.transport), true),
-        );
-        let mut connection = Self { wire, client };
-        connection.greet(address)?;
-        Ok(connection)
-    }
-
-    /// Makes a first call, which needs no HBase. A gateway that frames messages otherwise does not answer it.
-    fn greet(&mut self, address: &Address) -> GatewayResult<()> {
-        let timeout = address.timeout.min(GREETING_TIMEOUT);
-        self.wire.set_timeout(timeout)?;
-        let advice = match address.transport {
-            Transport::Buffered => {
-                "if the gateway uses framed transport, add ?transport=framed to the URL"
-            }
-            Transport::Framed => {
-                "if the gateway does not use framed transport, leave transport=framed out of the URL"
-            }
-        };
-        match self.call(|client| client.get_thrift_server_type()) {
-            Ok(TThriftServerType::TWO) => {
-                return Err(Failure::Protocol(
-                    "it speaks Thrift2; start the gateway with: hbase thrift start".to_owned(),
-                ));
-            }
-            // A gateway older than the call.
-            Ok(_) | Err(Failure::Rejected(_)) => {}
-            Err(Failure::TimedOut) => {
-                return Err(Failure::Unreachable(format!(
-                    "it did not answer a first call within {timeout:?}; {advice}"
-                )));
-            }
-            Err(Failure::Unreachable(reason)) => {
-                return Err(Failure::Unreachable(format!("{reason}; {advice}")));
-            }
-            Err(Failure::Protocol(what)) => {
-                return Err(Failure::Protocol(format!("{what}; {advice}")));
-            }
-        }
-        self.wire.set_timeout(address.timeout)
-    }
-
-    fn call<T>(&mut self, call: impl FnOnce(&mut Client) -> thrift::Result<T>) -> GatewayResult<T> {
-        self.wire.expect_answer(MAX_ANSWER_BYTES);
-        call(&mut self.client).map_err(|error| self.wire.failure().unwrap_or_else(|| error.into()))
     }
 }
 
