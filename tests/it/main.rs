@@ -13,6 +13,7 @@ mod database;
 mod files;
 mod formats;
 mod harness;
+mod hbase;
 mod imports;
 mod logs;
 mod oracle;

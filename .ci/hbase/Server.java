@@ -1,0 +1,188 @@
+import java.io.BufferedReader;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.net.InetAddress;
+import java.net.ServerSocket;
+import java.net.Socket;
+import java.nio.charset.StandardCharsets;
+import java.util.ArrayList;
+import java.util.List;
+import java.util.concurrent.CountDownLatch;
+import java.util.concurrent.TimeUnit;
+import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.hbase.HBaseConfiguration;
+import org.apache.hadoop.hbase.HConstants;
+import org.apache.hadoop.hbase.NamespaceDescriptor;
+import org.apache.hadoop.hbase.RegionMetrics;
+import org.apache.hadoop.hbase.ServerName;
+import org.apache.hadoop.hbase.TableName;
+import org.apache.hadoop.hbase.client.Admin;
+import org.apache.hadoop.hbase.client.ColumnFamilyDescriptorBuilder;
+import org.apache.hadoop.hbase.client.Connection;
+import org.apache.hadoop.hbase.client.ConnectionFactory;
+import org.apache.hadoop.hbase.client.Get;
+import org.apache.hadoop.hbase.client.Put;
+import org.apache.hadoop.hbase.client.Table;
+import org.apache.hadoop.hbase.client.TableDescriptorBuilder;
+import org.apache.hadoop.hbase.master.HMaster;
+import org.apache.hadoop.hbase.util.Bytes;
+import org.apache.zookeeper.Watcher.Event.KeeperState;
+import org.apache.zookeeper.ZooKeeper;
+import org.apache.zookeeper.data.Stat;
+
+/**
+ * HBase (ZooKeeper, master and region server in this one process), and what a test needs but the Thrift gateway lacks.
+ *
+ * <p>Usage: {@code Server PORT}. A connection to this port of 127.0.0.1 carries orders, one a line: a name and its
+ * arguments, separated by spaces. The answer is one line: {@code ok}, or {@code error: } and the reason.
+ */
+public final class Server {
+    private static final byte[] FAMILY = Bytes.toBytes("c");
+
+    public static void main(String[] arguments) throws Exception {
+        int port = Integer.parseInt(arguments[0]);
+        ServerSocket orders = new ServerSocket(port, 50, InetAddress.getByName("127.0.0.1"));
+        Thread thread = new Thread(() -> takeOrders(orders), "orders");
+        thread.setDaemon(true);
+        thread.start();
+        long now = System.currentTimeMillis();
+        Thread clearing = new Thread(() -> clearZooKeeper(now), "clearing");
+        clearing.setDaemon(true);
+        clearing.start();
+        HMaster.main(new String[] {"start"});
+    }
+
+    /**
+     * Removes from ZooKeeper the servers that were there before {@code start}. They were killed; a new master would wait
+     * until their sessions end. HBase's own scripts do the same after a crash.
+     */
+    private static void clearZooKeeper(long start) {
+        String port = HBaseConfiguration.create().get(HConstants.ZOOKEEPER_CLIENT_PORT);
+        try (ZooKeeper zooKeeper = connect("127.0.0.1:" + port)) {
+            List<String> nodes = new ArrayList<>(List.of("/hbase/master"));
+            if (zooKeeper.exists("/hbase/rs", false) != null) {
+                zooKeeper.getChildren("/hbase/rs", false).forEach(server -> nodes.add("/hbase/rs/" + server));
+            }
+            for (String node : nodes) {
+                Stat stat = zooKeeper.exists(node, false);
+                if (stat != null && stat.getCtime() < start) {
+                    zooKeeper.delete(node, -1);
+                }
+            }
+        } catch (Exception error) {
+            // Then the sessions end by themselves.
+            error.printStackTrace();
+        }
+    }
+
+    /** Waits until ZooKeeper, which HMaster starts, takes a connection. */
+    private static ZooKeeper connect(String address) throws Exception {
+        while (true) {
+            CountDownLatch connected = new CountDownLatch(1);
+            ZooKeeper zooKeeper = new ZooKeeper(address, 10_000, event -> {
+                if (event.getState() == KeeperState.SyncConnected) {
+                    connected.countDown();
+                }
+            });
+            if (connected.await(300, TimeUnit.MILLISECONDS)) {
+                return zooKeeper;
+            }
+            zooKeeper.close();
+        }
+    }
+
+    private static void takeOrders(ServerSocket orders) {
+        while (true) {
+            try (Socket socket = orders.accept()) {
+                InputStreamReader input = new InputStreamReader(socket.getInputStream(), StandardCharsets.UTF_8);
+                PrintStream output = new PrintStream(socket.getOutputStream(), true, StandardCharsets.UTF_8);
+                BufferedReader lines = new BufferedReader(input);
+                for (String line = lines.readLine(); line != null; line = lines.readLine()) {
+                    output.print(answer(line.split(" ")) + "\n");
+                    output.flush();
+                }
+            } catch (IOException error) {
+                // The test has gone away.
+            }
+        }
+    }
+
+    private static String answer(String[] order) {
+        Configuration settings = HBaseConfiguration.create();
+        settings.setInt(HConstants.HBASE_CLIENT_RETRIES_NUMBER, 3);
+        try (Connection connection = ConnectionFactory.createConnection(settings);
+                Admin admin = connection.getAdmin()) {
+            obey(order, connection, admin);
+            return "ok";
+        } catch (Exception error) {
+            return "error: " + error.toString().replaceAll("\\s+", " ");
+        }
+    }
+
+    private static void obey(String[] order, Connection connection, Admin admin) throws Exception {
+        switch (order[0]) {
+            case "check" -> check(connection, admin);
+            case "create" -> create(admin, order);
+            case "enable" -> admin.enableTable(TableName.valueOf(order[1]));
+            case "disable" -> admin.disableTable(TableName.valueOf(order[1]));
+            case "namespace" -> admin.createNamespace(NamespaceDescriptor.create(order[1]).build());
+            case "compact" -> flushAndCompact(admin, TableName.valueOf(order[1]));
+            default -> throw new IllegalArgumentException("no such order");
+        }
+    }
+
+    /** Fails unless a table can be created, a cell be written to it and be read. */
+    private static void check(Connection connection, Admin admin) throws IOException {
+        TableName name = TableName.valueOf("check");
+        if (!admin.tableExists(name)) {
+            create(admin, new String[] {"create", "check", "c"});
+        }
+        try (Table table = connection.getTable(name)) {
+            byte[] value = Bytes.toBytes(System.nanoTime());
+            table.put(new Put(value).addColumn(FAMILY, value, value));
+            if (!Bytes.equals(table.get(new Get(value)).getValue(FAMILY, value), value)) {
+                throw new IOException("a cell was written and is not there");
+            }
+        }
+        // Needs a master that has started completely.
+        admin.flush(name);
+    }
+
+    /** {@code create TABLE FAMILY [SPLIT]…}: a table with one region more than there are splits. */
+    private static void create(Admin admin, String[] order) throws IOException {
+        List<byte[]> splits = new ArrayList<>();
+        for (int i = 3; i < order.length; i++) {
+            splits.add(Bytes.toBytes(order[i]));
+        }
+        TableDescriptorBuilder table = TableDescriptorBuilder.newBuilder(TableName.valueOf(order[1]));
+        table.setColumnFamily(ColumnFamilyDescriptorBuilder.of(order[2]));
+        admin.createTable(table.build(), splits.isEmpty() ? null : splits.toArray(new byte[0][]));
+    }
+
+    /** Writes what is in memory to files, then each region's files into one; returns when that is done. */
+    private static void flushAndCompact(Admin admin, TableName table) throws Exception {
+        admin.flush(table);
+        // Files carry their time in milliseconds; those of this compaction must be later.
+        long start = System.currentTimeMillis();
+        Thread.sleep(2);
+        admin.majorCompact(table);
+        while (!isCompacted(admin, table, start)) {
+            Thread.sleep(10);
+        }
+    }
+
+    private static boolean isCompacted(Admin admin, TableName table, long start) throws IOException {
+        for (ServerName server : admin.getRegionServers()) {
+            for (RegionMetrics region : admin.getRegionMetrics(server, table)) {
+                boolean isEmpty = region.getStoreFileCount() == 0;
+                boolean isDone = region.getStoreFileCount() == region.getStoreCount()
+                        && region.getLastMajorCompactionTimestamp() > start;
+                if (!isEmpty && !isDone) {
+                    return false;
+                }
+            }
+        }
+        return true;
+    }
+}

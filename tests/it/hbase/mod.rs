@@ -1,0 +1,6 @@
+//! A real HBase.
+//!
+//! May import: `harness`. Must not know: how hitmap makes rows; `read_back.py` decodes them by the contract alone.
+
+mod harness_tests;
+mod server;
