@@ -113,6 +113,9 @@ public final class Server {
         if (order[0].equals("check")) {
             // It is asked again and again.
             settings.setInt(HConstants.HBASE_CLIENT_RETRIES_NUMBER, 3);
+            settings.setInt(HConstants.HBASE_RPC_TIMEOUT_KEY, 10_000);
+            settings.setInt(HConstants.HBASE_CLIENT_OPERATION_TIMEOUT, 10_000);
+            settings.setInt(HConstants.HBASE_CLIENT_META_OPERATION_TIMEOUT, 10_000);
         }
         try (Connection connection = ConnectionFactory.createConnection(settings);
                 Admin admin = connection.getAdmin()) {
@@ -129,6 +132,7 @@ public final class Server {
             case "create" -> create(admin, order);
             case "enable" -> admin.enableTable(TableName.valueOf(order[1]));
             case "disable" -> admin.disableTable(TableName.valueOf(order[1]));
+            case "drop" -> drop(admin, TableName.valueOf(order[1]));
             case "namespace" -> admin.createNamespace(NamespaceDescriptor.create(order[1]).build());
             case "compact" -> flushAndCompact(admin, TableName.valueOf(order[1]));
             default -> throw new IllegalArgumentException("no such order");
@@ -161,6 +165,13 @@ public final class Server {
         TableDescriptorBuilder table = TableDescriptorBuilder.newBuilder(TableName.valueOf(order[1]));
         table.setColumnFamily(ColumnFamilyDescriptorBuilder.of(order[2]));
         admin.createTable(table.build(), splits.isEmpty() ? null : splits.toArray(new byte[0][]));
+    }
+
+    private static void drop(Admin admin, TableName table) throws IOException {
+        if (admin.isTableEnabled(table)) {
+            admin.disableTable(table);
+        }
+        admin.deleteTable(table);
     }
 
     /** Writes what is in memory to files, then each region's files into one; returns when that is done. */

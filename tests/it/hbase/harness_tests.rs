@@ -49,6 +49,9 @@ fn cells_are_read_back() {
     assert!(!output.status.success());
     hbase.enable_table("read_back_day");
     assert_eq!(cells(hbase, "read_back_day"), written());
+    hbase.drop_table("read_back_day");
+    hbase.create_table("read_back_day", "c", &[]);
+    assert!(cells(hbase, "read_back_day").is_empty());
 }
 
 #[test]

@@ -19,6 +19,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 pub(crate) use gateway::Gateway;
 use keeper::{Keeper, PATIENCE, SCRIPT, exists, signal};
@@ -75,7 +76,8 @@ impl Hbase {
         // Taken out meanwhile: one that cannot be repaired is not the next test's.
         let hbase = match guard.take() {
             Some(mut hbase) => {
-                hbase.repair(gateway_settings);
+                hbase.gateway.repair(gateway_settings);
+                hbase.recover();
                 hbase
             }
             None => Self::start(gateway_settings),
@@ -161,6 +163,29 @@ impl Hbase {
         self.is_frozen = false;
     }
 
+    /// Waits until HBase and its gateway are ready. Starts HBase again if it is dead or frozen, or does not get ready as
+    /// it is.
+    pub(crate) fn recover(&mut self) {
+        let start = Instant::now();
+        let is_ready = loop {
+            let is_running = self.process.is_some_and(exists) && !self.is_frozen;
+            if !is_running || start.elapsed() > Duration::from_secs(60) {
+                break false;
+            }
+            if self.try_administrate("check").is_ok() {
+                break true;
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        };
+        if !is_ready {
+            if self.process.is_some() {
+                self.kill_hbase();
+            }
+            self.start_process();
+        }
+        self.wait_until_ready();
+    }
+
     /// Writes what is in memory to files, then makes one file of those of a region, without what was deleted.
     #[track_caller]
     pub(crate) fn flush_and_compact(&self, table: &str) {
@@ -181,6 +206,12 @@ impl Hbase {
     #[track_caller]
     pub(crate) fn enable_table(&self, table: &str) {
         self.administrate(&format!("enable {table}"));
+    }
+
+    /// Deletes a table, enabled or disabled.
+    #[track_caller]
+    pub(crate) fn drop_table(&self, table: &str) {
+        self.administrate(&format!("drop {table}"));
     }
 
     #[track_caller]
@@ -214,21 +245,6 @@ impl Hbase {
         assert_eq!(self.process, None, "HBase runs");
         let settings: Vec<&str> = self.settings.iter().map(String::as_str).collect();
         self.process = Some(self.keeper.start_process("hbase", &settings).0);
-    }
-
-    /// Starts again what a test has left dead or frozen.
-    fn repair(&mut self, gateway_settings: &[&str]) {
-        if self.is_frozen {
-            self.kill_hbase();
-        }
-        if self.process.is_some_and(|process| !exists(process)) {
-            self.process = None;
-        }
-        if self.process.is_none() {
-            self.start_process();
-        }
-        self.gateway.repair(gateway_settings);
-        self.wait_until_ready();
     }
 
     #[track_caller]
