@@ -109,7 +109,7 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, requires = "db", help_heading = "Stores")]
     pub(super) db_minute_pages: bool,
 
-    /// Publish to a store, redis://HOST:PORT (see --help for its options); repeatable
+    /// Publish to a store, redis://HOST:PORT or hbase://HOST:PORT (see --help for their options); repeatable
     #[arg(long, value_name = "URL", help_heading = "Stores", long_help = publish::to_help())]
     pub(super) to: Vec<String>,
 

@@ -16,8 +16,8 @@ HBase (2.0 or newer): hbase://HOST[:PORT][/NAMESPACE][?OPTION=VALUE&OPTION=VALUE
 HOST runs the Thrift gateway, which takes no password: hbase thrift start
 Options:
   prefix=TEXT     the tables are TEXT_day, TEXT_hour and so on (hitmap)
-  minute_pages=N  keep only the N most viewed pages of each minute: a number
-                  or all (127)
+  minute_pages=WHICH
+                  keep the pages of each minute: all or none (all)
   ttl_day=TIME, ttl_hour=TIME, ttl_minute=TIME, ttl_week=TIME, ttl_month=TIME
                   let the rows of new tables expire this long after they were
                   published: 400d, 36h, 90m or 30s (never)
@@ -39,8 +39,8 @@ pub(in crate::store) struct Address {
     pub(super) prefix: String,
     pub(super) transport: Transport,
     pub(super) timeout: Duration,
-    /// Pages kept of each minute; `usize::MAX` for all.
-    pub(super) minute_pages: usize,
+    /// Whether pages of each minute are kept.
+    pub(super) minute_pages: bool,
     pub(super) ttl: Ttl,
 }
 
@@ -119,7 +119,7 @@ impl Address {
             prefix: "hitmap".to_owned(),
             transport: Transport::Buffered,
             timeout: Duration::from_secs(30),
-            minute_pages: 127,
+            minute_pages: true,
             ttl: Ttl::default(),
         };
         for option in SYNTAX.options(query) {
@@ -136,7 +136,13 @@ impl Address {
                 ));
             }
             "prefix" => option.value.clone_into(&mut self.prefix),
-            "minute_pages" => self.minute_pages = option.count()?,
+            "minute_pages" => {
+                self.minute_pages = match &*option.value {
+                    "all" => true,
+                    "none" => false,
+                    _ => return Err(option.wrong("all or none")),
+                }
+            }
             "ttl_day" => self.ttl.day = Some(ttl_seconds(option)?),
             "ttl_hour" => self.ttl.hour = Some(ttl_seconds(option)?),
             "ttl_minute" => self.ttl.minute = Some(ttl_seconds(option)?),
@@ -205,18 +211,18 @@ mod tests {
         assert_eq!((&*address.host, address.port), ("localhost", 9090));
         assert_eq!(address.to_string(), "hbase://localhost:9090");
         assert_eq!(address.table("day"), "hitmap_day");
-        assert_eq!((address.transport, address.minute_pages), (Transport::Buffered, 127));
+        assert_eq!((address.transport, address.minute_pages), (Transport::Buffered, true));
         assert_eq!((address.timeout, address.ttl), (Duration::from_secs(30), Ttl::default()));
 
         let address = parsed(
-            "hbase://[::1]:7000/web_1?prefix=a%2Db.c&timeout=1500ms&minute_pages=all&transport=framed&ttl_day=2d\
+            "hbase://[::1]:7000/web_1?prefix=a%2Db.c&timeout=1500ms&minute_pages=none&transport=framed&ttl_day=2d\
              &ttl_hour=1h&ttl_minute=1m&ttl_week=24855d&ttl_month=1s",
         );
         assert_eq!((&*address.host, address.port), ("::1", 7000));
         assert_eq!(address.to_string(), "hbase://[::1]:7000/web_1");
         assert_eq!(format!("{address:?}"), "hbase://[::1]:7000/web_1");
         assert_eq!((address.prefix(), &*address.table("day")), ("a-b.c", "web_1:a-b.c_day"));
-        assert_eq!((address.transport, address.minute_pages), (Transport::Framed, usize::MAX));
+        assert_eq!((address.transport, address.minute_pages), (Transport::Framed, false));
         assert_eq!(address.timeout, Duration::from_millis(1500));
         let ttl = Ttl {
             day: Some(172_800),
@@ -258,7 +264,7 @@ mod tests {
             "hbase://h?prefix=-a",
             "hbase://h?prefix=%c3%bc",
             "hbase://h?prefix=%ff",
-            "hbase://h?minute_pages=-1",
+            "hbase://h?minute_pages=127",
             "hbase://h?ttl_day=1",
             "hbase://h?ttl_day=999ms",
             "hbase://h?ttl_day=24856d",

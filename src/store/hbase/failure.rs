@@ -13,17 +13,6 @@ pub(super) type GatewayResult<T> = std::result::Result<T, Failure>;
 /// The most that is shown of a gateway's text.
 const MAX_REJECTION_CHARS: usize = 400;
 
-/// Packages that are left out in front of the names of exceptions, the longer first.
-const PACKAGES: [&str; 7] = [
-    "org.apache.hadoop.hbase.regionserver.",
-    "org.apache.hadoop.hbase.exceptions.",
-    "org.apache.hadoop.hbase.client.",
-    "org.apache.hadoop.hbase.ipc.",
-    "org.apache.hadoop.hbase.",
-    "java.io.",
-    "java.net.",
-];
-
 /// Why a call failed. After all but [`Rejected`](Failure::Rejected) the connection is gone, and the next call makes a new
 /// one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +25,8 @@ pub(super) enum Failure {
     /// The gateway or HBase refused: its text, made one line and safe to show. The connection still works. If HBase is down
     /// or too slow behind its gateway, the call is rejected, too, and a part of it may have been carried out, or will be.
     Rejected(String),
+    /// The answer is longer than what is read.
+    TooLong,
     /// The gateway answered something that is no answer to the call: what it was.
     Protocol(String),
 }
@@ -50,6 +41,7 @@ impl Failure {
                 address.timeout
             ),
             Self::Rejected(text) => format!("{}. It said: {text}", self.advice(address)),
+            Self::TooLong => "the gateway's answer is too long".to_owned(),
             Self::Protocol(what) => {
                 format!("this is not HBase's Thrift gateway (hbase thrift start): {what}")
             }
@@ -70,6 +62,8 @@ impl Failure {
                 .to_owned()
         } else if self.names("AccessDeniedException") {
             "the gateway's user lacks a permission".to_owned()
+        } else if self.names("KeyValue size too large") {
+            "a name is longer than HBase takes; group pages (--group)".to_owned()
         } else if self.names("Internal error") {
             "the gateway failed; its log says why".to_owned()
         } else {
@@ -80,6 +74,21 @@ impl Failure {
     /// Whether the gateway or HBase refused with an exception of this name.
     pub(super) fn names(&self, exception: &str) -> bool {
         matches!(self, Self::Rejected(text) if text.contains(exception))
+    }
+
+    /// Whether the same call will fail again, however long one waits. HBase calls nearly every failure one that can be
+    /// tried again, so those that never pass are known by name.
+    pub(super) fn is_lasting(&self) -> bool {
+        const NAMES: [&str; 6] = [
+            "NamespaceNotFoundException",
+            "TableNotFoundException",
+            "TableNotEnabledException",
+            "NoSuchColumnFamilyException",
+            "AccessDeniedException",
+            "KeyValue size too large",
+        ];
+        matches!(self, Self::Protocol(_) | Self::TooLong)
+            || NAMES.iter().any(|name| self.names(name))
     }
 
     /// Whether the connection still works.
@@ -120,33 +129,38 @@ impl From<thrift::Error> for Failure {
     }
 }
 
-/// The lines of a Java exception's text without its stack trace, as one line that is safe to show and not too long.
+/// What a Java exception's text says, as one line that is safe to show and not too long: without its stack trace and the
+/// packages of classes; of an exception about several tries, the last try.
 fn one_line(text: &str) -> String {
     let is_trace = |line: &&str| {
         line.starts_with("at ") || line.starts_with("... ") && line.ends_with(" more")
     };
     // A bound on the work, too: the text can be as long as an answer.
     let start: String = text.chars().take(64 * 1024).collect();
-    let lines: Vec<&str> =
-        start.lines().map(str::trim).filter(|line| !line.is_empty() && !is_trace(line)).collect();
-    let mut line = lines.join("; ");
-    for package in PACKAGES {
-        line = line.replace(package, "");
-    }
-    // An exception made of another one repeats its name.
-    if let Some((name, rest)) = line.split_once(": ")
-        && rest.starts_with(&format!("{name}: "))
-    {
-        line = rest.to_owned();
-    }
+    let lines = start.lines().map(str::trim).filter(|line| !line.is_empty() && !is_trace(line));
+    let (tries, others): (Vec<&str>, Vec<&str>) =
+        lines.partition(|line| line.contains(", RpcRetryingCaller{"));
+    let last_try = tries.last().and_then(|line| line.split_once("}, ")).map(|(_, reason)| reason);
+    let line = last_try.map_or_else(|| others.join("; "), str::to_owned);
     if line.is_empty() {
         return "nothing".to_owned();
     }
+    let line = without_packages(&line);
     let mut shown: String = line.chars().take(MAX_REJECTION_CHARS).collect();
     if shown.len() < line.len() {
         shown.push('…');
     }
     text::escape_terminal(&shown).into_owned()
+}
+
+/// `a.b.SomeException: c` as `SomeException: c`.
+fn without_packages(line: &str) -> String {
+    let word = |word: &str| {
+        let class = word.rfind(['.', '$']).map(|end| &word[end + 1..]);
+        let is_class = |class: &&str| class.ends_with("Exception:") || class.ends_with("Error:");
+        class.filter(is_class).unwrap_or(word).to_owned()
+    };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
@@ -155,9 +169,12 @@ mod tests {
 
     #[test]
     fn a_stack_trace_becomes_one_short_line() {
-        let text = "org.apache.hadoop.hbase.X: org.apache.hadoop.hbase.X: t\n\tat a.b.C(D.java:1)\n\tat a.b\n\
-                    Caused by: java.io.IOException: y\u{1b}[31m\n\t... 5 more\n";
-        assert_eq!(one_line(text), "X: t; Caused by: IOException: y\\x1b[31m");
+        let tries = "a.b.RetriesExhaustedException: Failed after attempts=2, exceptions:\n\
+                     2026-11-24T11:52:38.838Z, RpcRetryingCaller{start=1}, a.IOException: once\n\
+                     2026-11-24T11:52:38.9Z, RpcRetryingCaller{start=2}, a.b.DownException: a.c$NoNodeException: /hbase\n";
+        assert_eq!(one_line(tries), "DownException: NoNodeException: /hbase");
+        let text = "org.apache.TableNotFoundException: t\n\tat a.b.C(D.java:1)\n\tat a.b\nCaused by: x\u{1b}[31m\n\t... 5 more\n";
+        assert_eq!(one_line(text), "TableNotFoundException: t; Caused by: x\\x1b[31m");
         assert_eq!(one_line(" \n"), "nothing");
         let long = one_line(&"ü".repeat(100_000));
         assert_eq!(long.chars().count(), 401);

@@ -142,9 +142,7 @@ impl Incoming {
 
     fn take_from_answer(&self, bytes: usize) -> io::Result<()> {
         let left = self.wire().answer_bytes_left.load(Ordering::Relaxed);
-        let left = left.checked_sub(bytes).ok_or_else(|| {
-            self.wire().fail(Failure::Protocol("its answer is too long".to_owned()))
-        })?;
+        let left = left.checked_sub(bytes).ok_or_else(|| self.wire().fail(Failure::TooLong))?;
         self.wire().answer_bytes_left.store(left, Ordering::Relaxed);
         Ok(())
     }
