@@ -19,3 +19,4 @@ mod logs;
 mod oracle;
 mod random;
 mod redis;
+mod stores;

@@ -2,5 +2,8 @@
 //!
 //! May import: `harness`. Must not know: how hitmap makes rows; `read_back.py` decodes them by the contract alone.
 
+mod content;
 mod harness_tests;
-mod server;
+mod kills;
+mod publishing;
+pub(crate) mod server;
