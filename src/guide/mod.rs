@@ -7,6 +7,7 @@
 //! - [`database`]: `--db`, reports of any range, SQL, backup and privacy.
 //! - [`cron`]: counting a log that grows and is rotated.
 //! - [`redis`]: publishing to Redis, its keys, and what a dashboard asks.
+//! - [`hbase`]: publishing to HBase, its tables and row keys, what can be relied on, how to read them.
 //! - [`speed`]: measurements, and how to repeat them.
 //! - [`testing`]: how the numbers are checked.
 
@@ -17,6 +18,7 @@ macro_rules! page {
         #[doc = "[counting]: crate::guide::counting\n[database]: crate::guide::database"]
         #[doc = "[formats]: crate::guide::formats"]
         #[doc = "[cron]: crate::guide::cron\n[redis]: crate::guide::redis"]
+        #[doc = "[hbase]: crate::guide::hbase"]
         #[doc = "[speed]: crate::guide::speed\n[testing]: crate::guide::testing\n"]
         #[doc = include_str!(concat!(stringify!($name), ".md"))]
         pub mod $name {}
@@ -28,5 +30,6 @@ page!(formats);
 page!(database);
 page!(cron);
 page!(redis);
+page!(hbase);
 page!(speed);
 page!(testing);
