@@ -28,8 +28,8 @@ const BATCH_BYTES: usize = 32 << 20;
 /// The caller records [`Publication::seen`] in the database.
 ///
 /// # Errors
-/// [`Error::Store`](crate::error::Error::Store), [`Error::Database`](crate::error::Error::Database),
-/// [`Error::Interrupted`](crate::error::Error::Interrupted). What was published before the error stays published.
+/// [`Error::Store`], [`Error::Database`],
+/// [`Error::Interrupted`]. What was published before the error stays published.
 pub fn publish(
     database: &mut Database,
     sites: &[Site],

@@ -124,7 +124,7 @@ mod tests {
         let source =
             Source { id: 7 << 90, name: "a\"\\\n\u{1b}ü.log".to_owned(), bytes: 1, lines: 0 };
         let claim = Claim { version: 9, process: "p".to_owned(), store: 0, renewals: 2 };
-        let committed = State::committed(8, &[source.clone()]);
+        let committed = State::committed(8, std::slice::from_ref(&source));
         for state in [State::empty(), committed.clone(), committed.claimed(claim)] {
             assert_eq!(State::parse(&state.text()), Ok(state.clone()));
             assert_eq!(state.ledger().unwrap().is_unfinished, state.claim.is_some());

@@ -453,7 +453,7 @@ fn errors_lose_nothing_that_was_committed(subject: &dyn Subject) {
     let ledger = store.ledger(&span).unwrap();
     assert_eq!((ledger.version, ledger.is_unfinished), (Some(version), by_row));
     if by_row {
-        assert_is_between(&subject.read(&[span.clone()])[0], &first, &second);
+        assert_is_between(&subject.read(std::slice::from_ref(&span))[0], &first, &second);
     } else {
         assert_read(subject, &[(&span, &first)], "after an error");
     }
