@@ -1,7 +1,6 @@
 import java.io.BufferedReader;
 import java.io.IOException;
 import java.io.InputStreamReader;
-import java.io.PrintStream;
 import java.net.InetAddress;
 import java.net.ServerSocket;
 import java.net.Socket;
@@ -43,14 +42,17 @@ public final class Server {
     public static void main(String[] arguments) throws Exception {
         int port = Integer.parseInt(arguments[0]);
         ServerSocket orders = new ServerSocket(port, 50, InetAddress.getByName("127.0.0.1"));
-        Thread thread = new Thread(() -> takeOrders(orders), "orders");
+        long now = System.currentTimeMillis();
+        inBackground("orders", () -> takeOrders(orders));
+        inBackground("clear ZooKeeper", () -> clearZooKeeper(now));
+        HMaster.main(new String[] {"start"});
+    }
+
+    /** In a thread that does not keep the process when HBase ends. */
+    private static void inBackground(String name, Runnable task) {
+        Thread thread = new Thread(task, name);
         thread.setDaemon(true);
         thread.start();
-        long now = System.currentTimeMillis();
-        Thread clearing = new Thread(() -> clearZooKeeper(now), "clearing");
-        clearing.setDaemon(true);
-        clearing.start();
-        HMaster.main(new String[] {"start"});
     }
 
     /**
@@ -58,8 +60,7 @@ public final class Server {
      * until their sessions end. HBase's own scripts do the same after a crash.
      */
     private static void clearZooKeeper(long start) {
-        String port = HBaseConfiguration.create().get(HConstants.ZOOKEEPER_CLIENT_PORT);
-        try (ZooKeeper zooKeeper = connect("127.0.0.1:" + port)) {
+        try (ZooKeeper zooKeeper = connectToZooKeeper()) {
             List<String> nodes = new ArrayList<>(List.of("/hbase/master"));
             if (zooKeeper.exists("/hbase/rs", false) != null) {
                 zooKeeper.getChildren("/hbase/rs", false).forEach(server -> nodes.add("/hbase/rs/" + server));
@@ -76,19 +77,28 @@ public final class Server {
         }
     }
 
-    /** Waits until ZooKeeper, which HMaster starts, takes a connection. */
-    private static ZooKeeper connect(String address) throws Exception {
-        while (true) {
-            CountDownLatch connected = new CountDownLatch(1);
-            ZooKeeper zooKeeper = new ZooKeeper(address, 10_000, event -> {
-                if (event.getState() == KeeperState.SyncConnected) {
-                    connected.countDown();
-                }
-            });
-            if (connected.await(300, TimeUnit.MILLISECONDS)) {
-                return zooKeeper;
+    /** Connects to the ZooKeeper that HMaster starts. */
+    private static ZooKeeper connectToZooKeeper() throws Exception {
+        int port = HBaseConfiguration.create().getInt(HConstants.ZOOKEEPER_CLIENT_PORT, 0);
+        // ZooKeeper's client would wait for a second after it was refused.
+        while (!isListening(port)) {
+            Thread.sleep(20);
+        }
+        CountDownLatch connected = new CountDownLatch(1);
+        ZooKeeper zooKeeper = new ZooKeeper("127.0.0.1:" + port, 10_000, event -> {
+            if (event.getState() == KeeperState.SyncConnected) {
+                connected.countDown();
             }
-            zooKeeper.close();
+        });
+        connected.await();
+        return zooKeeper;
+    }
+
+    private static boolean isListening(int port) {
+        try (Socket socket = new Socket("127.0.0.1", port)) {
+            return true;
+        } catch (IOException error) {
+            return false;
         }
     }
 
@@ -96,14 +106,13 @@ public final class Server {
         while (true) {
             try (Socket socket = orders.accept()) {
                 InputStreamReader input = new InputStreamReader(socket.getInputStream(), StandardCharsets.UTF_8);
-                PrintStream output = new PrintStream(socket.getOutputStream(), true, StandardCharsets.UTF_8);
                 BufferedReader lines = new BufferedReader(input);
                 for (String line = lines.readLine(); line != null; line = lines.readLine()) {
-                    output.print(answer(line.split(" ")) + "\n");
-                    output.flush();
+                    String answer = answer(line.split(" ")) + "\n";
+                    socket.getOutputStream().write(answer.getBytes(StandardCharsets.UTF_8));
                 }
             } catch (IOException error) {
-                // The test has gone away.
+                // Who has asked is gone.
             }
         }
     }

@@ -7,7 +7,7 @@
 //! or break a gateway, and [`Hbase::exclusive`] for those that break HBase.
 
 #![allow(dead_code, reason = "a bench that uses a part of this module includes it, too")]
-#![allow(clippy::unwrap_used, reason = "a test without its server fails")]
+#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
 mod gateway;
 mod keeper;
@@ -92,6 +92,7 @@ impl Hbase {
 
     pub(crate) fn start_with(settings: &[&str], gateway_settings: &[&str]) -> Self {
         hbase().unwrap();
+        let start = Instant::now();
         let keeper = Arc::new(Keeper::start());
         let (process, orders_port) = keeper.start_process("hbase", settings);
         let hbase = Self {
@@ -104,6 +105,7 @@ impl Hbase {
             keeper,
         };
         hbase.wait_until_ready();
+        println!("HBase was ready after {:.1} s", start.elapsed().as_secs_f64());
         hbase
     }
 
