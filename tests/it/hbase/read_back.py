@@ -36,7 +36,7 @@ def decode(key):
 def cells(connection, name):
     granularity = name.rsplit("_", 1)[1]
     assert granularity in GRANULARITIES, name
-    for key, columns in connection.table(name).scan(batch_size=200):
+    for key, columns in connection.table(name).scan(batch_size=50):
         site, group, bucket = decode(key)
         for column, value in sorted(columns.items()):
             family, qualifier = column.split(b":", 1)
@@ -56,7 +56,7 @@ def cells(connection, name):
 
 
 port, transport, tables = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-connection = happybase.Connection("127.0.0.1", port, timeout=60_000, transport=transport)
+connection = happybase.Connection("127.0.0.1", port, timeout=180_000, transport=transport)
 for table in tables:
     for cell in cells(connection, table):
         print(json.dumps(cell, ensure_ascii=False, separators=(",", ":")))
