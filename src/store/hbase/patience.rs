@@ -7,7 +7,7 @@
 use std::time::{Duration, Instant};
 
 use super::address::Address;
-use super::failure::GatewayResult;
+use super::failure::{Failure, GatewayResult};
 use super::gateway::Gateway;
 
 /// First pause before a call is tried again; doubles each time, up to the longest.
@@ -21,15 +21,24 @@ pub(super) fn persist<T>(
     address: &Address,
     mut call: impl FnMut(&mut Gateway) -> GatewayResult<T>,
 ) -> GatewayResult<T> {
-    let start = Instant::now();
+    let deadline = Instant::now() + address.timeout;
+    gateway.set_deadline(deadline);
     let mut pause = PAUSE;
+    let mut said = None;
     loop {
         let failure = match call(gateway) {
             Ok(done) => return Ok(done),
             Err(failure) => failure,
         };
-        if failure.is_lasting() || start.elapsed() + pause >= address.timeout {
+        if failure.is_lasting() {
             return Err(failure);
+        }
+        if failure != Failure::TimedOut {
+            said = Some(failure);
+        }
+        if Instant::now() + pause >= deadline {
+            // The last call may have had no time for an answer.
+            return Err(said.unwrap_or(Failure::TimedOut));
         }
         std::thread::sleep(pause);
         pause = (pause * 2).min(LONGEST_PAUSE);

@@ -24,10 +24,10 @@ pub(super) struct Wire {
 }
 
 impl Wire {
-    /// Connects to the first address of the host that accepts. All of them have the timeout of `address` together.
-    pub(super) fn connect(address: &Address) -> GatewayResult<Arc<Self>> {
+    /// Connects to the first address of the host that accepts. All of them have the timeout together.
+    pub(super) fn connect(address: &Address, timeout: Duration) -> GatewayResult<Arc<Self>> {
         let lost = |error: io::Error| Failure::Unreachable(error.to_string());
-        let deadline = Instant::now() + address.timeout;
+        let deadline = Instant::now() + timeout;
         let places = (address.host.as_str(), address.port).to_socket_addrs().map_err(lost)?;
         let mut last = None;
         for (place, places_left) in places.as_slice().iter().zip((1..=places.len()).rev()) {
@@ -42,7 +42,7 @@ impl Wire {
                         answer_bytes_left: AtomicUsize::new(0),
                         failure: Mutex::new(None),
                     };
-                    wire.set_timeout(address.timeout)?;
+                    wire.set_timeout(timeout)?;
                     return Ok(Arc::new(wire));
                 }
                 Err(error) => last = Some(error),
@@ -52,7 +52,7 @@ impl Wire {
             || "the host has no address".to_owned(),
             |error| match error.kind() {
                 io::ErrorKind::TimedOut => {
-                    format!("the host did not answer within {:?}", address.timeout)
+                    format!("the host did not answer within {timeout:?}")
                 }
                 _ => error.to_string(),
             },

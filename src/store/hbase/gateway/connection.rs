@@ -39,8 +39,12 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects, and asks what the other side is. If `gives_advice`, a failure says what could be wrong with the URL.
-    pub(super) fn open(address: &Address, gives_advice: bool) -> GatewayResult<Self> {
-        let wire = Wire::connect(address)?;
+    pub(super) fn open(
+        address: &Address,
+        timeout: Duration,
+        gives_advice: bool,
+    ) -> GatewayResult<Self> {
+        let wire = Wire::connect(address, timeout)?;
         let limits = TConfiguration::builder()
             .max_message_size(Some(MAX_ANSWER_BYTES))
             .max_container_size(Some(MAX_LIST_ITEMS))
@@ -55,7 +59,7 @@ impl Connection {
             TBinaryOutputProtocol::new(Outgoing::new(&wire, address.transport), true),
         );
         let mut connection = Self { wire, client, last_used: Instant::now() };
-        let timeout = address.timeout.min(GREETING_TIMEOUT);
+        let timeout = timeout.min(GREETING_TIMEOUT);
         connection.wire.set_timeout(timeout)?;
         connection.greet().map_err(|failure| {
             let failure = match failure {
@@ -67,8 +71,12 @@ impl Connection {
             };
             if gives_advice { advised(failure, address.transport) } else { failure }
         })?;
-        connection.wire.set_timeout(address.timeout)?;
         Ok(connection)
+    }
+
+    /// Limits the wait for each part of an answer.
+    pub(super) fn set_timeout(&self, timeout: Duration) -> GatewayResult<()> {
+        self.wire.set_timeout(timeout)
     }
 
     /// Makes a first call, which needs no HBase.

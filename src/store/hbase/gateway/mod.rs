@@ -9,14 +9,18 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::time::{Duration, Instant};
 
 use super::address::Address;
-use super::failure::GatewayResult;
+use super::failure::{Failure, GatewayResult};
 use super::thrift_api::{
     AlreadyExists, BatchMutation, ColumnDescriptor, Mutation, TCell, THbaseSyncClient, TRowResult,
     TScan,
 };
 use connection::{Client, Connection};
+
+/// The most that is waited for the answer to one call, and the least, where the timeout of the address is not shorter.
+const CALL_TIMEOUT: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(15));
 
 /// Rows, or parts of rows, that a scan asks for at once.
 const SCAN_ROWS: i32 = 100;
@@ -32,6 +36,7 @@ const SCAN_KEYS: i32 = 2000;
 pub(super) struct Gateway {
     address: Address,
     connection: Option<Connection>,
+    deadline: Option<Instant>,
 }
 
 /// A column family of a table.
@@ -91,10 +96,25 @@ pub(super) struct Scan<'a> {
 }
 
 impl Gateway {
-    /// Connects. The timeout of the address limits the wait for the connection, and later for each part of an answer.
+    /// Connects. The timeout of the address limits the wait for the connection.
     pub(super) fn connect(address: &Address) -> GatewayResult<Self> {
-        let connection = Some(Connection::open(address, true)?);
-        Ok(Self { address: address.clone(), connection })
+        let connection = Some(Connection::open(address, address.timeout, true)?);
+        Ok(Self { address: address.clone(), connection, deadline: None })
+    }
+
+    /// Limits the waits of all later calls, until there is another deadline.
+    pub(super) fn set_deadline(&mut self, deadline: Instant) {
+        self.deadline = Some(deadline);
+    }
+
+    /// The most that a call waits for each part of its answer. That is less than the timeout of the address, because a
+    /// gateway may never answer a call although it answers the next one: that of HBase 2.6 loses the thread that puts a
+    /// batch if it does not find the regions in time.
+    fn call_timeout(&self) -> Duration {
+        let (least, most) = CALL_TIMEOUT;
+        let timeout = (self.address.timeout / 4).clamp(least, most).min(self.address.timeout);
+        let left = self.deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()));
+        timeout.min(left.unwrap_or(timeout)).max(Duration::from_millis(1))
     }
 
     /// The names of all tables, those of the default namespace without it.
@@ -243,16 +263,15 @@ impl Gateway {
 
     /// Makes a call. Connects before, if there is no connection, and drops the connection after a failure of it.
     fn call<T>(&mut self, call: impl FnOnce(&mut Client) -> thrift::Result<T>) -> GatewayResult<T> {
-        if self.connection.as_ref().is_some_and(Connection::is_closed) {
-            self.connection = None;
-        }
-        let connection = match &mut self.connection {
+        let open = self.connection.take().filter(|connection| !connection.is_closed());
+        let mut connection = match open {
             Some(connection) => connection,
-            none => none.insert(Connection::open(&self.address, false)?),
+            None => Connection::open(&self.address, self.call_timeout(), false)?,
         };
+        connection.set_timeout(self.call_timeout())?;
         let result = connection.call(call);
-        if result.as_ref().is_err_and(|failure| !failure.keeps_connection()) {
-            self.connection = None;
+        if result.as_ref().err().is_none_or(Failure::keeps_connection) {
+            self.connection = Some(connection);
         }
         result
     }
