@@ -97,13 +97,27 @@ fn write(
             }
         }
     }
-    let mut put = 0;
+    let mut cells = 0;
     for batch in batches(job.rows) {
-        put += batch.iter().map(|row| row.cells.len() as u64).sum::<u64>();
+        cells += batch.iter().map(|row| row.cells.len() as u64).sum::<u64>();
         let batch: Vec<RowPut> = batch.into_iter().map(to_put).collect();
-        persist(gateway, address, |gateway| gateway.put(&table, FAMILY, &batch, stamp.version))?;
+        persist(gateway, address, |gateway| put(&table, &batch, stamp.version, gateway))?;
     }
-    Ok(put)
+    Ok(cells)
+}
+
+/// Puts a batch. What a gateway says of one that failed does not tell a table that was dropped or disabled from an HBase
+/// that recovers, so it is asked.
+fn put(table: &str, batch: &[RowPut], version: i64, gateway: &mut Gateway) -> GatewayResult<()> {
+    let Err(failure) = gateway.put(table, FAMILY, batch, version) else { return Ok(()) };
+    if matches!(failure, Failure::Rejected(_) | Failure::TimedOut) {
+        match gateway.is_enabled(table) {
+            Ok(false) => return Err(Failure::Rejected(format!("TableNotEnabledException: {table}"))),
+            Err(refusal) if refusal.is_lasting() => return Err(refusal),
+            _ => {}
+        }
+    }
+    Err(failure)
 }
 
 /// Leaves out the cells that HBase holds, and adds zeros in columns of other pages.
