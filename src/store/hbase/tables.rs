@@ -34,15 +34,23 @@ pub(super) fn prepare(
         }
         check(&name, &wanted, gateway, address)?;
     }
-    Ok((!made.is_empty()).then(|| {
-        format!(
-            "made the tables {}. Each is one region until HBase splits it; for a large site create them yourself before, \
-             split by the first digit of their keys: create '{}', {{NAME => 'c', VERSIONS => 1}}, SPLITS => \
-             ['2','4','6','8','a','c','e']",
-            made.join(", "),
-            made[0]
-        )
-    }))
+    if made.is_empty() {
+        return Ok(None);
+    }
+    if there.contains(&address.table(Table::Ledger.suffix())) {
+        return Ok(Some(format!(
+            "made the tables {}, which were missing; what they held of days that do not change is published again by \
+             hitmap publish --replace",
+            made.join(", ")
+        )));
+    }
+    Ok(Some(format!(
+        "made the tables {}. Each is one region until HBase splits it; for a large site create them yourself before, \
+         split by the first digit of their keys: create '{}', {{NAME => 'c', VERSIONS => 1}}, SPLITS => \
+         ['2','4','6','8','a','c','e']",
+        made.join(", "),
+        made[0]
+    )))
 }
 
 /// Why the tables cannot be written, if it is their fault: asked after a call was refused.
@@ -86,11 +94,17 @@ fn check(
     gateway: &mut Gateway,
     address: &Address,
 ) -> std::result::Result<(), Trouble> {
-    if !persist(gateway, address, |gateway| gateway.is_enabled(name))? {
+    // A table that another run makes is not enabled at first.
+    let not_enabled = Failure::Rejected("not enabled".to_owned());
+    let enabled = persist(gateway, address, |gateway| {
+        gateway.is_enabled(name)?.then_some(()).ok_or_else(|| not_enabled.clone())
+    });
+    if enabled.as_ref() == Err(&not_enabled) {
         return Err(Trouble::Content(format!(
             "table {name:?} is disabled; enable it in HBase's shell: enable '{name}'"
         )));
     }
+    enabled?;
     let there = persist(gateway, address, |gateway| gateway.families(name))?;
     let Some(found) = there.iter().find(|found| found.name == wanted.name) else {
         return Err(Trouble::Content(format!(
