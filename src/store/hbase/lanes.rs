@@ -112,7 +112,9 @@ fn put(table: &str, batch: &[RowPut], version: i64, gateway: &mut Gateway) -> Ga
     let Err(failure) = gateway.put(table, FAMILY, batch, version) else { return Ok(()) };
     if matches!(failure, Failure::Rejected(_) | Failure::TimedOut) {
         match gateway.is_enabled(table) {
-            Ok(false) => return Err(Failure::Rejected(format!("TableNotEnabledException: {table}"))),
+            Ok(false) => {
+                return Err(Failure::Rejected(format!("TableNotEnabledException: {table}")));
+            }
             Err(refusal) if refusal.is_lasting() => return Err(refusal),
             _ => {}
         }
