@@ -111,7 +111,7 @@ fn tables_that_are_missing_are_made_and_others_are_refused_with_a_cure() {
     bridge.wait_until_held();
     hbase.drop_table("dropped_minute");
     bridge.release();
-    let said = expect_failure(end_of(run), &["run again, and it is created"]);
+    let said = expect_failure(end_of(run), &["the next run makes it again"]);
     assert!(said.contains("dropped_minute"), "{said}");
     publish(hbase, "dropped", &log);
     check(hbase, "dropped", &log);
