@@ -19,10 +19,11 @@ Options:
   minute_pages=WHICH
                   keep the pages of each minute: all or none (all)
   ttl_day=TIME, ttl_hour=TIME, ttl_minute=TIME, ttl_week=TIME, ttl_month=TIME
-                  let the rows of new tables expire this long after they were
-                  published: 400d, 36h, 90m or 30s (never)
+                  let the cells of new tables expire this long after they were
+                  counted (without --db: published): 400d, 36h, 90m or 30s
+                  (never)
   transport=KIND  framed or buffered, as the gateway is configured (buffered)
-  timeout=TIME    give up if the gateway is silent for this long (30s)";
+  timeout=TIME    give up if HBase fails or is silent for this long (30s)";
 
 /// The longest time to live that HBase takes: 2^31 - 1 seconds mean forever.
 const MAX_TTL_SECONDS: u64 = i32::MAX as u64 - 1;
