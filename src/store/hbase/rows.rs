@@ -103,7 +103,9 @@ mod tests {
     fn row(key: &str, cells: usize, length: usize) -> Row {
         let mut row = Row::new(key.into());
         for number in 0..cells {
-            row.push(&format!("{number:0length$}"), number as u64, 1);
+            let number = number.to_string();
+            let page = "0".repeat(length.saturating_sub(number.len())) + &number;
+            row.push(&page, 1, 1);
         }
         row
     }

@@ -259,7 +259,7 @@ fn an_answer_without_end_is_refused() {
         let acts = vec![Act::Greet, Act::Forever(begin, more)];
         let (address, server) = serve(transport, vec![acts]);
         let failure = connect(&address).table_names().unwrap_err();
-        assert_eq!(failure, Failure::Protocol("its answer is too long".to_owned()));
+        assert_eq!(failure, Failure::TooLong);
         server.join().unwrap();
     }
 }
