@@ -36,12 +36,10 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    pub(super) fn new(address: &Address, first: Gateway) -> GatewayResult<Self> {
+    pub(super) fn new(address: &Address, first: Gateway) -> Self {
         let mut gateways = vec![first];
-        for _ in 1..LANES {
-            gateways.push(Gateway::connect(address)?);
-        }
-        Ok(Self { gateways, address: address.clone() })
+        gateways.resize_with(LANES, || Gateway::unconnected(address));
+        Self { gateways, address: address.clone() }
     }
 
     /// The first connection, for single questions.

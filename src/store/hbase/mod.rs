@@ -124,7 +124,7 @@ impl HBaseStore {
         let connect = || {
             let mut gateway = Gateway::connect(address)?;
             let note = tables::prepare(&mut gateway, address)?;
-            Ok((Lanes::new(address, gateway)?, note))
+            Ok((Lanes::new(address, gateway), note))
         };
         let (lanes, note) = connect().map_err(|trouble| failed(address, trouble))?;
         Ok(Self {
@@ -424,8 +424,9 @@ impl Begun {
             self.listed_groups.insert(group.clone());
             self.unlisted_groups.push(group);
         }
-        let has_room =
-            |job: &&mut Job| job.table == table && job.may_exist == may_exist && !job.is_full();
+        let has_room = |job: &&mut Job| {
+            job.table == table && job.may_exist == may_exist && job.has_room_for(&row)
+        };
         match self.jobs.last_mut().filter(has_room) {
             Some(job) => job.push(row),
             None => {

@@ -59,8 +59,9 @@ impl Job {
         self.rows.push(row);
     }
 
-    pub(super) const fn is_full(&self) -> bool {
-        self.cells >= MOST_CELLS || self.bytes >= MOST_BYTES
+    /// Whether a row fits in, so that one call takes the whole job. A row that is longer than a call has a job of its own.
+    pub(super) const fn has_room_for(&self, row: &Row) -> bool {
+        self.cells + row.cells.len() <= MOST_CELLS && self.bytes + row.bytes <= MOST_BYTES
     }
 }
 
@@ -140,14 +141,18 @@ mod tests {
     }
 
     #[test]
-    fn a_job_is_full_by_cells_or_bytes() {
-        let full = |row| {
+    fn a_job_has_room_for_what_one_call_takes() {
+        for (first, second, fits) in [
+            (row("a", MOST_CELLS - 5, 9), row("b", 5, 9), true),
+            (row("a", MOST_CELLS - 5, 9), row("b", 6, 9), false),
+            (row("a", 5, 100_000), row("b", 5, 100_000), true),
+            (row("a", 5, 100_000), row("b", 6, 100_000), false),
+        ] {
             let mut job = Job::new(Table::Day, false);
-            job.push(row);
-            job.is_full()
-        };
-        assert!(!full(row("a", MOST_CELLS - 1, 9)));
-        assert!(full(row("a", MOST_CELLS, 9)));
-        assert!(full(row("a", 11, 100_000)));
+            job.push(first);
+            assert_eq!(job.has_room_for(&second), fits);
+            job.push(second);
+            assert_eq!(batches(job.rows).len() == 1, fits);
+        }
     }
 }

@@ -99,7 +99,12 @@ impl Gateway {
     /// Connects. The timeout of the address limits the wait for the connection.
     pub(super) fn connect(address: &Address) -> GatewayResult<Self> {
         let connection = Some(Connection::open(address, address.timeout, true)?);
-        Ok(Self { address: address.clone(), connection, deadline: None })
+        Ok(Self { connection, ..Self::unconnected(address) })
+    }
+
+    /// One that connects on its first call.
+    pub(super) fn unconnected(address: &Address) -> Self {
+        Self { address: address.clone(), connection: None, deadline: None }
     }
 
     /// Limits the waits of all later calls, until there is another deadline.
