@@ -52,7 +52,9 @@ impl Failure {
         let shell = "in HBase's shell";
         if self.names("NamespaceNotFoundException") {
             let namespace = address.namespace.as_deref().unwrap_or("default");
-            format!("there is no such namespace; create it {shell}: create_namespace '{namespace}'")
+            format!(
+                "there is no namespace {namespace:?}; create it {shell}: create_namespace '{namespace}'"
+            )
         } else if self.names("TableNotFoundException") {
             "a table is missing".to_owned()
         } else if self.names("TableNotEnabledException") {
