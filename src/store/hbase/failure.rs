@@ -56,7 +56,7 @@ impl Failure {
                 "there is no namespace {namespace:?}; create it {shell}: create_namespace '{namespace}'"
             )
         } else if self.names("TableNotFoundException") {
-            "a table is missing".to_owned()
+            "a table has gone; the next run makes it again".to_owned()
         } else if self.names("TableNotEnabledException") {
             format!("a table is disabled; enable it {shell}: enable 'TABLE'")
         } else if self.names("NoSuchColumnFamilyException") {

@@ -2,7 +2,7 @@
 //!
 //! Owns: [`prepare`] and its sentences. May import: `gateway`, `patience`, `keys` (tables). Must not know: rows.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Trouble;
 use super::address::Address;
@@ -53,10 +53,14 @@ pub(super) fn prepare(
     )))
 }
 
+/// How long the fault of the tables is looked for.
+const FAULT_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// Why the tables cannot be written, if it is their fault: asked after a call was refused.
 pub(super) fn find_fault(gateway: &mut Gateway, address: &Address) -> Option<String> {
-    // The time to wait has passed already.
-    let address = &Address { timeout: Duration::ZERO, ..address.clone() };
+    // The user has waited already.
+    let address = &Address { timeout: address.timeout.min(FAULT_TIMEOUT), ..address.clone() };
+    gateway.set_deadline(Instant::now() + address.timeout);
     let there = gateway.table_names().ok()?;
     for table in Table::EACH {
         let name = address.table(table.suffix());

@@ -293,7 +293,7 @@ fn a_rejection_keeps_the_connection() {
     assert_eq!(failure, Failure::Rejected("TableNotFoundException: t".to_owned()));
     assert_eq!(
         failure.sentence(&address),
-        "a table is missing. It said: TableNotFoundException: t"
+        "a table has gone; the next run makes it again. It said: TableNotFoundException: t"
     );
     let failure = gateway.is_enabled("t").unwrap_err();
     assert_eq!(failure, Failure::Rejected("Internal error processing x".to_owned()));
