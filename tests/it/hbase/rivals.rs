@@ -1,4 +1,4 @@
-//! Two publishers of one day: at once, an older after a newer one, one whose clock is behind.
+//! Two publishers of one day: at once, and one whose clock is behind.
 
 use std::fs;
 
@@ -94,28 +94,6 @@ fn of_two_databases_the_first_one_keeps_the_day() {
     for granularity in ["week", "month", "all"] {
         assert_eq!(of(granularity), of("day"), "{granularity}");
     }
-}
-
-#[test]
-fn an_old_copy_of_a_database_puts_nothing_back() {
-    needs!(hbase());
-    let (folder, hbase) = (Folder::new(), Hbase::shared());
-    let first = folder.write("first.log", line(1, 1, 1, "/x/y"));
-    let second = folder.write("second.log", line(2, 2, 2, "/x/z"));
-    let (database, old) = (folder.path("stats.db"), folder.path("old.db"));
-    let url = long_url(hbase, "copy");
-    for log in [&first, &second] {
-        let words = ["analyze", "-q", "--db", database.to_str().unwrap(), "--to", &url];
-        hitmap(&[&words[..], &[log.to_str().unwrap()]].concat()).expect_exit(0);
-        if log == &first {
-            fs::copy(&database, &old).unwrap();
-        }
-    }
-    let before = all(hbase, "copy");
-    let outcome = hitmap(&["publish", "-q", "--db", old.to_str().unwrap(), "--to", &url]);
-    let said = outcome.expect_exit(4).stderr_text();
-    assert!(said.contains("--replace"), "{said}");
-    assert_eq!(all(hbase, "copy"), before, "days, weeks, months and all time");
 }
 
 #[test]
