@@ -30,8 +30,12 @@ pub(crate) struct Log {
 }
 
 /// Share of the full logs' lines, for a quick look: `HITMAP_BENCH_SCALE=0.1 cargo bench`.
+fn scale_or(default: f64) -> f64 {
+    std::env::var("HITMAP_BENCH_SCALE").map_or(default, |scale| scale.parse().unwrap())
+}
+
 fn scale() -> f64 {
-    std::env::var("HITMAP_BENCH_SCALE").map_or(1.0, |scale| scale.parse().unwrap())
+    scale_or(1.0)
 }
 
 #[expect(
@@ -40,22 +44,28 @@ fn scale() -> f64 {
     clippy::cast_precision_loss,
     reason = "a scale"
 )]
-fn scaled(lines: u64) -> Size {
-    Size::Lines((lines as f64 * scale()) as u64)
+fn scaled(lines: u64, scale: f64) -> Size {
+    Size::Lines((lines as f64 * scale) as u64)
 }
 
 /// 5 M combined lines of 7 days: 13 k pages, 200 k visitors.
 pub(crate) fn easy() -> Log {
-    log("easy", &GeneratorOptions::new(scaled(5_000_000), Format::Combined))
+    easy_or(1.0)
+}
+
+/// As [`easy`], of that share of its lines unless the environment names another.
+pub(crate) fn easy_or(default_scale: f64) -> Log {
+    let scale = scale_or(default_scale);
+    log("easy", scale, &GeneratorOptions::new(scaled(5_000_000, scale), Format::Combined))
 }
 
 /// As [`easy`], of 30 days: 21 M lines, 4.7 GB.
 pub(crate) fn month() -> Log {
     let options = GeneratorOptions {
         days: 30,
-        ..GeneratorOptions::new(scaled(21_428_571), Format::Combined)
+        ..GeneratorOptions::new(scaled(21_428_571, scale()), Format::Combined)
     };
-    log("month", &options)
+    log("month", scale(), &options)
 }
 
 /// 5 M combined lines of 7 days: 1 M pages in 20 sections, 5 M visitors, 20 k user agents.
@@ -65,21 +75,21 @@ pub(crate) fn hard() -> Log {
         visitors: 5_000_000,
         sections: 20,
         user_agents: 20_000,
-        ..GeneratorOptions::new(scaled(5_000_000), Format::Combined)
+        ..GeneratorOptions::new(scaled(5_000_000, scale()), Format::Combined)
     };
-    log("hard", &options)
+    log("hard", scale(), &options)
 }
 
 /// 3 M beacons of 7 days.
 pub(crate) fn dig() -> Log {
-    log("dig", &GeneratorOptions::new(scaled(3_000_000), Format::Dig))
+    log("dig", scale(), &GeneratorOptions::new(scaled(3_000_000, scale()), Format::Dig))
 }
 
 /// Makes a log unless an earlier run left it with its totals beside it.
-fn log(name: &'static str, options: &GeneratorOptions) -> Log {
+fn log(name: &'static str, scale: f64, options: &GeneratorOptions) -> Log {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench-logs");
     std::fs::create_dir_all(&folder).unwrap();
-    let path = folder.join(format!("{name}-{}.log", scale()));
+    let path = folder.join(format!("{name}-{scale}.log"));
     let totals = path.with_extension("totals");
     let known = std::fs::read_to_string(&totals).ok();
     let numbers: Option<Vec<u64>> =

@@ -18,9 +18,9 @@ use crate::generate::{Format, GeneratorOptions, Size};
 use crate::session::{LogTarget, generate_log};
 use crate::time::Day;
 
-/// Generate a web log of a movie site, and with --truth its exact counts
+/// Generate a web log of a movie site and, with --truth, its exact counts
 ///
-/// The same options give the same bytes on every machine. Traffic follows nights and weekends, a few pages and visitors
+/// The same options give the same bytes on every machine. Traffic has nights and weekends, a few pages and visitors
 /// have most of the hits, and there are static files, errors and crawlers.
 #[derive(Debug, Args)]
 #[command(after_long_help = "\
@@ -73,11 +73,11 @@ pub(super) struct GenerateArgs {
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = pool())]
     user_agents: u32,
 
-    /// Of 1000 page requests, let N have a query (common and combined)
+    /// Give N of 1000 page requests a query (common and combined)
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(..=1000))]
     queries: u32,
 
-    /// Of 1000 lines, make PERMILLE odd: torn, binary, in another format, with strange fields
+    /// Make PERMILLE of 1000 lines odd: torn, binary, in another format, with strange fields
     #[arg(long, value_name = "PERMILLE", default_value_t = 0, value_parser = clap::value_parser!(u32).range(..=1000))]
     bad: u32,
 

@@ -45,7 +45,7 @@ Try: hitmap analyze access.log";
 enum Command {
     /// Count logs and print a report.
     Analyze(Box<analyze::AnalyzeArgs>),
-    /// Show how the first lines of a log are read, field by field, and why one does not count.
+    /// Show how the first lines of a log are read, field by field, and why a line does not count.
     Explain(explain::ExplainArgs),
     Generate(Box<generate::GenerateArgs>),
     /// Report any range of time from a database, without the logs.
@@ -56,7 +56,7 @@ enum Command {
     Sources(ledger::SourcesArgs),
     /// Remove a source and exactly its counts from a database.
     Forget(ledger::ForgetArgs),
-    /// Drop the details of old days from a database, visitors included; the counts stay.
+    /// Drop the details of old days from a database, visitors included; their counts stay in the view traffic.
     Prune(ledger::PruneArgs),
     /// Print a completion script for a shell.
     Completions {

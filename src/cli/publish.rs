@@ -18,13 +18,14 @@ use crate::store::{self, StoreUrl};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  hitmap publish --db stats.db --to redis://localhost:6379")]
+  hitmap publish --db stats.db --to redis://localhost:6379
+  hitmap publish --db stats.db --to hbase://localhost:9090")]
 pub(super) struct PublishArgs {
     /// The database
     #[arg(long, value_name = "FILE")]
     db: PathBuf,
 
-    /// Store to bring up to date, redis://HOST:PORT; repeatable
+    /// Store to bring up to date, redis://HOST:PORT or hbase://HOST:PORT; repeatable
     #[arg(long, value_name = "URL", required = true, long_help = to_help())]
     to: Vec<String>,
 
@@ -52,11 +53,12 @@ pub(super) struct PublishArgs {
 /// The long help of `--to`.
 pub(super) fn to_help() -> String {
     format!(
-        "Publish to a store; repeatable. Each day appears as a whole, in place of what the store had for it. With --db, \
-         the store is brought up to date with the database, including weeks, months and all time. Without --db, the \
-         inputs must hold everything that was logged on their days; a day that the store made from other sources is \
-         refused (--replace overrides this).\n\n{}",
-        store::REDIS_OPTIONS_HELP
+        "Publish to a store; repeatable. Each day takes the place of what the store had for it: in Redis at once, in HBase \
+         row by row. With --db, the store is brought up to date with the database, including weeks, months and all time. \
+         Without --db, the inputs must hold everything that was logged on their days; a day that the store made from \
+         other sources is refused (--replace overrides this).\n\n{}\n\n{}",
+        store::REDIS_OPTIONS_HELP,
+        store::HBASE_OPTIONS_HELP
     )
 }
 

@@ -9,6 +9,7 @@
 //! - [`part_format`]: the facts of sources as files that merge.
 //! - [`cron`]: counting a log that grows and is rotated.
 //! - [`redis`]: publishing to Redis, its keys, and what a dashboard asks.
+//! - [`hbase`]: publishing to HBase, its tables and row keys, what can be relied on, how to read them.
 //! - [`speed`]: measurements, and how to repeat them.
 //! - [`testing`]: how the numbers are checked.
 
@@ -20,6 +21,7 @@ macro_rules! page {
         #[doc = "[formats]: crate::guide::formats\n[database_format]: crate::guide::database_format"]
         #[doc = "[part_format]: crate::guide::part_format"]
         #[doc = "[cron]: crate::guide::cron\n[redis]: crate::guide::redis"]
+        #[doc = "[hbase]: crate::guide::hbase"]
         #[doc = "[speed]: crate::guide::speed\n[testing]: crate::guide::testing\n"]
         #[doc = include_str!(concat!(stringify!($name), ".md"))]
         pub mod $name {}
@@ -33,5 +35,6 @@ page!(database_format);
 page!(part_format);
 page!(cron);
 page!(redis);
+page!(hbase);
 page!(speed);
 page!(testing);

@@ -13,7 +13,7 @@ use super::{Decision, Publication, Publisher, write_days};
 use crate::cube::Cube;
 use crate::cube::rows::Rows;
 use crate::database::{Database, DayVersion, Site, StoredBlock};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::facts::DayKey;
 use crate::store::{Cell, Cells, Edition, Ledger, Slot, Source, Store, Writer, source_ids};
 use crate::system::progress::Progress;
@@ -28,8 +28,8 @@ const BATCH_BYTES: usize = 32 << 20;
 /// The caller records [`Publication::seen`] in the database.
 ///
 /// # Errors
-/// [`Error::Store`](crate::error::Error::Store), [`Error::Database`](crate::error::Error::Database),
-/// [`Error::Interrupted`](crate::error::Error::Interrupted). What was published before the error stays published.
+/// [`Error::Store`], [`Error::Database`],
+/// [`Error::Interrupted`]. What was published before the error stays published.
 pub fn publish(
     database: &mut Database,
     sites: &[Site],
@@ -112,18 +112,19 @@ impl Days<'_> {
         let blocks = self.blocks_of(day).iter();
         let sources: Vec<Source> =
             blocks.filter_map(|block| self.sources.get(&block.source).cloned()).collect();
-        let held = match ledger.version {
-            Some(held) if held == version => return Decision::Skip,
-            None if !has_cells => return Decision::Skip,
-            held => held,
-        };
+        let held = ledger.version;
+        if held.is_none() && !has_cells && !ledger.is_unfinished {
+            return Decision::Skip;
+        }
         let is_newer = held > Some(version);
-        if !self.replace && is_newer && source_ids(&ledger.sources) == source_ids(&sources) {
+        let is_same = held == Some(version)
+            || !self.replace && is_newer && source_ids(&ledger.sources) == source_ids(&sources);
+        if is_same && !ledger.is_unfinished {
             return Decision::Skip;
         }
         let is_ours = self.sent.get(&day.to_string()).copied() == held
             || ledger.sources.iter().all(|source| self.known_ids.contains(&source.id));
-        if held.is_some() && !self.replace && (is_newer || !is_ours) {
+        if held.is_some() && !self.replace && !is_same && (is_newer || !is_ours) {
             return Decision::Refuse(format!(
                 "{day} was not published: what the store has {}, by another database or a run without one. \
                  hitmap publish --replace replaces it by what this database has",
@@ -134,8 +135,8 @@ impl Days<'_> {
                 }
             ));
         }
-        // A later version in the store is replaced by the one after it, which the store chooses.
-        let version = Some(version).filter(|_| !is_newer);
+        // A version that is not above the store's is replaced by the one after it, which the store chooses.
+        let version = Some(version).filter(|_| held < Some(version));
         Decision::Publish(Edition { span, replaces: ledger.version, version, sources })
     }
 
@@ -206,13 +207,16 @@ fn publish_unions(
             // A span that lost days to pruning has no cells any more; what was published of it is still right. An older
             // version never replaces a later one without --replace.
             let is_newer = ledger.version > Some(union.version);
-            if ledger.version == Some(union.version)
-                || is_newer && !replace
-                || cells_of(union)?.is_empty() && (ledger.version.is_none() || union.is_cut)
-            {
+            let is_there = ledger.version == Some(union.version) || is_newer && !replace;
+            let is_empty = || {
+                Ok::<_, Error>(
+                    cells_of(union)?.is_empty() && (ledger.version.is_none() || union.is_cut),
+                )
+            };
+            if !ledger.is_unfinished && (is_there || is_empty()?) {
                 return Ok(Decision::Skip);
             }
-            let version = Some(union.version).filter(|_| !is_newer);
+            let version = Some(union.version).filter(|_| ledger.version < Some(union.version));
             let replaces = ledger.version;
             Ok(Decision::Publish(Edition { span, replaces, version, sources: Vec::new() }))
         },

@@ -30,8 +30,12 @@ pub struct Publication {
     pub unchanged_days: u64,
     /// Cells of the spans that changed.
     pub cells: u64,
-    /// Keys, rows or the like that were written or deleted.
-    pub changed_keys: u64,
+    /// Keys, cells or the like that were written or deleted ([`Store::unit`]).
+    pub changed: u64,
+    /// What `changed` counts: one of them, and several.
+    pub unit: (&'static str, &'static str),
+    /// What the user should know about opening the store.
+    pub notes: Vec<String>,
     /// The version of each span that readers see now.
     pub seen: Vec<(Span, u64)>,
     /// A sentence about each span that was not published.
@@ -65,8 +69,10 @@ struct Publisher<'p> {
 }
 
 impl<'p> Publisher<'p> {
-    fn new(store: Box<dyn Store>, progress: &'p Progress) -> Self {
-        Self { store: Some(store), progress, publication: Publication::default() }
+    fn new(mut store: Box<dyn Store>, progress: &'p Progress) -> Self {
+        let (unit, notes) = (store.unit(), store.take_notes());
+        let publication = Publication { unit, notes, ..Publication::default() };
+        Self { store: Some(store), progress, publication }
     }
 
     /// Publishes spans. `decide` says what to do with a span, given its ledger; `write` begins, puts and commits the given
@@ -103,11 +109,11 @@ impl<'p> Publisher<'p> {
             for (edition, outcome) in editions.into_iter().zip(outcomes) {
                 let period = edition.span.period;
                 match outcome {
-                    Outcome::Published { version, cells, changed_keys } => {
+                    Outcome::Published { version, cells, changed } => {
                         self.publication.days += u64::from(is_day(&edition.span));
                         self.publication.seen.push((edition.span, version));
                         self.publication.cells += cells;
-                        self.publication.changed_keys += changed_keys;
+                        self.publication.changed += changed;
                     }
                     Outcome::Unchanged => self.count_unchanged(edition.span, edition.replaces),
                     Outcome::Refused(reason) => self.publication.refused.push(reason),
@@ -142,7 +148,7 @@ impl<'p> Publisher<'p> {
     }
 
     fn wants_minute_pages(&self) -> bool {
-        self.store.as_ref().is_some_and(|store| store.wants_minute_pages())
+        self.store.as_ref().is_some_and(|store| store.finest_pages() == Granularity::Minute)
     }
 
     fn finish(self) -> Result<Publication> {

@@ -134,7 +134,7 @@ pub fn analyze(
     let is_direct = !publish_to.is_empty() && database.is_none();
     let mut rereadable = None;
     if is_direct {
-        check_stores(publish_to, progress)?;
+        check_stores(publish_to, progress, output)?;
         counting.tracking.identify = true;
         rereadable = Some(Rereadable::new(&mut counting.inputs, progress)?);
     }
@@ -226,11 +226,17 @@ pub fn analyze(
 }
 
 /// Opens and closes each store: a wrong password should not cost an hour of counting.
-fn check_stores(publish_to: &[StoreUrl], progress: &Progress) -> Result<()> {
+fn check_stores(
+    publish_to: &[StoreUrl],
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<()> {
     for url in publish_to {
-        let opened = store::open(url).and_then(|mut store| store.close());
+        let opened = store::open(url);
         progress.check()?;
-        opened?;
+        let mut store = opened?;
+        store.take_notes().iter().for_each(|note| output.note(&format!("{url}: {note}")));
+        store.close()?;
     }
     Ok(())
 }

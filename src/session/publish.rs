@@ -147,6 +147,7 @@ fn each(
     for url in publish_to {
         match store::open(url).and_then(|store| publish(url, store, output)) {
             Ok(done) => {
+                notes.extend(done.notes.iter().map(|note| format!("{url}: {note}")));
                 failed = failed.or(refusal(url, &done, output));
                 notes.push(sentence(url, &done));
             }
@@ -170,11 +171,12 @@ fn refusal(url: &StoreUrl, done: &Publication, output: &mut dyn Output) -> Optio
 
 fn sentence(url: &StoreUrl, done: &Publication) -> String {
     let days = counted(done.days, "day", "days");
+    let (one, many) = done.unit;
     match done.days - done.unchanged_days {
-        0 if done.changed_keys == 0 => format!("{url}: {days}, nothing changed"),
+        0 if done.changed == 0 => format!("{url}: {days}, nothing changed"),
         changed => format!(
             "{url}: {days}, {changed} changed ({} written or deleted in all, for {})",
-            counted(done.changed_keys, "key", "keys"),
+            counted(done.changed, one, many),
             counted(done.cells, "cell", "cells")
         ),
     }

@@ -24,14 +24,15 @@ pub struct Cell<'c> {
     pub section: Option<&'c str>,
     /// `None` in the cells of the site and of a section.
     pub page: Option<&'c str>,
-    /// Page views.
+    /// Page views, at least 1: a store may read 0 as "not there".
     pub pv: u64,
-    /// Unique visitors.
+    /// Unique visitors, at least 1.
     pub uv: u64,
 }
 
-/// A batch of a span's cells. Over all batches of a span, cells are grouped by slot. Within a slot the site's cell comes
-/// first, then each section's, followed by those of its pages.
+/// A batch of a span's cells. Over all batches of a span, cells are grouped by slot; that of the whole span comes first.
+/// Within a slot the site's cell comes first, then each section's, followed by those of its pages. A page is in one
+/// section. Only days have other slots than the whole.
 #[derive(Clone, Debug, Default)]
 pub struct Cells {
     rows: Vec<Row>,

@@ -8,10 +8,13 @@
 //! [`open`].
 
 mod cells;
+mod hbase;
 mod redis;
+mod url;
 mod writer;
 
 pub use cells::{Cell, Cells, Slot};
+pub use hbase::OPTIONS_HELP as HBASE_OPTIONS_HELP;
 pub use redis::OPTIONS_HELP as REDIS_OPTIONS_HELP;
 pub use writer::Writer;
 
@@ -19,13 +22,28 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use crate::error::{Error, Result};
-use crate::time::Span;
+use crate::time::{Granularity, Span};
 
 /// A place that takes the cells of spans, one span after the other: [`begin`](Store::begin), any number of
-/// [`put`](Store::put), [`commit`](Store::commit). Readers never see what is not committed.
+/// [`put`](Store::put), [`commit`](Store::commit).
 pub trait Store: Send {
     /// The store's address, without credentials.
     fn place(&self) -> &str;
+
+    /// What readers can rely on.
+    fn visibility(&self) -> Visibility;
+
+    /// The finest granularity at which the store keeps pages. Cells of pages of finer ones need not be put; if they are, the
+    /// store leaves them out.
+    fn finest_pages(&self) -> Granularity;
+
+    /// What [`Outcome::Published`] counts as changed: one of them, and several.
+    fn unit(&self) -> (&'static str, &'static str);
+
+    /// What the user should know about opening the store, once.
+    fn take_notes(&mut self) -> Vec<String> {
+        Vec::new()
+    }
 
     /// What the store holds of a span.
     ///
@@ -33,10 +51,8 @@ pub trait Store: Send {
     /// [`Error::Store`].
     fn ledger(&mut self, span: &Span) -> Result<Ledger>;
 
-    /// Whether the store keeps cells of pages by the minute. If not, they need not be put.
-    fn wants_minute_pages(&self) -> bool;
-
-    /// Begins an edition of a span. An edition that was begun and not committed is dropped.
+    /// Begins an edition of a span. An edition that this store began and did not commit is dropped; where readers see rows
+    /// one by one, its rows stay until the span's next edition is committed.
     ///
     /// # Errors
     /// [`Error::Store`].
@@ -48,10 +64,10 @@ pub trait Store: Send {
     /// [`Error::Store`].
     fn put(&mut self, cells: &Cells) -> Result<()>;
 
-    /// Makes the cells that were put, and no others, visible to readers of the span.
+    /// Ends an edition: from now on readers of the span see the cells that were put, and no others.
     ///
     /// # Errors
-    /// [`Error::Store`]; readers still see what they saw before.
+    /// [`Error::Store`]; readers still see what they saw before, as far as [`Visibility`] promises it.
     fn commit(&mut self) -> Result<Outcome>;
 
     /// Drops an edition that was begun and not committed, and what killed runs left behind.
@@ -59,6 +75,16 @@ pub trait Store: Send {
     /// # Errors
     /// [`Error::Store`].
     fn close(&mut self) -> Result<()>;
+}
+
+/// What readers of a store can rely on while an edition is put.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Visibility {
+    /// A span changes at once: readers see all of an edition or nothing of it.
+    Span,
+    /// Rows change one after the other: readers see some rows of the new edition beside others of the old one until it is
+    /// committed, and after a run that failed until the span is published again.
+    Row,
 }
 
 /// A source that a span was made from, as a ledger keeps it.
@@ -87,6 +113,9 @@ pub struct Ledger {
     pub version: Option<u64>,
     /// The sources it was made from.
     pub sources: Vec<Source>,
+    /// An edition was begun and not committed, so rows of it may be visible ([`Visibility::Row`]). The span has to be
+    /// published again, whatever the version says.
+    pub is_unfinished: bool,
 }
 
 /// What is published of a span, besides its cells.
@@ -97,7 +126,8 @@ pub struct Edition {
     /// The version that this edition replaces: what [`Store::ledger`] said before the decision to publish.
     pub replaces: Option<u64>,
     /// Its version, if a database gives one. If not, the store chooses the next: the last one plus 1, or the time in unix
-    /// milliseconds if that is more.
+    /// milliseconds if that is more. With [`Visibility::Row`] the version is above that of an edition that was begun and
+    /// not committed, so it may be later than the given one.
     pub version: Option<u64>,
     /// The sources it was made from.
     pub sources: Vec<Source>,
@@ -112,8 +142,8 @@ pub enum Outcome {
         version: u64,
         /// Number of cells in the store.
         cells: u64,
-        /// Number of keys, rows or the like that were written or deleted.
-        changed_keys: u64,
+        /// Number of keys, cells or the like that were written or deleted ([`Store::unit`]).
+        changed: u64,
     },
     /// The store already held the same.
     Unchanged,
@@ -134,6 +164,7 @@ pub enum Outcome {
 /// [`Error::Store`] if the store cannot be reached.
 pub fn open(url: &StoreUrl) -> Result<Box<dyn Store>> {
     match &url.0 {
+        Kind::HBase(address) => Ok(Box::new(hbase::HBaseStore::open(address)?)),
         Kind::Redis(address) => Ok(Box::new(redis::RedisStore::open(address)?)),
     }
 }
@@ -144,6 +175,7 @@ pub struct StoreUrl(Kind);
 
 #[derive(Clone)]
 enum Kind {
+    HBase(hbase::Address),
     Redis(redis::Address),
 }
 
@@ -155,16 +187,20 @@ impl StoreUrl {
     pub fn parse(url: &str) -> Result<Self> {
         match url.split_once("://").map(|(scheme, _)| scheme) {
             Some("redis" | "rediss") => redis::Address::parse(url).map(Kind::Redis).map(Self),
+            Some("hbase") => hbase::Address::parse(url).map(Kind::HBase).map(Self),
             _ => Err(Error::Usage(
-                "--to takes a URL such as redis://HOST:PORT or rediss://HOST:PORT".to_owned(),
+                "--to takes a URL such as redis://HOST:PORT, rediss://HOST:PORT or hbase://HOST:PORT"
+                    .to_owned(),
             )),
         }
     }
 
-    /// A name that distinguishes the store from others, without credentials: its address and the prefix of its keys.
+    /// A name that distinguishes the store from others, without credentials: its address and the prefix of its keys or
+    /// tables.
     #[must_use]
     pub fn name(&self) -> String {
         match &self.0 {
+            Kind::HBase(address) => format!("{address} {}", address.prefix()),
             Kind::Redis(address) => format!("{address} {}", address.prefix()),
         }
     }
@@ -173,6 +209,7 @@ impl StoreUrl {
 impl fmt::Display for StoreUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
+            Kind::HBase(address) => address.fmt(f),
             Kind::Redis(address) => address.fmt(f),
         }
     }

@@ -31,7 +31,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("query", &["error", "time", "select", "facts", "count", "cube", "database"]),
-    ("store", &["error", "time", "source"]),
+    ("store", &["error", "text", "time", "system", "source"]),
     (
         "publish",
         &["error", "time", "system", "source", "facts", "cube", "pipeline", "database", "store"],
@@ -59,6 +59,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("clap", "cli"),
     ("clap_complete", "cli"),
     ("indicatif", "cli"),
+    ("crc32fast", "store"),
     ("flate2", "source"),
     ("jiff", "time"),
     ("memmap2", "source"),
@@ -66,6 +67,7 @@ const OWNERS: &[(&str, &str)] = &[
     ("rusqlite", "database"),
     ("signal_hook", "system"),
     ("terminal_size", "cli"),
+    ("thrift", "store"),
 ];
 
 /// A source file of the library without its comments and unit tests.

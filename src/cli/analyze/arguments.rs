@@ -57,7 +57,7 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, value_name = "FILE", help_heading = "Counting")]
     pub(super) visitor_key: Option<PathBuf>,
 
-    /// Name a section by a pattern, in which {} matches text without a slash, as in list=/list/{}.html; repeatable, the first match counts
+    /// Name a section by a pattern, in which {} matches text without a slash, as in list=/list/{}.html; repeatable, the first that matches wins
     #[arg(long, value_name = "NAME=PATTERN", help_heading = "Counting")]
     pub(super) group: Vec<SectionPattern>,
 
@@ -69,7 +69,7 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, value_name = "ZONE", allow_hyphen_values = true, help_heading = "Counting")]
     pub(super) tz: Option<Zone>,
 
-    /// Name of the site in reports
+    /// Name of the site in reports, databases and stores
     #[arg(long, value_name = "NAME", default_value = "default", help_heading = "Counting")]
     pub(super) site: String,
 
@@ -105,15 +105,15 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, requires = "db", help_heading = "Stores")]
     pub(super) as_new: bool,
 
-    /// Also store the cells of pages by the minute in the database (reports show them either way)
+    /// Also store pages by the minute in the database, for SQL (reports have them either way)
     #[arg(long, requires = "db", help_heading = "Stores")]
     pub(super) db_minute_pages: bool,
 
-    /// Publish to a store, redis://HOST:PORT (see --help for its options); repeatable
+    /// Publish to a store, redis://HOST:PORT or hbase://HOST:PORT (see --help for their options); repeatable
     #[arg(long, value_name = "URL", help_heading = "Stores", long_help = publish::to_help())]
     pub(super) to: Vec<String>,
 
-    /// With --db, first drop all that the database holds of the site; with --to alone, replace days whatever they were made from
+    /// With --db, first drop all that the database holds of the site; with --to alone, replace days whatever sources they were made from
     #[arg(long, help_heading = "Stores")]
     pub(super) replace: bool,
 
@@ -141,7 +141,7 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, help_heading = "Resources")]
     pub(super) no_mmap: bool,
 
-    /// Bytes of log held in memory as records at a time; more takes more memory
+    /// Bytes of log whose records are held in memory at a time; more takes more memory
     #[arg(long, value_name = "SIZE", default_value = "1GiB", value_parser = parse_size, help_heading = "Resources")]
     pub(super) window: u64,
 }

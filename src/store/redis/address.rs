@@ -1,12 +1,14 @@
 //! Where a Redis is and what it is to keep: URL, options, credentials.
 //!
-//! Owns: [`Address`] and its text form. May import: std. Must not know: connections.
+//! Owns: [`Address`] and its text form. May import: std, `store::url`. Must not know: connections.
 
 use std::fmt;
-use std::str::FromStr;
 use std::time::Duration;
 
 use crate::error::{Error, Result};
+use crate::store::url::{HostAndPort, Syntax, UrlOption};
+
+const SYNTAX: Syntax = Syntax { kind: "a Redis URL", scheme: "redis", default_port: 6379 };
 
 /// Whether this build can speak TLS.
 const HAS_TLS: bool = cfg!(feature = "redis-tls");
@@ -73,11 +75,7 @@ impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let scheme = if self.is_tls { "rediss" } else { "redis" };
         let (host, port, database) = (&self.host, self.port, self.database);
-        if host.contains(':') {
-            write!(f, "{scheme}://[{host}]:{port}")?;
-        } else {
-            write!(f, "{scheme}://{host}:{port}")?;
-        }
+        write!(f, "{scheme}://{}", HostAndPort(host, port))?;
         if database > 0 { write!(f, "/{database}") } else { Ok(()) }
     }
 }
@@ -130,7 +128,7 @@ impl Address {
                 .to_owned());
         }
         let (authority, database) = place.split_once('/').unwrap_or((place, ""));
-        let (host, port) = host_and_port(authority)?;
+        let (host, port) = SYNTAX.host_and_port(authority)?;
         let database = match database {
             "" => 0,
             number => number.parse().map_err(|_| {
@@ -150,38 +148,26 @@ impl Address {
             prefix: "hitmap:".to_owned(),
             content: Content::default(),
         };
-        for option in query.split('&').filter(|option| !option.is_empty()) {
-            let (name, value) = option.split_once('=').unwrap_or((option, ""));
-            address.set(name, &percent_decoded(value)?)?;
+        for option in SYNTAX.options(query) {
+            address.set(&option?)?;
         }
         Ok(address)
     }
 
-    fn set(&mut self, name: &str, value: &str) -> std::result::Result<(), String> {
-        let wrong =
-            |wanted: &str| format!("{name} in a Redis URL must be {wanted}, and {value:?} is not");
-        let number = || -> std::result::Result<usize, String> {
-            if value == "all" {
-                return Ok(usize::MAX);
-            }
-            value.parse().map_err(|_| wrong("a number, or all"))
-        };
-        let time =
-            || parse_time(value).ok_or_else(|| wrong("a time such as 400d, 36h, 90m or 30s"));
-        let seconds = || time().map(|time| Some(time.as_secs()));
-        match name {
-            "prefix" if value.contains(['{', '}']) => {
+    fn set(&mut self, option: &UrlOption) -> std::result::Result<(), String> {
+        match &*option.name {
+            "prefix" if option.value.contains(['{', '}']) => {
                 return Err("the prefix of keys must not contain braces: they decide which keys a cluster keeps together"
                     .to_owned());
             }
-            "prefix" => value.clone_into(&mut self.prefix),
-            "minute_pages" => self.content.minute_pages = number()?,
-            "top_sections" => self.content.top_sections = number()?,
-            "ttl_day" => self.content.ttl_day = seconds()?,
-            "ttl_hour" => self.content.ttl_hour = seconds()?,
-            "ttl_minute" => self.content.ttl_minute = seconds()?,
-            "timeout" => self.timeout = time()?,
-            _ => {
+            "prefix" => option.value.clone_into(&mut self.prefix),
+            "minute_pages" => self.content.minute_pages = option.count()?,
+            "top_sections" => self.content.top_sections = option.count()?,
+            "ttl_day" => self.content.ttl_day = Some(option.time()?.as_secs()),
+            "ttl_hour" => self.content.ttl_hour = Some(option.time()?.as_secs()),
+            "ttl_minute" => self.content.ttl_minute = Some(option.time()?.as_secs()),
+            "timeout" => self.timeout = option.time()?,
+            name => {
                 return Err(format!(
                     "a Redis URL has no option {name:?}; its options are prefix, minute_pages, top_sections, ttl_day, \
                      ttl_hour, ttl_minute and timeout"
@@ -195,63 +181,6 @@ impl Address {
     pub(super) fn at(&self, host: &str, port: u16) -> Self {
         Self { host: host.to_owned(), port, ..self.clone() }
     }
-}
-
-fn host_and_port(authority: &str) -> std::result::Result<(String, u16), String> {
-    let (host, port) = match authority.strip_prefix('[') {
-        Some(rest) => {
-            let (host, port) = rest.split_once(']').ok_or("the ] of an IPv6 address is missing")?;
-            (host, port.strip_prefix(':').or(port.is_empty().then_some("")))
-        }
-        None => match authority.split_once(':') {
-            Some((host, port)) => (host, Some(port)),
-            None => (authority, Some("")),
-        },
-    };
-    if host.is_empty() {
-        return Err("a Redis URL must name a host: redis://HOST:PORT".to_owned());
-    }
-    let port = match port {
-        Some("") => 6379,
-        port => port.and_then(|port| u16::from_str(port).ok()).filter(|&port| port > 0).ok_or(
-            "the port of a Redis URL must be a number from 1 to 65535; write an IPv6 address in [ ]",
-        )?,
-    };
-    Ok((host.to_owned(), port))
-}
-
-fn percent_decoded(text: &str) -> std::result::Result<String, String> {
-    let wrong = || format!("{text:?} in a Redis URL is not percent-encoded UTF-8");
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, after)) = rest.split_first() {
-        if first != b'%' {
-            bytes.push(first);
-            rest = after;
-            continue;
-        }
-        let digits = after.get(..2).and_then(|digits| str::from_utf8(digits).ok());
-        let digits = digits.filter(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
-        bytes
-            .push(digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()).ok_or_else(wrong)?);
-        rest = &after[2..];
-    }
-    String::from_utf8(bytes).map_err(|_| wrong())
-}
-
-/// `400d`, `36h`, `90m`, `30s` or `500ms`; more than zero.
-fn parse_time(text: &str) -> Option<Duration> {
-    let digits = text.trim_end_matches(|character: char| character.is_ascii_alphabetic());
-    let number: u32 = digits.parse().ok().filter(|&number| number > 0)?;
-    let unit = match &text[digits.len()..] {
-        "ms" => Duration::from_millis(1),
-        "s" => Duration::from_secs(1),
-        "m" => Duration::from_secs(60),
-        "h" => Duration::from_secs(3600),
-        "d" => Duration::from_secs(86_400),
-        _ => return None,
-    };
-    unit.checked_mul(number)
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ pub(super) fn read(names: &KeyNames, nodes: &mut Nodes) -> RedisResult<Ledger> {
     let texts = nodes.ask(names.tag(), &command)?.texts()?;
     let entries = texts.as_chunks::<2>().0.iter().map(|[id, text]| parse_entry(id, text));
     let sources = entries.collect::<Option<Vec<_>>>().ok_or_else(|| foreign(&names.ledger()))?;
-    Ok(Ledger { version, sources })
+    Ok(Ledger { version, sources, is_unfinished: false })
 }
 
 /// The version in a reply.

@@ -25,8 +25,8 @@ pub(super) use address::Address;
 pub use address::OPTIONS_HELP;
 
 use crate::error::{Error, Result};
-use crate::store::{Cells, Edition, Ledger, Outcome, Store, source_ids};
-use crate::time::{Period, Span};
+use crate::store::{Cells, Edition, Ledger, Outcome, Store, Visibility, source_ids};
+use crate::time::{Granularity, Period, Span};
 use arrange::{Arranger, Expiry, KeyType, SpanKey};
 use command::Commands;
 use commit::{Changed, Committed, Transaction};
@@ -225,7 +225,7 @@ impl RedisStore {
             Committed::Done => Outcome::Published {
                 version: transaction.version,
                 cells,
-                changed_keys: (work.changed.len() + obsolete.len()) as u64,
+                changed: (work.changed.len() + obsolete.len()) as u64,
             },
             Committed::Stale => conflict(PUBLISHED_BY_ANOTHER),
             Committed::Vanished => {
@@ -258,8 +258,16 @@ impl Store for RedisStore {
         ledger::read(&names, &mut self.nodes).map_err(|failure| self.fail(&failure))
     }
 
-    fn wants_minute_pages(&self) -> bool {
-        self.address.content.minute_pages > 0
+    fn visibility(&self) -> Visibility {
+        Visibility::Span
+    }
+
+    fn finest_pages(&self) -> Granularity {
+        if self.address.content.minute_pages > 0 { Granularity::Minute } else { Granularity::Hour }
+    }
+
+    fn unit(&self) -> (&'static str, &'static str) {
+        ("key", "keys")
     }
 
     fn begin(&mut self, edition: Edition) -> Result<()> {

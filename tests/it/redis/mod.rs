@@ -5,10 +5,10 @@
 //! Redis 6.2 is the oldest that is promised; these tests run with what Debian has (7.0).
 
 mod cluster;
-mod content;
+pub(crate) mod content;
 mod database;
 mod failures;
-mod kills;
-mod publishing;
-mod server;
+pub(crate) mod kills;
+pub(crate) mod publishing;
+pub(crate) mod server;
 mod tls;
