@@ -1,19 +1,23 @@
-//! A part of the log named by `HITMAP_LOG`: its size, and the time to write it and to report a month of such days.
+//! A part of the log named by `HITMAP_LOG`: its size, and the time to write it, to read it, to merge it, and to report a month of such days.
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
-use hitmap::count::parts::{encode, load_blocks};
+use hitmap::count::Facts;
+use hitmap::count::parts::{Scanned, load_blocks, write};
 use hitmap::cube::Cube;
 use hitmap::facts::DayKey;
-use hitmap::facts::part::{Header, Part};
+use hitmap::facts::chunks::ChunkDecoder;
+use hitmap::facts::part::{Block, Part, SourceRange, merge};
+use hitmap::facts::sums::Sums;
 use hitmap::facts::tally::Tally;
 use hitmap::pipeline::{CountingOptions, FormatChoice, analyze, thread_pool};
 use hitmap::query::summarize::summarize;
-use hitmap::select::Rules;
-use hitmap::source::Input;
+use hitmap::select::{Rules, StoredRules};
+use hitmap::source::{Input, Opening};
 use hitmap::system::progress::Progress;
 use hitmap::time::Day;
 
@@ -38,12 +42,18 @@ fn main() {
     let pool = thread_pool(2).expect("two threads");
     pool.install(|| {
         let analysis = analyze(&options, &Progress::default()).expect("a readable log");
-        let tally = analysis.inputs[0].tally.clone();
-        let log_bytes = analysis.inputs[0].bytes;
-        let header =
-            Header { tally: tally.clone(), sites: vec!["default".to_owned()], ..Header::default() };
+        let input = &analysis.inputs[0];
+        let opening = Opening { whole_lines: false, map: true };
+        let identity = options.inputs[0].identify(opening).expect("a readable log");
+        let (hashes, beginnings) = (identity.block_hashes, identity.beginnings);
+        let range = SourceRange {
+            lines: Sums::of_lines(&input.tally),
+            span: input.tally.span,
+            name: Some(input.name.clone()),
+            ..SourceRange::whole(identity.bytes, hashes, beginnings)
+        };
         for _ in 0..3 {
-            measure(&header, &analysis.facts, &tally, log_bytes);
+            measure(&range, &analysis.facts, &input.tally);
         }
     });
 }
@@ -61,42 +71,42 @@ fn cpu_seconds() -> f64 {
     ticks.sum::<f64>() / 100.0
 }
 
-fn measure(header: &Header, facts: &hitmap::count::Facts, tally: &Tally, log_bytes: u64) {
+fn measure(range: &SourceRange, facts: &Facts, tally: &Tally) {
+    let sites = ["default".to_owned()];
+    let scanned = Scanned { range, facts, sites: &sites, days: &BTreeMap::new() };
     let start = Instant::now();
-    let bytes = encode(header, facts);
-    let encoded = start.elapsed().as_secs_f64();
-    let part = Part::decode(&bytes).expect("what was encoded");
-    let mut decoder = hitmap::facts::columns::Decoder::default();
-    let days: Vec<_> = part
+    let bytes = write(Vec::new(), &StoredRules::default(), &[scanned]).expect("a vector");
+    let written = start.elapsed().as_secs_f64();
+    let part = Part::decode(&bytes).expect("what was written");
+    let start = Instant::now();
+    let merged = merge(&[part.clone(), part.clone()], Vec::new()).expect("the same part twice");
+    let merge_time = start.elapsed().as_secs_f64();
+    assert_eq!(merged, bytes);
+    let mut decoder = ChunkDecoder::default();
+    let start = Instant::now();
+    let days: Vec<Block> = part
         .blocks()
         .iter()
         .map(|entry| part.block(entry, &mut decoder).expect("a good block"))
         .collect();
-    let visitor_days: usize = days.iter().map(|day| day.visitors.len()).sum();
-    let count: usize = days.iter().map(|day| day.facts.len()).sum();
-    let mut encoder = hitmap::facts::columns::Encoder::default();
-    let column_bytes: usize = days.iter().map(|day| encoder.encode(&day.facts).len()).sum();
-    let visitor_bytes: usize = days
-        .iter()
-        .map(|day| {
-            let visitors = hitmap::facts::LocalDay {
-                visitors: day.visitors.clone(),
-                ..hitmap::facts::LocalDay::default()
-            };
-            hitmap::facts::part::block::encode(&visitors, &mut encoder).len()
-        })
-        .sum();
+    let read = start.elapsed().as_secs_f64();
+    let visitor_days: usize = days.iter().map(|block| block.day.visitors.len()).sum();
+    let count: usize = days.iter().map(|block| block.day.facts.len()).sum();
+    let sizes = part.section_bytes().expect("good blocks");
+    let size = |tag: &str| sizes.get(tag).copied().unwrap_or_default() as f64;
     println!(
-        "parts: {:.2} bytes a fact in columns, {:.2} bytes a visitor-day",
-        column_bytes as f64 / count as f64,
-        visitor_bytes as f64 / visitor_days as f64,
+        "parts: {:.2} bytes a fact (ITEM {:.2}, WHOS {:.2}, WHEN {:.2}), {:.2} bytes a visitor-day",
+        (size("ITEM") + size("WHOS") + size("WHEN")) / count as f64,
+        size("ITEM") / count as f64,
+        size("WHOS") / count as f64,
+        size("WHEN") / count as f64,
+        size("VISI") / visitor_days as f64,
     );
     println!(
-        "parts: {} bytes, {:.2} % of the log, {:.2} a fact; {count} facts, {visitor_days} visitor-days, {} page-days; written in {encoded:.3} s",
+        "parts: {} bytes, {:.2} % of the log; {count} facts, {visitor_days} visitor-days, {} page-days; written in {written:.3} s, read by one thread in {read:.3} s, merged with itself in {merge_time:.3} s",
         bytes.len(),
-        bytes.len() as f64 * 100.0 / log_bytes as f64,
-        bytes.len() as f64 / count as f64,
-        days.iter().map(|day| day.pages.len()).sum::<usize>(),
+        bytes.len() as f64 * 100.0 / range.end as f64,
+        days.iter().map(|block| block.day.pages.len()).sum::<usize>(),
     );
     drop(days);
     let blocks = part.blocks();
@@ -104,14 +114,15 @@ fn measure(header: &Header, facts: &hitmap::count::Facts, tally: &Tally, log_byt
         .map(|day| {
             (
                 DayKey { site: 0, day: Day(17_000 + day) },
-                blocks[day as usize % blocks.len()].range.len(),
+                blocks[day as usize % blocks.len()].bytes.len(),
             )
         })
         .collect();
     let (start, cpu) = (Instant::now(), cpu_seconds());
-    let month =
-        load_blocks(&keys, |index, decoder| part.block(&blocks[index % blocks.len()], decoder))
-            .expect("good blocks");
+    let block = |index: usize, decoder: &mut ChunkDecoder| {
+        part.block(&blocks[index % blocks.len()], decoder).map(|block| block.day)
+    };
+    let month = load_blocks(&keys, block).expect("good blocks");
     let (loaded, loaded_cpu) = (start.elapsed().as_secs_f64(), cpu_seconds() - cpu);
     let (start, cpu) = (Instant::now(), cpu_seconds());
     let cube = Cube::new(&month, vec!["default".to_owned()], &[]);

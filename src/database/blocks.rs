@@ -14,8 +14,8 @@ use crate::count::Facts;
 use crate::count::parts::load_blocks;
 use crate::error::{Error, Result};
 use crate::facts::columns::Decoder;
-use crate::facts::part::{PartError, block};
-use crate::facts::{DayKey, LocalDay};
+use crate::facts::part::PartError;
+use crate::facts::{DayKey, LocalDay, day_block};
 use crate::time::Day;
 
 /// Where a block is.
@@ -81,7 +81,8 @@ impl Database {
     /// # Errors
     /// [`Error::Database`].
     pub fn local_day(&self, stored: &StoredBlock, decoder: &mut Decoder) -> Result<LocalDay> {
-        block::decode(&self.block_bytes(stored)?, decoder).map_err(|error| self.part_error(error))
+        day_block::decode(&self.block_bytes(stored)?, decoder)
+            .map_err(|error| self.part_error(error))
     }
 
     /// Writes the facts of a source's day, over those it had; the day is touched.
@@ -125,14 +126,14 @@ impl Database {
         let connection = Mutex::new(&mut self.connection);
         let loaded = load_blocks(&keys, |index, decoder| {
             let Some(stored) = blocks.get(index) else {
-                return block::decode(&others[index - blocks.len()].1, decoder);
+                return day_block::decode(&others[index - blocks.len()].1, decoder);
             };
             let bytes = {
                 let connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
                 block_bytes(&connection, stored.row)
             };
             match bytes {
-                Ok(bytes) => Ok(change(stored, block::decode(&bytes, decoder)?)),
+                Ok(bytes) => Ok(change(stored, day_block::decode(&bytes, decoder)?)),
                 Err(error) => {
                     *failed.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
                     Err(PartError::Damaged("a block cannot be read"))

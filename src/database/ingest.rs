@@ -15,9 +15,8 @@ use crate::count::{Facts, FactsBuilder};
 use crate::database::{Database, NewSource, Recorded, Site};
 use crate::error::{Error, Result};
 use crate::facts::columns::{Decoder, Encoder};
-use crate::facts::part::block;
 use crate::facts::tally::Tally;
-use crate::facts::{DayKey, LocalDay};
+use crate::facts::{DayKey, LocalDay, day_block};
 use crate::pipeline;
 use crate::pipeline::{
     Analysis, Counted, CountingOptions, FormatChoice, InputReport, Stages, Tracking,
@@ -361,7 +360,7 @@ impl Run<'_> {
                 let old = self.database.local_day(old, &mut decoder)?;
                 day = merged(key, old, day)?;
             }
-            let bytes = block::encode(&day, &mut encoder);
+            let bytes = day_block::encode(&day, &mut encoder);
             self.database.put_block(self.site.number, source, key.day, &bytes)?;
         }
         Ok(())
@@ -440,7 +439,7 @@ impl Run<'_> {
         }
         let mut encoder = Encoder::default();
         for key in facts.days() {
-            let bytes = block::encode(&facts.local_day(key), &mut encoder);
+            let bytes = day_block::encode(&facts.local_day(key), &mut encoder);
             self.unrecorded.push((key, bytes));
         }
         self.analysis.inputs.push(report);

@@ -12,7 +12,7 @@ pub(crate) fn put(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push(value.to_le_bytes()[0]);
 }
 
-/// Takes an integer off the front of `bytes`; `None` if it is cut off or exceeds 64 bits.
+/// Takes an integer off the front of `bytes`; `None` if it is cut off, exceeds 64 bits or is longer than it need be.
 #[inline]
 pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     let (&first, rest) = bytes.split_first()?;
@@ -30,7 +30,7 @@ fn take_rest(bytes: &mut &[u8], mut value: u64) -> Option<u64> {
         }
         value |= bits << shift;
         if byte < 0x80 {
-            return Some(value);
+            return (byte > 0).then_some(value);
         }
     }
     None
@@ -75,6 +75,8 @@ mod tests {
         let mut ten = [0xff; 10];
         ten[9] = 2;
         assert_eq!(take(&mut &ten[..]), None);
+        // Zero in two bytes: a number has one form, so that equal content is equal bytes.
+        assert_eq!(take(&mut &[0x80, 0][..]), None);
         assert_eq!(take_bytes(&mut &[1, 2][..], 3), None);
     }
 }

@@ -10,8 +10,7 @@ use super::Scope;
 use crate::count::Visitors;
 use crate::database::{Database, StoredBlock};
 use crate::error::Result;
-use crate::facts::DayKey;
-use crate::facts::part::block;
+use crate::facts::{DayKey, day_block};
 use crate::query::summary::NewVisitors;
 use crate::time::Day;
 
@@ -42,7 +41,7 @@ pub(super) fn new_visitors(
         let mut others: BTreeMap<Day, RoaringBitmap> = BTreeMap::new();
         for blocks in unread.chunks(BATCH) {
             let found = database.map_blocks(blocks, |block, bytes, decoder| {
-                let hashes = block::visitors(bytes, decoder)?;
+                let hashes = day_block::visitors(bytes, decoder)?;
                 let mut known: Vec<u32> =
                     hashes.into_iter().filter_map(|hash| visitors.find(hash)).collect();
                 known.sort_unstable();

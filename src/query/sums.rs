@@ -20,8 +20,7 @@ use crate::count::Visitors;
 use crate::cube::Cube;
 use crate::database::{Database, DaySums, StoredBlock};
 use crate::error::Result;
-use crate::facts::part::block;
-use crate::facts::{DayKey, Fact, LocalDay};
+use crate::facts::{DayKey, Fact, LocalDay, day_block};
 use crate::query::summarize::summarize;
 use crate::query::summary::{BucketRow, PageRow, SectionRow, Summary};
 use crate::select::SectionPattern;
@@ -144,7 +143,7 @@ impl Range<'_> {
         let mut folded = empty.clone();
         for blocks in self.scope.wanted.chunks(BATCH) {
             let days = database.map_blocks(blocks, |block, bytes, decoder| {
-                let day = block::decode(bytes, decoder)?;
+                let day = day_block::decode(bytes, decoder)?;
                 let is_whole = self.question.has_whole(block.day);
                 let minutes = self.question.minutes(block.day);
                 Ok(if is_whole { day } else { day.only(|_| true, &minutes) })

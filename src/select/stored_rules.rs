@@ -8,22 +8,57 @@ use serde::{Deserialize, Serialize};
 use super::{Rules, SectionPattern, VisitorKey};
 use crate::time::Zone;
 
-/// The counting rules of a site, in the form in which a database keeps them. Equal rules have equal text.
+/// The counting rules of a site, in the form in which a database and parts keep them. Equal rules have equal text.
+///
+/// Only rules that differ from their defaults are written, in the order of their names, so that a rule that a newer program
+/// adds does not change the text of rules that do not use it. A default never changes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, default)]
 pub struct StoredRules {
     /// `page-views` or `hits`.
+    #[serde(skip_serializing_if = "is_default_count")]
     pub count: String,
+    /// Patterns of sections as `NAME=PATTERN`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<String>,
+    /// Whether the query is a part of the page.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub keep_query: bool,
+    /// Name of the zone that times are converted to; `None` for times as written.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tz: Option<String>,
     /// The definition of a visitor, such as `ip+ua`.
+    #[serde(skip_serializing_if = "is_default_visitor")]
     pub visitor: String,
     /// Fingerprint of the visitor key; the key itself is not stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub visitor_key: Option<String>,
-    /// Name of the zone that times are converted to; `None` for times as written.
-    pub tz: Option<String>,
-    /// Whether the query is a part of the page.
-    pub keep_query: bool,
-    /// Patterns of sections as `NAME=PATTERN`.
-    pub groups: Vec<String>,
+}
+
+/// Names of the rules in the text.
+const NAMES: [&str; 6] = ["count", "groups", "keep_query", "tz", "visitor", "visitor_key"];
+const DEFAULT_COUNT: &str = "page-views";
+const DEFAULT_VISITOR: &str = "ip+ua";
+
+fn is_default_count(count: &String) -> bool {
+    count == DEFAULT_COUNT
+}
+
+fn is_default_visitor(visitor: &String) -> bool {
+    visitor == DEFAULT_VISITOR
+}
+
+impl Default for StoredRules {
+    fn default() -> Self {
+        Self {
+            count: DEFAULT_COUNT.to_owned(),
+            groups: Vec::new(),
+            keep_query: false,
+            tz: None,
+            visitor: DEFAULT_VISITOR.to_owned(),
+            visitor_key: None,
+        }
+    }
 }
 
 impl From<&Rules> for StoredRules {
@@ -55,6 +90,13 @@ impl StoredRules {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok()
+    }
+
+    /// The first rule in a text that this version does not know.
+    #[must_use]
+    pub fn unknown_rule(text: &str) -> Option<String> {
+        let rules: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
+        rules.into_iter().map(|(name, _)| name).find(|name| !NAMES.contains(&name.as_str()))
     }
 
     /// The section patterns.
@@ -142,16 +184,24 @@ mod tests {
         let stored = StoredRules::from(&rules);
         assert_eq!(StoredRules::parse(&stored.text()), Some(stored.clone()));
         assert_eq!(stored.groups(), rules.groups);
-        assert_eq!(StoredRules::parse("{}"), None);
+        assert_eq!(StoredRules::parse("{}"), Some(StoredRules::default()));
+        assert_eq!(StoredRules::parse("{\"dimensions\":[]}"), None);
         let other = StoredRules { visitor: "ip".to_owned(), ..stored.clone() };
         assert_eq!(
             stored.differences(&other),
             "--visitor is ip+ua in the database and ip in this run"
         );
-        let default = StoredRules::from(&Rules::default());
+        // The defaults, and a text with all rules: neither may ever change.
+        assert_eq!(StoredRules::from(&Rules::default()).text(), "{}");
+        let all = Rules { keep_query: true, visitor: "ip".parse().unwrap(), ..rules };
+        let text = StoredRules::from(&all).text();
         assert_eq!(
-            default.text(),
-            r#"{"count":"page-views","visitor":"ip+ua","visitor_key":null,"tz":null,"keep_query":false,"groups":[]}"#
+            text,
+            r#"{"count":"hits","groups":["movie=/movie/{}.html"],"keep_query":true,"tz":"Europe/Berlin","visitor":"ip","visitor_key":"KEY"}"#
+                .replace("KEY", stored.visitor_key.as_deref().unwrap())
         );
+        assert_eq!(StoredRules::unknown_rule(&text), None);
+        let newer = text.replace("\"tz\"", "\"sessions\"");
+        assert_eq!(StoredRules::unknown_rule(&newer).as_deref(), Some("sessions"));
     }
 }

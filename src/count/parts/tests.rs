@@ -1,18 +1,17 @@
-//! Parts keep facts, in any split and order; damage is seen.
+//! Parts keep facts, in any split and order.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{encode, load};
+use super::{DaySums, Scanned, load, write};
 use crate::count::{Counter, Facts};
 use crate::cube::Cube;
 use crate::cube::walk::{CellGroup, CellSink};
-use crate::facts::columns::{Decoder, Encoder};
-use crate::facts::part::{Header, Part, PartError, SourceId, block};
-use crate::facts::tally::Tally;
-use crate::facts::{Fact, LocalDay};
-use crate::select::VisitorHash;
+use crate::facts::part::{Kind, Part, PartError, SourceRange, merge};
+use crate::facts::sums::{Sums, of_hits, of_lines};
+use crate::facts::{DayKey, Fact};
+use crate::select::{StoredRules, VisitorHash};
 use crate::time::{CivilTime, Day};
 
 /// (site, day, page, visitor, minute).
@@ -45,21 +44,40 @@ fn count(views: &[View], window: usize) -> Facts {
 
 const SITES: [&str; 2] = ["a.example", "b.example"];
 
-fn header(source: u8) -> Header {
-    let mut tally = Tally { lines: 7, hits: 5, page_views: 4, empty_lines: 2, ..Tally::default() };
-    tally.bytes_sent = u64::MAX;
-    tally.status = [1, 2, 3, 4, 5, 6];
-    tally.not_found = 1 << 40;
+fn range(source: u8) -> SourceRange {
     let time = |day, second| CivilTime::new(Day(day), 1439, second);
-    tally.span = Some((time(-800_000, 0), time(17_600, 60)));
-    tally.offsets_minutes = BTreeSet::from([-720, 0, 480]);
-    tally.repeated_hour_days = BTreeSet::from([Day(17_000)]);
-    Header {
-        source: SourceId([source; 16]),
-        rules: "count=page-views\nvisitor=ip+ua\n".to_owned(),
-        tally,
-        sites: SITES.map(str::to_owned).to_vec(),
+    let mut lines = Sums::default();
+    lines.add(of_lines::LINES, 7);
+    lines.add(of_lines::EMPTY, 2);
+    SourceRange {
+        lines,
+        span: Some((time(-800_000 + i32::from(source), 0), time(17_600, 60))),
+        offsets_minutes: BTreeSet::from([-720, i16::from(source)]),
+        repeated_hour_days: BTreeSet::from([Day(17_000)]),
+        ..SourceRange::whole(30, vec![source.into()], Vec::new())
     }
+}
+
+/// The hits of each day: as many as page views, with status 200 or 404.
+fn days(views: &[View]) -> BTreeMap<DayKey, DaySums> {
+    let mut days: BTreeMap<DayKey, DaySums> = BTreeMap::new();
+    for &(site, day, page, ..) in views {
+        let sums = days.entry(DayKey { site, day: Day(day) }).or_default();
+        sums.hits.add(of_hits::HITS, 1);
+        sums.hits.add(of_hits::STATUS + if page < 4 { 200 } else { 404 }, 1);
+        sums.sample.offer(u64::from(page) << 16 | u64::from(page));
+    }
+    days
+}
+
+fn encode(range: &SourceRange, facts: &Facts, days: &BTreeMap<DayKey, DaySums>) -> Vec<u8> {
+    let scanned = Scanned { range, facts, sites: &sites(), days };
+    write(Vec::new(), &StoredRules::default(), &[scanned]).unwrap()
+}
+
+fn merged(parts: &[&[u8]]) -> Vec<u8> {
+    let parts: Vec<Part<'_>> = parts.iter().map(|bytes| Part::decode(bytes).unwrap()).collect();
+    merge(&parts, Vec::new()).unwrap()
 }
 
 /// (site, day, group, granularity, minute) to (PV, UV).
@@ -121,25 +139,38 @@ proptest! {
         window in 1..200_usize,
     ) {
         let all: Vec<View> = views.iter().map(|&(view, _)| view).collect();
-        let parts: Vec<Vec<u8>> = (0..4)
-            .map(|source| {
-                let views: Vec<View> =
-                    views.iter().filter(|&&(_, of)| of == source).map(|&(view, _)| view).collect();
-                encode(&header(u8::try_from(source).unwrap()), &count(&views, window))
-            })
+        let split: Vec<Vec<View>> = (0..4)
+            .map(|source| views.iter().filter(|view| view.1 == source).map(|view| view.0).collect())
+            .collect();
+        let counted: Vec<Facts> = split.iter().map(|views| count(views, window)).collect();
+        let parts: Vec<Vec<u8>> = (0..4_u8)
+            .zip(counted.iter().zip(&split))
+            .map(|(source, (facts, views))| encode(&range(source), facts, &days(views)))
             .collect();
         // Each part at least once, some again.
-        let given: Vec<Part<'_>> = order
-            .into_iter()
-            .chain(0..4)
-            .map(|index| Part::decode(&parts[index]).unwrap())
-            .collect();
-        let loaded = load(&given, |_, _| true).unwrap();
+        let given: Vec<&[u8]> = order.into_iter().chain(0..4).map(|index| &parts[index][..]).collect();
+        let part = merged(&given);
+        let loaded = load(&Part::decode(&part).unwrap(), |_, _| true).unwrap();
         prop_assert_eq!(cells(&loaded.facts, &loaded.sites), cells(&count(&all, 1000), &sites()));
-        prop_assert_eq!(loaded.tally.lines, 4 * 7);
+        prop_assert_eq!((loaded.tally.lines, loaded.tally.empty_lines), (4 * 7, 4 * 2));
+        prop_assert_eq!(loaded.tally.hits, all.len() as u64);
+        let missing = all.iter().filter(|view| view.2 >= 4).count() as u64;
+        prop_assert_eq!(loaded.tally.not_found, missing);
+        prop_assert_eq!(loaded.tally.offsets_minutes, BTreeSet::from([-720, 0, 1, 2, 3]));
+        // All sources written at once, in any order, are the same part.
+        let (ranges, sites) = ([2_u8, 0, 3, 1].map(range), sites());
+        let sums: Vec<_> = split.iter().map(|views| days(views)).collect();
+        let scanned: Vec<Scanned<'_>> = [2, 0, 3, 1]
+            .into_iter()
+            .zip(&ranges)
+            .map(|(index, range)| Scanned { range, facts: &counted[index], sites: &sites, days: &sums[index] })
+            .collect();
+        prop_assert_eq!(write(Vec::new(), &StoredRules::default(), &scanned).unwrap(), part);
         // Facts that were loaded and saved again are the same part.
-        let again = encode(&header(9), &loaded.facts);
-        prop_assert_eq!(again, encode(&header(9), &count(&all, window)));
+        let (sums, one) = (days(&all), Scanned { range: &range(9), facts: &loaded.facts, sites: &loaded.sites, days: &BTreeMap::new() });
+        let again = write(Vec::new(), &StoredRules::default(), &[one]).unwrap();
+        prop_assert_eq!(again, encode(&range(9), &count(&all, window), &BTreeMap::new()));
+        prop_assert_eq!(sums.len(), Part::decode(&encode(&range(9), &count(&[], 1), &sums)).unwrap().blocks().len());
     }
 }
 
@@ -148,111 +179,32 @@ fn a_reader_gets_the_days_it_asks_for() {
     let views: Vec<View> = (0..300_u32)
         .map(|number| (number % 2, 17_000 + (number % 5).cast_signed(), number % 9, number % 11, 3))
         .collect();
-    let bytes = encode(&header(1), &count(&views, 100));
+    let bytes = encode(&range(1), &count(&views, 100), &days(&views));
     let part = Part::decode(&bytes).unwrap();
-    assert_eq!(part.header(), &header(1));
+    assert_eq!(part.header().ranges, [range(1)]);
     assert_eq!(part.blocks().len(), 10);
-    let loaded = load(&[part], |site, day| site == SITES[1] && day.0 > 17_002).unwrap();
+    let loaded = load(&part, |site, day| site == SITES[1] && day.0 > 17_002).unwrap();
+    let hits = views.iter().filter(|view| view.0 == 1 && view.1 > 17_002).count();
+    assert_eq!((loaded.tally.lines, loaded.tally.hits), (7, hits as u64));
     let expected: Vec<View> =
         views.into_iter().filter(|view| view.0 == 1 && view.1 > 17_002).collect();
     assert_eq!(cells(&loaded.facts, &loaded.sites), cells(&count(&expected, 1000), &sites()));
 }
 
 #[test]
-fn rules_must_agree() {
-    let other = Header { rules: "count=hits\n".to_owned(), ..header(2) };
-    let parts = [encode(&header(1), &count(&[], 1)), encode(&other, &count(&[], 1))];
-    let parts = parts.each_ref().map(|bytes| Part::decode(bytes).unwrap());
-    assert!(matches!(load(&parts, |_, _| true), Err(PartError::Rules(..))));
-}
-
-fn sample_views() -> Vec<View> {
-    (0..60_u32)
-        .map(|number| {
-            (number % 2, 17_595 + (number % 3).cast_signed(), number % 7, number % 13, 725)
-        })
-        .collect()
-}
-
-#[test]
-fn damaged_parts_are_refused() {
-    let bytes = encode(&header(1), &count(&sample_views(), 1000));
-    let read = |bytes: &[u8]| load(&[Part::decode(bytes)?], |_, _| true).map(drop);
-    read(&bytes).unwrap();
-    for end in 0..bytes.len() {
-        assert!(read(&bytes[..end]).is_err(), "{end}");
-    }
-    for index in 0..bytes.len() {
-        for change in [1, 0x80, 0xff] {
-            let mut bytes = bytes.clone();
-            bytes[index] ^= change;
-            assert!(read(&bytes).is_err(), "{index}");
-        }
-    }
-    assert!(read(&[&bytes[..], &[0]].concat()).is_err());
-    assert!(matches!(read(b"PK\x03\x04 something else"), Err(PartError::NotAPart)));
-}
-
-#[test]
-fn unknown_versions_are_named() {
-    let mut bytes = encode(&header(1), &count(&sample_views(), 1000));
-    let part = Part::decode(&bytes).unwrap();
-    let mut day = part.block_bytes(&part.blocks()[0]).to_vec();
-    day[0] = 9;
-    let error = block::decode(&day, &mut Decoder::default()).unwrap_err();
-    assert!(error.to_string().contains("format 9"), "{error}");
-    bytes[8] = 77;
-    let error = Part::decode(&bytes).unwrap_err();
-    assert!(error.to_string().contains("format 77"), "{error}");
-}
-
-/// The bytes with a right checksum, as a hostile writer would make them.
-fn seal(body: &[u8]) -> Vec<u8> {
-    [body, &xxhash_rust::xxh3::xxh3_64(body).to_le_bytes()].concat()
-}
-
-#[test]
-fn sealed_nonsense_never_panics() {
-    let part = encode(&header(1), &count(&sample_views(), 1000));
+fn copies_count_once_and_incomplete_sources_are_refused() {
+    let views: Vec<View> = (0..40).map(|number| (0, 17_000, number % 5, number, 9)).collect();
+    let (facts, sums) = (count(&views, 100), days(&views));
+    let whole = encode(&range(1), &facts, &sums);
+    let planned = SourceRange { kind: Kind::Planned, ..range(1) };
+    let part = merged(&[&encode(&planned, &facts, &sums), &whole]);
     let part = Part::decode(&part).unwrap();
-    let bytes = part.block_bytes(&part.blocks()[0]).to_vec();
-    let body = &bytes[..bytes.len() - 8];
-    let (mut decoder, mut encoder) = (Decoder::default(), Encoder::default());
-    let mut check = |bytes: &[u8]| {
-        if let Ok(day) = block::decode(bytes, &mut decoder) {
-            // What is read is in order, so it can be written.
-            let again = block::encode(&day, &mut encoder);
-            assert_eq!(block::decode(&again, &mut decoder).unwrap(), day);
-        }
-    };
-    for end in 0..body.len() {
-        check(&seal(&body[..end]));
-    }
-    for index in 0..body.len() {
-        for change in [1, 0x40, 0x80, 0xff] {
-            let mut body = body.to_vec();
-            body[index] ^= change;
-            check(&seal(&body));
-        }
-    }
-}
-
-#[test]
-fn an_empty_day_is_a_block() {
-    let bytes = block::encode(&LocalDay::default(), &mut Encoder::default());
-    assert_eq!(block::decode(&bytes, &mut Decoder::default()).unwrap(), LocalDay::default());
-}
-
-/// A part of each version that was ever written stays readable.
-#[test]
-fn the_part_of_version_1_loads() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/testdata/part/version-1.part");
-    if std::env::var_os("HITMAP_NEW_PART").is_some() {
-        std::fs::write(path, encode(&header(1), &count(&sample_views(), 1000))).unwrap();
-    }
-    let bytes = std::fs::read(path).unwrap();
-    let part = Part::decode(&bytes).unwrap();
-    assert_eq!(part.header(), &header(1));
-    let loaded = load(&[part], |_, _| true).unwrap();
-    assert_eq!(cells(&loaded.facts, &loaded.sites), cells(&count(&sample_views(), 1000), &sites()));
+    assert_eq!(part.blocks().len(), 2);
+    let loaded = load(&part, |_, _| true).unwrap();
+    assert_eq!((loaded.tally.lines, loaded.tally.hits), (7, 40));
+    assert_eq!(cells(&loaded.facts, &loaded.sites), cells(&facts, &sites()));
+    let cut = SourceRange { log_bytes: None, ..planned };
+    let part = encode(&cut, &facts, &sums);
+    let error = load(&Part::decode(&part).unwrap(), |_, _| true).unwrap_err();
+    assert!(matches!(error, PartError::Incomplete(_)), "{error}");
 }

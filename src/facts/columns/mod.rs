@@ -1,7 +1,7 @@
 //! Day facts as bytes and back: frames of six columns, each compressed.
 //!
-//! Owns: the column format, in which a run keeps facts in memory and parts keep them in files. May import:
-//! `facts::{day_facts, varint}`, zstd. Must not know: where the bytes are kept, what the numbers stand for.
+//! Owns: the format in which a run keeps facts in memory and a database of version 2 keeps them. May import:
+//! `facts::{column, day_facts, varint}`. Must not know: where the bytes are kept, what the numbers stand for.
 //!
 //! Facts are written group by group. A group is a page of the day or, where several days of few facts share columns, a
 //! (day, page). All integers are `varint`s.
@@ -9,7 +9,6 @@
 //! ```text
 //! blob   = facts · frames · (length · frame)...
 //! frame  = groups · facts (at most 2^17) · column x 6
-//! column = length << 1 | compressed · [length when decompressed] · bytes
 //!
 //! groups    difference from the previous group, also across frames; 0 only where a frame continues a group
 //! counts    facts of each group in this frame, at least 1
@@ -22,27 +21,17 @@
 //! Separate hours and minutes save 0.07 of 2.82 bytes a fact, compared with two bytes for the minute of the day
 //! (`benches/columns.rs`).
 
-use zstd::bulk::{Compressor, Decompressor};
-
+pub use super::column::Damaged;
+use super::column::{ColumnDecoder, ColumnEncoder};
 use super::day_facts::{DayFacts, Fact, MAX_VIEWS, ORDER_SHIFT};
 use crate::facts::varint;
 
 /// Most facts of a frame. It bounds the facts that a decoder holds before it has checked their order.
 const FRAME_FACTS: usize = 1 << 17;
-/// Compression level of zstd. Level 3 is a quarter slower and saves nothing: apart from the frequency of bytes there is
-/// little to compress.
-const LEVEL: i32 = 1;
-/// Length in bytes below which a column is not worth a zstd frame.
-const COMPRESSED_FROM: usize = 48;
 /// Number of columns of a frame.
 const COLUMNS: usize = 6;
 /// Most bytes of a column for one fact: those of a group of 64 bits, or of two integers of 32 bits.
 const FACT_BYTES: usize = 10;
-
-/// Why columns cannot be read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("damaged columns: {0}")]
-pub struct Damaged(pub &'static str);
 
 /// Bounds of decoded numbers: each must be smaller.
 #[derive(Clone, Copy, Debug)]
@@ -54,18 +43,18 @@ pub struct Bounds {
 }
 
 /// Writes day facts. It reuses buffers: make one for each thread.
+#[derive(Default)]
 pub struct Encoder {
-    /// `None` if zstd got no memory; then columns are not compressed.
-    compressor: Option<Compressor<'static>>,
+    column: ColumnEncoder,
     columns: [Vec<u8>; COLUMNS],
-    compressed: Vec<u8>,
     frame: Vec<u8>,
     blob: Vec<u8>,
 }
 
 /// Reads day facts. It reuses buffers: make one for each thread.
+#[derive(Default)]
 pub struct Decoder {
-    decompressor: Option<Decompressor<'static>>,
+    column: ColumnDecoder,
     columns: [Vec<u8>; COLUMNS],
 }
 
@@ -75,18 +64,6 @@ pub(crate) struct Groups {
     /// Each group, ascending, and the index at which its facts end.
     pub(crate) ends: Vec<(u64, usize)>,
     pub(crate) facts: Vec<Fact>,
-}
-
-impl Default for Encoder {
-    fn default() -> Self {
-        Self {
-            compressor: Compressor::new(LEVEL).ok(),
-            columns: Default::default(),
-            compressed: Vec::new(),
-            frame: Vec::new(),
-            blob: Vec::new(),
-        }
-    }
 }
 
 impl std::fmt::Debug for Encoder {
@@ -135,7 +112,7 @@ impl Encoder {
 
     /// Appends `column` to `to`, compressed if that is shorter.
     pub(crate) fn put_column(&mut self, to: &mut Vec<u8>, column: &[u8]) {
-        put_column(to, column, self.compressor.as_mut(), &mut self.compressed);
+        self.column.put(to, column);
     }
 
     fn push(&mut self, frame: &mut FrameStart, group: u64, facts: &[Fact]) {
@@ -165,7 +142,7 @@ impl Encoder {
         varint::put(&mut self.frame, frame.groups);
         varint::put(&mut self.frame, frame.facts as u64);
         for column in &mut self.columns {
-            put_column(&mut self.frame, column, self.compressor.as_mut(), &mut self.compressed);
+            self.column.put(&mut self.frame, column);
             column.clear();
         }
         varint::put(&mut self.blob, self.frame.len() as u64);
@@ -188,34 +165,6 @@ struct FrameStart {
 #[inline]
 fn split_minute(minute_of_day: u16) -> [u8; 2] {
     [(minute_of_day % 60).to_le_bytes()[0], (minute_of_day / 60).to_le_bytes()[0]]
-}
-
-fn put_column(
-    frame: &mut Vec<u8>,
-    column: &[u8],
-    compressor: Option<&mut Compressor<'static>>,
-    compressed: &mut Vec<u8>,
-) {
-    if let (Some(compressor), true) = (compressor, column.len() >= COMPRESSED_FROM) {
-        compressed.clear();
-        compressed.reserve(column.len());
-        // Compression fails if the result would be longer than the column.
-        let size = compressor.compress_to_buffer(column, compressed);
-        if size.is_ok_and(|size| size + 2 < column.len()) {
-            varint::put(frame, (compressed.len() as u64) << 1 | 1);
-            varint::put(frame, column.len() as u64);
-            frame.extend_from_slice(compressed);
-            return;
-        }
-    }
-    varint::put(frame, (column.len() as u64) << 1);
-    frame.extend_from_slice(column);
-}
-
-impl Default for Decoder {
-    fn default() -> Self {
-        Self { decompressor: Decompressor::new().ok(), columns: Default::default() }
-    }
 }
 
 impl std::fmt::Debug for Decoder {
@@ -268,7 +217,7 @@ impl Decoder {
         from: &mut &'b [u8],
         most: usize,
     ) -> Result<&'d [u8], Damaged> {
-        take_column(from, self.decompressor.as_mut(), &mut self.columns[0], most)
+        self.column.take(from, &mut self.columns[0], most)
     }
 
     fn decode_frame<'a>(
@@ -283,10 +232,9 @@ impl Decoder {
             return Err(Damaged("a frame of an impossible size"));
         }
         let most = facts * FACT_BYTES;
-        let decompressor = &mut self.decompressor;
         let mut columns: [&[u8]; COLUMNS] = [&[]; COLUMNS];
         for (column, room) in columns.iter_mut().zip(&mut self.columns) {
-            *column = take_column(&mut frame, decompressor.as_mut(), room, most)?;
+            *column = self.column.take(&mut frame, room, most)?;
         }
         if !frame.is_empty() {
             return Err(Damaged("a frame is longer than its columns"));
@@ -398,32 +346,6 @@ fn check_repeats(groups: &Groups, frame_start: usize, frame_groups: usize) -> Re
         start = end;
     }
     Ok(())
-}
-
-/// The bytes of a column: a slice of the frame, or decompressed into `room`.
-fn take_column<'b: 'd, 'd>(
-    frame: &mut &'b [u8],
-    decompressor: Option<&mut Decompressor<'static>>,
-    room: &'d mut Vec<u8>,
-    most: usize,
-) -> Result<&'d [u8], Damaged> {
-    const CUT: Damaged = Damaged("a column is cut");
-    let head = varint::take_usize(frame).ok_or(CUT)?;
-    if head & 1 == 0 {
-        return varint::take_bytes(frame, head >> 1).ok_or(CUT);
-    }
-    let length = varint::take_usize(frame).ok_or(CUT)?;
-    let compressed = varint::take_bytes(frame, head >> 1).ok_or(CUT)?;
-    if length > most {
-        return Err(Damaged("a column of an impossible size"));
-    }
-    room.clear();
-    room.try_reserve(length).map_err(|_| Damaged("a column of an impossible size"))?;
-    let decompressor = decompressor.ok_or(Damaged("no memory to decompress"))?;
-    let size = decompressor
-        .decompress_to_buffer(compressed, room)
-        .map_err(|_| Damaged("a column cannot be decompressed"))?;
-    if size == length { Ok(room) } else { Err(Damaged("a column of another size than announced")) }
 }
 
 #[cfg(test)]

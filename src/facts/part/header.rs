@@ -1,214 +1,240 @@
-//! The front of a part as bytes: what it is of, line totals, and where its blocks are.
+//! The header of a part: by which rules it was counted, what it is of, and where its blocks are.
 //!
-//! Owns: the header format. May import: `time`, `tally`, `varint`. Must not know: what blocks hold.
-//!
-//! ```text
-//! header = magic (8) · version (2) · length of the body (4) · body · xxh3-64 of all before
-//! body   = source (16) · rules · xxh3-128 of the rules (16) · totals · sites · blocks
-//! ```
-//!
-//! Integers of a fixed size are little-endian, all others `varint`s, zigzag where they may be negative; a text is
-//! its length and its bytes.
+//! Owns: [`Header`], [`Partition`], the directory. May import: `part::{payload, section, range}`, `select` (rules), `time`,
+//! `varint`. Must not know: what blocks hold.
 
-use std::collections::BTreeSet;
+use std::fmt;
+use std::ops::Range;
 
-use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
+use xxhash_rust::xxh3::xxh3_128;
 
-use super::{BlockEntry, Header, PartError, SourceId};
-use crate::facts::tally::Tally;
+use super::payload::{Payload, put_signed, put_text};
+use super::range::{self, SourceRange};
+use super::section::{self, Section, Sections, Tag};
+use super::{PREAMBLE_BYTES, PartError};
 use crate::facts::varint;
-use crate::time::{CivilTime, Day};
+use crate::select::{StoredRules, VisitorHash};
+use crate::time::Day;
 
-const MAGIC: [u8; 8] = *b"\x89hitmap\n";
-/// The version that is written.
-const VERSION: u16 = 1;
-/// Magic, version, length.
-const FRONT_BYTES: usize = 14;
-const CHECKSUM_BYTES: usize = 8;
+const RULE: Tag = *b"RULE";
+const PART: Tag = *b"PART";
+const SITE: Tag = *b"SITE";
+const RNGE: Tag = *b"RNGE";
+const BLKS: Tag = *b"BLKS";
+const KNOWN: [Tag; 5] = [RULE, PART, SITE, RNGE, BLKS];
 
-/// A header and its blocks' places as bytes.
-pub(super) fn encode(header: &Header, blocks: &[BlockEntry]) -> Vec<u8> {
-    let mut body = header.source.0.to_vec();
-    put_text(&mut body, &header.rules);
-    body.extend_from_slice(&xxh3_128(header.rules.as_bytes()).to_le_bytes());
-    put_tally(&mut body, &header.tally);
-    varint::put(&mut body, header.sites.len() as u64);
-    for site in &header.sites {
-        put_text(&mut body, site);
+/// Fewest bytes of a block in the directory.
+const LEAST_BLOCK_BYTES: usize = 12;
+/// Most partitions.
+const MOST_PARTITIONS: u32 = 4096;
+
+/// Which visitors a part holds: those of one of several ranges of hashes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Partition {
+    index: u32,
+    count: u32,
+}
+
+impl Partition {
+    /// All visitors.
+    pub const WHOLE: Self = Self { index: 0, count: 1 };
+
+    /// Partition `index` of `count`; `None` if there is no such partition, or more than 4,096.
+    #[must_use]
+    pub fn new(index: u32, count: u32) -> Option<Self> {
+        (index < count && count <= MOST_PARTITIONS).then_some(Self { index, count })
     }
-    varint::put(&mut body, blocks.len() as u64);
+
+    /// Whether it is the first one, which alone holds sums over lines and hits.
+    #[must_use]
+    pub fn is_first(self) -> bool {
+        self.index == 0
+    }
+
+    /// Whether it holds a visitor.
+    #[must_use]
+    pub fn holds(self, visitor: VisitorHash) -> bool {
+        ((visitor.0 >> 96) * u128::from(self.count)) >> 32 == u128::from(self.index)
+    }
+}
+
+/// As in "partition 3 of 16", counted from 0.
+impl fmt::Display for Partition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "partition {} of {}", self.index, self.count)
+    }
+}
+
+/// What a part says besides its blocks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Header {
+    /// The counting rules, as [`StoredRules::text`] writes them.
+    pub rules: String,
+    /// Which visitors it holds.
+    pub partition: Partition,
+    /// Names of the sites that have blocks, ascending.
+    pub sites: Vec<String>,
+    /// The ranges it is of, by kind, key and start.
+    pub ranges: Vec<SourceRange>,
+}
+
+/// Where a block is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BlockEntry {
+    /// Its range's number in [`Header::ranges`].
+    pub range: usize,
+    /// Its site's number in [`Header::sites`].
+    pub site: usize,
+    /// The day.
+    pub day: Day,
+    /// Its bytes in the part.
+    pub bytes: Range<usize>,
+    /// The hash of the checksums of its sections.
+    pub(super) checksum: u64,
+}
+
+/// The sections of a header as bytes. `ranges` are payloads of `RNGE`, `other` unknown sections in order.
+pub(super) fn encode(
+    rules: &str,
+    partition: Partition,
+    sites: &[String],
+    ranges: &[impl AsRef<[u8]>],
+    blocks: &[BlockEntry],
+    other: &[Section<'_>],
+) -> Vec<u8> {
+    let mut header = Vec::new();
+    let mut payload = xxh3_128(rules.as_bytes()).to_le_bytes().to_vec();
+    put_text(&mut payload, rules);
+    section::put(&mut header, RULE, &payload);
+    payload.clear();
+    varint::put(&mut payload, partition.index.into());
+    varint::put(&mut payload, partition.count.into());
+    section::put(&mut header, PART, &payload);
+    payload.clear();
+    varint::put(&mut payload, sites.len() as u64);
+    sites.iter().for_each(|site| put_text(&mut payload, site));
+    section::put(&mut header, SITE, &payload);
+    for range in ranges {
+        section::put(&mut header, RNGE, range.as_ref());
+    }
+    payload.clear();
+    varint::put(&mut payload, blocks.len() as u64);
     for block in blocks {
-        varint::put(&mut body, block.site as u64);
-        put_signed(&mut body, block.day.0.into());
-        varint::put(&mut body, block.range.len() as u64);
-        body.extend_from_slice(&block.checksum.to_le_bytes());
+        varint::put(&mut payload, block.range as u64);
+        varint::put(&mut payload, block.site as u64);
+        put_signed(&mut payload, block.day.0.into());
+        varint::put(&mut payload, block.bytes.len() as u64);
+        payload.extend_from_slice(&block.checksum.to_le_bytes());
     }
-    let mut bytes = MAGIC.to_vec();
-    bytes.extend_from_slice(&VERSION.to_le_bytes());
-    // Blocks are one a site and day: the lengths of 2^27 of them would fit.
-    bytes.extend_from_slice(&u32::try_from(body.len()).unwrap_or(u32::MAX).to_le_bytes());
-    bytes.extend_from_slice(&body);
-    let checksum = xxh3_64(&bytes);
-    bytes.extend_from_slice(&checksum.to_le_bytes());
-    bytes
+    section::put(&mut header, BLKS, &payload);
+    for section in other {
+        section::put(&mut header, section.tag, section.payload);
+    }
+    header
 }
 
-/// The header that a part begins with, and its blocks' places in the part.
-pub(super) fn decode(bytes: &[u8]) -> Result<(Header, Vec<BlockEntry>), PartError> {
-    const CUT: PartError = PartError::Damaged("its header is cut");
-    if !bytes.starts_with(&MAGIC) {
-        return Err(PartError::NotAPart);
-    }
-    let front: &[u8; FRONT_BYTES] = bytes.first_chunk().ok_or(CUT)?;
-    let version = u16::from_le_bytes([front[8], front[9]]);
-    if version != VERSION {
-        return Err(PartError::Version(version));
-    }
-    let length = u32::from_le_bytes([front[10], front[11], front[12], front[13]]);
-    let end = FRONT_BYTES + usize::try_from(length).map_err(|_| CUT)?;
-    let stored = bytes.get(end..end + CHECKSUM_BYTES).ok_or(CUT)?;
-    if xxh3_64(&bytes[..end]).to_le_bytes() != *stored {
-        return Err(PartError::Damaged("the checksum of its header is wrong"));
-    }
-    let first_block = end + CHECKSUM_BYTES;
-    let mut body = &bytes[FRONT_BYTES..end];
-    let parsed = take_body(&mut body, first_block).filter(|_| body.is_empty());
-    let (header, blocks) = parsed.ok_or(PartError::Damaged("its header"))?;
-    let last = blocks.last().map_or(first_block, |block| block.range.end);
-    if last == bytes.len() { Ok((header, blocks)) } else { Err(PartError::Damaged("its length")) }
+/// A header that was read, and the bytes that merging copies.
+#[derive(Clone, Debug)]
+pub(super) struct Decoded<'b> {
+    pub(super) header: Header,
+    pub(super) blocks: Vec<BlockEntry>,
+    /// The payloads of `RNGE`.
+    pub(super) ranges: Vec<&'b [u8]>,
+    /// Sections that this program does not know.
+    pub(super) other: Vec<Section<'b>>,
 }
 
-fn take_body(body: &mut &[u8], first_block: usize) -> Option<(Header, Vec<BlockEntry>)> {
-    let source = SourceId(varint::take_bytes(body, 16)?.try_into().ok()?);
-    let rules = take_text(body)?;
-    if varint::take_bytes(body, 16)? != xxh3_128(rules.as_bytes()).to_le_bytes() {
-        return None;
+/// The header of a part whose blocks end at `blocks_end`. Any bytes may be given.
+pub(super) fn decode(bytes: &[u8], blocks_end: usize) -> Result<Decoded<'_>, PartError> {
+    let mut sections = Sections::read(bytes, &KNOWN)?;
+    let rules = decode_rules(sections.take(RULE, "its rules (RULE)")?)?;
+    let partition = decode_partition(sections.take(PART, "its partition (PART)")?)?;
+    let mut names = sections.take(SITE, "its sites (SITE)")?;
+    let mut sites: Vec<String> = Vec::new();
+    for _ in 0..names.count(1)? {
+        let name = names.text()?;
+        if sites.last().is_some_and(|last| last.as_str() >= name) {
+            return Err(names.damaged());
+        }
+        sites.push(name.to_owned());
     }
-    let tally = take_tally(body)?;
-    let sites = (0..take_count(body)?).map(|_| take_text(body)).collect::<Option<Vec<_>>>()?;
-    let mut start = first_block;
-    let blocks: Option<Vec<BlockEntry>> = (0..take_count(body)?)
-        .map(|_| {
-            let site = varint::take_usize(body).filter(|&site| site < sites.len())?;
-            let day = Day(i32::try_from(take_signed(body)?).ok()?);
-            let end = start.checked_add(varint::take_usize(body)?)?;
-            let checksum = u64::from_le_bytes(varint::take_bytes(body, 8)?.try_into().ok()?);
-            let range = std::mem::replace(&mut start, end)..end;
-            Some(BlockEntry { site, day, range, checksum })
-        })
-        .collect();
-    let blocks = blocks?;
-    let key = |block: &BlockEntry| (block.site, block.day);
-    blocks
-        .is_sorted_by(|one, other| key(one) < key(other))
-        .then_some((Header { source, rules, tally, sites }, blocks))
-}
-
-fn put_tally(body: &mut Vec<u8>, tally: &Tally) {
-    // Every field by name, so that a new one cannot be forgotten. Samples stay out: they are lines of the log.
-    let Tally {
-        lines,
-        hits,
-        page_views,
-        malformed_lines,
-        empty_lines,
-        other_lines,
-        bytes_sent,
-        status,
-        not_found,
-        span,
-        offsets_minutes,
-        repeated_hour_days,
-        nul_lines: _,
-        reasons: _,
-        samples: _,
-    } = tally;
-    for &sum in [lines, hits, page_views, malformed_lines, empty_lines, other_lines, bytes_sent]
-        .into_iter()
-        .chain(status)
-        .chain([not_found])
-    {
-        varint::put(body, sum);
+    names.end()?;
+    let (mut ranges, mut payloads) = (Vec::new(), Vec::new());
+    while let Some(payload) = sections.take_if(RNGE, "its ranges (RNGE)") {
+        ranges.push(range::decode(payload.rest, partition.is_first())?);
+        payloads.push(payload.rest);
     }
-    body.push(u8::from(span.is_some()));
-    for time in span.iter().flat_map(|&(first, last)| [first, last]) {
-        put_signed(body, time.day().0.into());
-        varint::put(body, time.minute_of_day().into());
-        body.push(time.second());
+    check_ranges(&ranges)?;
+    let directory = sections.take(BLKS, "its directory (BLKS)")?;
+    let blocks = decode_blocks(directory, ranges.len(), sites.len(), blocks_end)?;
+    let other = sections.finish()?;
+    let header = Header { rules, partition, sites, ranges };
+    Ok(Decoded { header, blocks, ranges: payloads, other })
+}
+
+fn decode_rules(mut payload: Payload<'_>) -> Result<String, PartError> {
+    let (hash, text) = (payload.hash()?, payload.text()?);
+    payload.end()?;
+    if hash != xxh3_128(text.as_bytes()) {
+        return Err(payload.damaged());
     }
-    varint::put(body, offsets_minutes.len() as u64);
-    for &offset in offsets_minutes {
-        put_signed(body, offset.into());
+    if let Some(rule) = StoredRules::unknown_rule(text) {
+        return Err(PartError::Rule(rule));
     }
-    varint::put(body, repeated_hour_days.len() as u64);
-    for day in repeated_hour_days {
-        put_signed(body, day.0.into());
+    // Equal rules are equal bytes.
+    let rules = StoredRules::parse(text).filter(|rules| rules.text() == text);
+    rules.map(|_| text.to_owned()).ok_or(payload.damaged())
+}
+
+fn decode_partition(mut payload: Payload<'_>) -> Result<Partition, PartError> {
+    let [index, count] = [payload.number()?, payload.number()?].map(u32::try_from);
+    payload.end()?;
+    let partition =
+        index.ok().zip(count.ok()).and_then(|(index, count)| Partition::new(index, count));
+    partition.ok_or(payload.damaged())
+}
+
+/// There are ranges, they ascend, and those of one source do not contradict each other.
+fn check_ranges(ranges: &[SourceRange]) -> Result<(), PartError> {
+    const DAMAGED: PartError = PartError::Damaged("its ranges (RNGE)");
+    if ranges.is_empty() || !ranges.is_sorted_by(|one, other| one.order() < other.order()) {
+        return Err(DAMAGED);
     }
-}
-
-fn take_tally(body: &mut &[u8]) -> Option<Tally> {
-    let mut sums = [0; 14];
-    for sum in &mut sums {
-        *sum = varint::take(body)?;
+    for of_source in ranges.chunk_by(SourceRange::shares_source) {
+        let mut lengths = of_source.iter().filter_map(|range| range.log_bytes);
+        let first = lengths.next();
+        if of_source.windows(2).any(|pair| pair[0].end > pair[1].start)
+            || lengths.any(|bytes| Some(bytes) != first)
+        {
+            return Err(DAMAGED);
+        }
     }
-    let [lines, hits, page_views, malformed_lines, empty_lines, other_lines, bytes_sent, ..] = sums;
-    let span = match varint::take_bytes(body, 1)? {
-        [0] => None,
-        [1] => Some((take_time(body)?, take_time(body)?)),
-        _ => return None,
-    };
-    let offsets_minutes = (0..take_count(body)?)
-        .map(|_| i16::try_from(take_signed(body)?).ok())
-        .collect::<Option<BTreeSet<_>>>()?;
-    let repeated_hour_days = (0..take_count(body)?)
-        .map(|_| Some(Day(i32::try_from(take_signed(body)?).ok()?)))
-        .collect::<Option<BTreeSet<_>>>()?;
-    Some(Tally {
-        lines,
-        hits,
-        page_views,
-        malformed_lines,
-        empty_lines,
-        other_lines,
-        bytes_sent,
-        status: sums[7..13].try_into().ok()?,
-        not_found: sums[13],
-        span,
-        offsets_minutes,
-        repeated_hour_days,
-        nul_lines: 0,
-        reasons: Default::default(),
-        samples: Vec::new(),
-    })
+    Ok(())
 }
 
-fn take_time(body: &mut &[u8]) -> Option<CivilTime> {
-    let day = Day(i32::try_from(take_signed(body)?).ok()?);
-    let minute = u16::try_from(varint::take(body)?).ok().filter(|&minute| minute < 1440)?;
-    let second = varint::take_bytes(body, 1)?[0];
-    (second <= 60).then(|| CivilTime::new(day, minute, second))
-}
-
-/// A number of things that follow, each a byte or more.
-fn take_count(body: &mut &[u8]) -> Option<usize> {
-    varint::take_usize(body).filter(|&count| count <= body.len())
-}
-
-fn put_text(body: &mut Vec<u8>, text: &str) {
-    varint::put(body, text.len() as u64);
-    body.extend_from_slice(text.as_bytes());
-}
-
-fn take_text(body: &mut &[u8]) -> Option<String> {
-    let length = varint::take_usize(body)?;
-    Some(str::from_utf8(varint::take_bytes(body, length)?).ok()?.to_owned())
-}
-
-fn put_signed(body: &mut Vec<u8>, value: i64) {
-    varint::put(body, (value << 1 ^ value >> 63).cast_unsigned());
-}
-
-fn take_signed(body: &mut &[u8]) -> Option<i64> {
-    let value = varint::take(body)?;
-    Some((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
+fn decode_blocks(
+    mut directory: Payload<'_>,
+    ranges: usize,
+    sites: usize,
+    blocks_end: usize,
+) -> Result<Vec<BlockEntry>, PartError> {
+    let mut start = PREAMBLE_BYTES;
+    let mut is_named = vec![false; sites];
+    let mut blocks = Vec::new();
+    for _ in 0..directory.count(LEAST_BLOCK_BYTES)? {
+        let (range, site, day) = (directory.size()?, directory.size()?, directory.day()?);
+        let end = start.checked_add(directory.size()?).ok_or(directory.damaged())?;
+        let checksum = u64::from_le_bytes(directory.bytes()?);
+        if range >= ranges || site >= sites || start == end {
+            return Err(directory.damaged());
+        }
+        is_named[site] = true;
+        let bytes = std::mem::replace(&mut start, end)..end;
+        blocks.push(BlockEntry { range, site, day, bytes, checksum });
+    }
+    let key = |block: &BlockEntry| (block.range, block.site, block.day);
+    let is_right = blocks.is_sorted_by(|one, other| key(one) < key(other))
+        && start == blocks_end
+        && is_named.iter().all(|&is_named| is_named);
+    if is_right { directory.end().map(|()| blocks) } else { Err(directory.damaged()) }
 }

@@ -1,26 +1,47 @@
-//! Parts: the facts of one source as bytes, exact and mergeable.
+//! Parts: the facts of some sources as bytes, exact and mergeable.
 //!
-//! Owns: [`Part`], its versions and checks, its header and its blocks. May import: `time`, `columns`,
-//! `local_day`, `tally`, `varint`, rayon. Must not know: where parts are kept, how sources are read, reports.
+//! Owns: [`Part`], its version and checks, the writer, the merge. May import: `error`, `time`, `select` (visitor hashes,
+//! rules), `chunks`, `column`, `local_day`, `sample`, `sums`, `varint`. Must not know: where parts are kept, how sources are
+//! read, reports.
 //!
-//! A part says whose facts it holds (the source), by which rules they were counted, what the lines came to, and the
-//! facts, a block a site and day. Numbers of visitors and pages are the block's own, so a reader needs the blocks of
-//! the days it asks for and nothing else. The facts of parts are a function of the *set* of sources: the order does
-//! not matter, and a source that is given twice counts once.
+//! The guide's page "The part format" specifies every byte, and says why.
 
-pub mod block;
+mod block;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 mod header;
+mod merge;
+mod payload;
+mod range;
+mod section;
+mod sources;
+mod visitors;
+mod write;
 
-use std::fmt;
-use std::ops::Range;
+use std::collections::BTreeMap;
+use std::io;
 
-use rayon::prelude::*;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::Error;
-use crate::facts::columns::{Decoder, Encoder};
-use crate::facts::tally::Tally;
-use crate::facts::{DayKey, LocalDay};
-use crate::time::Day;
+use crate::facts::chunks::ChunkDecoder;
+pub use block::Block;
+pub use header::{BlockEntry, Header, Partition};
+pub use merge::merge;
+pub use range::{Kind, SourceRange};
+use section::Sections;
+pub use section::Tag;
+pub use sources::counted;
+pub use write::Writer;
+
+/// The version that is written, and the only one that was released.
+const VERSION: u16 = 2;
+const MAGIC: [u8; 8] = *b"\x89hitmap\n";
+const END_MAGIC: [u8; 8] = *b"hitmap\n\x1a";
+/// Magic, version, zero bytes.
+const PREAMBLE_BYTES: usize = 16;
+/// Place and length of the header, checksum, magic.
+const TRAILER_BYTES: usize = 32;
 
 /// Why a part cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -28,133 +49,149 @@ pub enum PartError {
     /// The bytes are something else.
     #[error("this is not a part written by hitmap")]
     NotAPart,
-    /// Written by a program that is newer than this one.
-    #[error("the part has format {0}, which this hitmap does not know; a newer hitmap reads it")]
+    /// Written by a program that is newer than this one, or before the first release.
+    #[error("the part has format {}, {}", .0, about_version(*.0))]
     Version(u16),
+    /// A required section that only a newer program knows.
+    #[error("the part has a section {}, which this hitmap does not know; a newer hitmap reads it", .0.escape_ascii())]
+    Section(Tag),
+    /// A counting rule that only a newer program knows.
+    #[error(
+        "the part was counted by a rule {0:?}, which this hitmap does not know; a newer hitmap reads it"
+    )]
+    Rule(String),
     /// The bytes are not as they were written.
     #[error("the part is damaged ({0}); make it again from its log")]
     Damaged(&'static str),
     /// Parts that were counted by different rules do not add up.
-    #[error("the parts were counted by different rules: {0:?} and {1:?}")]
+    #[error("the parts were counted by different rules: {0} and {1}")]
     Rules(String, String),
+    /// Parts of different visitors.
+    #[error("the parts hold different visitors: {0} and {1}")]
+    Partitions(Partition, Partition),
+    /// What two parts say of one source cannot both be true.
+    #[error("{0}")]
+    Conflict(String),
+    /// Ranges of a source are missing.
+    #[error("{0}")]
+    Incomplete(String),
     /// Too much for one run.
     #[error(transparent)]
     Limit(#[from] Error),
+    /// The part could not be written.
+    #[error("the part cannot be written: {0}")]
+    Write(#[from] io::Error),
 }
 
-/// The content of an input, as a hash: the same for a file that was renamed, copied or compressed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct SourceId(pub [u8; 16]);
-
-impl fmt::Display for SourceId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+fn about_version(version: u16) -> &'static str {
+    if version < VERSION {
+        "which was never released; make it again from its log"
+    } else {
+        "which this hitmap does not know; a newer hitmap reads it"
     }
-}
-
-/// What a part says besides its facts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Header {
-    /// Whose facts they are.
-    pub source: SourceId,
-    /// The counting rules, as [`StoredRules::text`](crate::select::StoredRules::text) writes them.
-    pub rules: String,
-    /// Sums over the lines; without samples of malformed ones.
-    pub tally: Tally,
-    /// Site names by the numbers of the blocks' sites.
-    pub sites: Vec<String>,
-}
-
-/// Where a block is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BlockEntry {
-    /// The site's number in [`Header::sites`].
-    pub site: usize,
-    /// The day.
-    pub day: Day,
-    /// Its bytes in the part.
-    pub range: Range<usize>,
-    checksum: u64,
 }
 
 /// A part whose header was read and checked; blocks are read and checked when they are asked for.
 #[derive(Clone, Debug)]
 pub struct Part<'b> {
-    header: Header,
-    blocks: Vec<BlockEntry>,
+    decoded: header::Decoded<'b>,
     bytes: &'b [u8],
 }
 
 impl<'b> Part<'b> {
-    /// The part of the days `keys`, by ascending key, whose sites are numbered as in `header`; the same facts give the
-    /// same bytes. Uses the thread pool it is called in, and the memory of the encoded blocks and of a few decoded ones.
-    #[must_use]
-    pub fn encode(
-        header: &Header,
-        keys: impl Iterator<Item = DayKey>,
-        local_day: impl Fn(DayKey) -> LocalDay + Sync,
-    ) -> Vec<u8> {
-        let keys: Vec<DayKey> =
-            keys.filter(|key| (key.site as usize) < header.sites.len()).collect();
-        let blocks: Vec<Vec<u8>> = keys
-            .par_iter()
-            .map_init(Encoder::default, |encoder, &key| block::encode(&local_day(key), encoder))
-            .collect();
-        let mut start = 0;
-        let entries: Vec<BlockEntry> = keys
-            .iter()
-            .zip(&blocks)
-            .map(|(key, bytes)| {
-                let range = start..start + bytes.len();
-                start = range.end;
-                let checksum = block::checksum(bytes).unwrap_or_default();
-                BlockEntry { site: key.site as usize, day: key.day, range, checksum }
-            })
-            .collect();
-        let mut part = header::encode(header, &entries);
-        part.reserve_exact(start);
-        for block in blocks {
-            part.extend_from_slice(&block);
-        }
-        part
-    }
-
-    /// Reads a part's header. Any bytes may be given.
+    /// Reads a part's header. Any bytes may be given; memory is bounded by the size of the header.
     ///
     /// # Errors
-    /// [`PartError::NotAPart`], [`PartError::Version`], [`PartError::Damaged`].
+    /// [`PartError::NotAPart`], [`PartError::Version`], [`PartError::Section`], [`PartError::Rule`], [`PartError::Damaged`].
     pub fn decode(bytes: &'b [u8]) -> Result<Self, PartError> {
-        let (header, blocks) = header::decode(bytes)?;
-        Ok(Self { header, blocks, bytes })
+        const CUT: PartError = PartError::Damaged("it is cut");
+        const PLACE: PartError = PartError::Damaged("the place of its header");
+        if !bytes.starts_with(&MAGIC) {
+            return Err(PartError::NotAPart);
+        }
+        let preamble: &[u8; PREAMBLE_BYTES] = bytes.first_chunk().ok_or(CUT)?;
+        let version = u16::from_le_bytes([preamble[8], preamble[9]]);
+        if version != VERSION {
+            return Err(PartError::Version(version));
+        }
+        if preamble[10..] != [0; 6] {
+            return Err(PartError::Damaged("its beginning"));
+        }
+        let (before, trailer) = bytes.split_last_chunk::<TRAILER_BYTES>().ok_or(CUT)?;
+        if before.len() < PREAMBLE_BYTES || !trailer.ends_with(&END_MAGIC) {
+            return Err(CUT);
+        }
+        let [start, length, checksum] = [0, 8, 16].map(|at| {
+            let bytes = trailer[at..at + 8].iter().rev();
+            bytes.fold(0_u64, |number, &byte| number << 8 | u64::from(byte))
+        });
+        if xxh3_64(&[&preamble[..], &trailer[..16]].concat()) != checksum {
+            return Err(PartError::Damaged("the checksum of its end is wrong"));
+        }
+        let start =
+            usize::try_from(start).ok().filter(|&start| start >= PREAMBLE_BYTES).ok_or(PLACE)?;
+        let header =
+            before.get(start..).filter(|header| header.len() as u64 == length).ok_or(PLACE)?;
+        Ok(Self { decoded: header::decode(header, start)?, bytes })
     }
 
-    /// What it says besides its facts.
+    /// What it says besides its blocks.
     #[must_use]
     pub fn header(&self) -> &Header {
-        &self.header
+        &self.decoded.header
     }
 
-    /// Its blocks, by site, then by day.
+    /// Its blocks, by range, site and day.
     #[must_use]
     pub fn blocks(&self) -> &[BlockEntry] {
-        &self.blocks
+        &self.decoded.blocks
     }
 
-    /// A block's bytes, unchecked: what a database keeps.
-    #[must_use]
-    pub fn block_bytes(&self, entry: &BlockEntry) -> &'b [u8] {
-        self.bytes.get(entry.range.clone()).unwrap_or_default()
-    }
-
-    /// A block's facts.
+    /// Reads a block.
     ///
     /// # Errors
-    /// [`PartError::Version`], [`PartError::Damaged`].
-    pub fn block(&self, entry: &BlockEntry, decoder: &mut Decoder) -> Result<LocalDay, PartError> {
-        let bytes = self.block_bytes(entry);
-        if block::checksum(bytes) != Some(entry.checksum) {
-            return Err(PartError::Damaged("a block is not the one its header names"));
+    /// [`PartError::Section`], [`PartError::Damaged`], [`PartError::Limit`].
+    pub fn block(
+        &self,
+        entry: &BlockEntry,
+        decoder: &mut ChunkDecoder,
+    ) -> Result<Block, PartError> {
+        Block::decode(self.block_bytes(entry)?, self.header().partition, decoder)
+    }
+
+    /// Checks everything of each block but what its facts say.
+    ///
+    /// # Errors
+    /// [`PartError::Section`], [`PartError::Damaged`].
+    pub fn check(&self) -> Result<(), PartError> {
+        self.blocks().iter().try_for_each(|entry| self.block_bytes(entry).map(drop))
+    }
+
+    /// Bytes that the sections of the blocks take, by name.
+    ///
+    /// # Errors
+    /// [`PartError::Section`], [`PartError::Damaged`].
+    pub fn section_bytes(&self) -> Result<BTreeMap<String, u64>, PartError> {
+        let mut sizes = BTreeMap::new();
+        for entry in self.blocks() {
+            for section in Sections::read(self.block_bytes(entry)?, &block::KNOWN)?.known() {
+                let name = section.tag.escape_ascii().to_string();
+                *sizes.entry(name).or_default() += section.payload.len() as u64;
+            }
         }
-        block::decode(bytes, decoder)
+        Ok(sizes)
+    }
+
+    /// A block's bytes; its sections are whole, and those that the directory names.
+    fn block_bytes(&self, entry: &BlockEntry) -> Result<&'b [u8], PartError> {
+        let bytes = self.bytes.get(entry.bytes.clone()).unwrap_or_default();
+        if block::check(bytes, self.header().partition)? == entry.checksum {
+            Ok(bytes)
+        } else {
+            Err(PartError::Damaged("a block is not the one its directory names"))
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,170 @@
+//! Whether a source holds the page views of others, although its bytes differ.
+//!
+//! Owns: [`DaySamples`] and the three rules of the guide's page "The part format", *The overlap sample*. May import:
+//! `facts::sample`. Must not know: what is done about overlaps.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::sample::Sample;
+
+/// Fewest values that two sources must share: values are of different visitors.
+const LEAST_VALUES: usize = 20;
+
+/// The samples of the sources of one day of a site, by the sources' numbers.
+#[derive(Clone, Debug, Default)]
+pub struct DaySamples(BTreeMap<u32, Sample>);
+
+/// A source that another overlaps.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Overlap {
+    /// The source that shares the most values with it, of several the one with the smallest number.
+    pub other: u32,
+    /// The share of page views found elsewhere, by its sample.
+    pub share: f32,
+}
+
+impl DaySamples {
+    /// Adds page views of a source.
+    pub fn add(&mut self, source: u32, sample: &Sample) {
+        self.0.entry(source).or_default().merge(sample);
+    }
+
+    /// Whether a source with the sample `x`, which is not among these, overlaps them. For a source that has grown ask twice:
+    /// with the sample of all its lines, and with that of the new ones.
+    #[must_use]
+    pub fn overlap(&self, x: &Sample) -> Option<Overlap> {
+        let is_found = self.0.values().any(|other| is_copy(x, other))
+            || self.is_made_of_others(x)
+            || self.contains_others(x);
+        if !is_found {
+            return None;
+        }
+        let shared = |other: &Sample| shared(x.values(), other.values());
+        // Of equal ones `max_by_key` takes the last.
+        let (&other, _) = self.0.iter().rev().max_by_key(|(_, other)| shared(other))?;
+        let all: BTreeSet<u64> = self.0.values().flat_map(Sample::values).copied().collect();
+        let found = x.values().iter().filter(|value| all.contains(value)).count();
+        #[expect(clippy::cast_precision_loss, reason = "at most 256")]
+        let share = found as f32 / x.values().len() as f32;
+        Some(Overlap { other, share })
+    }
+
+    /// Rule 2: hourly logs were counted, and `x` is of their concatenation.
+    fn is_made_of_others(&self, x: &Sample) -> bool {
+        let all: BTreeSet<u64> = self.0.values().flat_map(Sample::values).copied().collect();
+        let found = x.values().iter().filter(|value| all.contains(value)).count();
+        is_most(found, x.values().len()) && found >= LEAST_VALUES
+    }
+
+    /// Rule 3: some of the hourly logs were counted, and `x` is of the concatenation of all.
+    fn contains_others(&self, x: &Sample) -> bool {
+        let is_in_x = |value: &&u64| x.values().binary_search(value).is_ok();
+        let mut found: BTreeSet<u64> = BTreeSet::new();
+        for other in self.0.values() {
+            let comparable = up_to(other.values(), x.end());
+            let in_x: Vec<&u64> = comparable.iter().filter(is_in_x).collect();
+            if is_most(in_x.len(), comparable.len()) {
+                found.extend(in_x);
+            }
+        }
+        found.len() >= LEAST_VALUES
+    }
+}
+
+/// Rule 1: one is a copy of the other, whole or cut.
+fn is_copy(x: &Sample, other: &Sample) -> bool {
+    let end = match (x.end(), other.end()) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    };
+    let [x, other] = [x, other].map(|sample| up_to(sample.values(), end));
+    let both = shared(x, other);
+    [x, other].into_iter().any(|one| one.len() >= LEAST_VALUES && is_most(both, one.len()))
+}
+
+/// More than half.
+fn is_most(some: usize, all: usize) -> bool {
+    2 * some > all
+}
+
+/// The values that are not beyond `end`.
+fn up_to(values: &[u64], end: Option<u64>) -> &[u64] {
+    let count = end.map_or(values.len(), |end| values.partition_point(|&value| value <= end));
+    &values[..count]
+}
+
+fn shared(one: &[u64], other: &[u64]) -> usize {
+    one.iter().filter(|value| other.binary_search(value).is_ok()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DaySamples;
+    use crate::facts::sample::{Sample, sample_value};
+    use crate::select::VisitorHash;
+
+    /// The sample of page views, each of which is a number; it gives the visitor, of `visitors`.
+    fn sample(views: impl IntoIterator<Item = u32>, visitors: u32) -> Sample {
+        let mut sample = Sample::default();
+        for view in views {
+            let hash = xxhash_rust::xxh3::xxh3_128(&(view % visitors).to_le_bytes());
+            let (visitor, seconds) = (VisitorHash(hash), i64::from(view));
+            sample.offer(sample_value(visitor, seconds, 200, 99, b"/"));
+        }
+        sample
+    }
+
+    /// Whether the page views `x` are taken for ones of `others`; all of 5,000 visitors.
+    fn overlaps(x: (u32, u32), others: &[(u32, u32)]) -> bool {
+        let mut samples = DaySamples::default();
+        for (number, &(from, to)) in (0..).zip(others) {
+            samples.add(number, &sample(from..to, 5_000));
+        }
+        samples.overlap(&sample(x.0..x.1, 5_000)).is_some()
+    }
+
+    #[test]
+    fn copies_are_found_whole_cut_and_concatenated() {
+        assert!(overlaps((0, 25_000), &[(0, 25_000)]));
+        assert!(overlaps((12_500, 25_000), &[(0, 25_000)]), "a copy without its first half");
+        assert!(overlaps((0, 25_000), &[(12_500, 25_000)]));
+        assert!(overlaps((0, 50_000), &[(0, 25_000)]), "a and b, after a");
+        let hours: Vec<_> = (0..24_u32).map(|hour| (hour * 1000, hour * 1000 + 1000)).collect();
+        assert!(overlaps((0, 24_000), &hours), "a day, after its hours");
+        assert!(overlaps((0, 24_000), &hours[..8]), "a day, after some of its hours");
+    }
+
+    #[test]
+    fn two_servers_with_the_same_visitors_do_not_overlap() {
+        assert!(!overlaps((0, 25_000), &[(25_000, 50_000), (50_000, 75_000)]));
+        assert!(!overlaps((0, 25_000), &[]));
+        assert!(!overlaps((0, 0), &[(0, 25_000)]));
+        // A health checker asks both each second: one value at most.
+        let checked = |from: u32| {
+            let mut server = sample(from..from + 20_000, 12_000);
+            for second in 0..86_400 {
+                server.offer(sample_value(VisitorHash(7), second, 200, 2, b"/health"));
+            }
+            server
+        };
+        let mut samples = DaySamples::default();
+        samples.add(1, &checked(0));
+        assert_eq!(samples.overlap(&checked(20_000)), None);
+    }
+
+    #[test]
+    fn the_other_source_and_the_share_are_named() {
+        let mut samples = DaySamples::default();
+        samples.add(4, &sample(90_000..99_000, 5_000));
+        samples.add(7, &sample(0..25_000, 5_000));
+        let overlap = samples.overlap(&sample(0..25_000, 5_000)).unwrap();
+        assert_eq!((overlap.other, overlap.share), (7, 1.0));
+        // Few page views are of no use: 20 values are 20 visitors.
+        let few = |views: u32| {
+            let mut samples = DaySamples::default();
+            samples.add(1, &sample(0..views, 5_000));
+            samples.overlap(&sample(0..views, 5_000)).is_some()
+        };
+        assert!(few(20) && !few(19));
+    }
+}
