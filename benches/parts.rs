@@ -1,4 +1,5 @@
-//! A part of the log named by `HITMAP_LOG`: its size, and the time to write it, to read it, to merge it, and to report a month of such days.
+//! A part of the log named by `HITMAP_LOG`: its size, and the time to write it, to read it, to merge it, and to report a
+//! month of such days.
 
 #![expect(clippy::print_stdout, reason = "a bench prints what it measured")]
 

@@ -1,4 +1,4 @@
-//! One site's day as bytes: a row of a database of version 2, with which this goes.
+//! One site's day as bytes: a row of version 2 of the database. Version 3 has blocks of its own.
 //!
 //! Owns: the block format. May import: `columns`, `local_day`, `part` (errors), `varint`. Must not know: where blocks are
 //! kept.

@@ -218,7 +218,7 @@ pub(super) fn decode(payload: &[u8], is_partition_0: bool) -> Result<SourceRange
         payload.end().map(|()| Some(text))
     };
     range.format = text(sections.take_if(FORM, "a log format (FORM)"))?;
-    range.name = text(sections.take_if(NAME, "a source's name"))?;
+    range.name = text(sections.take_if(NAME, "a source's name (name)"))?;
     if let Some(mut pending) = sections.take_if(PEND, "bytes that were not counted (pend)") {
         range.pending_bytes = pending.number()?;
         if range.pending_bytes == 0 {

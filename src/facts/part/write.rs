@@ -59,10 +59,22 @@ impl<W: Write> Writer<W> {
         if bytes.is_empty() {
             return Ok(());
         }
+        let checksum = block::check(bytes, self.partition)?;
+        self.push_checked(range, site, day, bytes, checksum)
+    }
+
+    /// As [`push`](Self::push), for a block whose checksum [`block::check`] gave.
+    pub(super) fn push_checked(
+        &mut self,
+        range: usize,
+        site: &str,
+        day: Day,
+        bytes: &[u8],
+        checksum: u64,
+    ) -> Result<(), PartError> {
         let place = (range, site.to_owned(), day);
         assert!(self.last.as_ref().is_none_or(|last| *last < place), "blocks ascend");
         self.last = Some(place);
-        let checksum = block::check(bytes, self.partition)?;
         self.to.write_all(bytes)?;
         let number = self.sites.len();
         let site = *self.sites.entry(site.to_owned()).or_insert(number);

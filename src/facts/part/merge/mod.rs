@@ -40,7 +40,7 @@ pub fn merge<W: Write>(parts: &[Part<'_>], to: W) -> Result<W, PartError> {
     for (number, entry) in entries.iter().enumerate() {
         for block in entry.blocks() {
             let (site, day, bytes) = entry.content(block);
-            writer.push(number, site, day, bytes)?;
+            writer.push_checked(number, site, day, bytes, block.checksum)?;
         }
     }
     let ranges: Vec<&[u8]> = entries.iter().map(|entry| entry.payload()).collect();
