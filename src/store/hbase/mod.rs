@@ -13,6 +13,7 @@
 //! went away are found.
 
 mod address;
+mod begun;
 mod failure;
 mod gateway;
 mod keys;
@@ -39,6 +40,7 @@ use crate::error::{Error, Result};
 use crate::store::{Cells, Edition, Ledger, Outcome, Slot, Store, Visibility, source_ids};
 use crate::system::process::{has_ended, this_process};
 use crate::time::{Granularity, Span};
+use begun::{Begun, row_hash};
 use failure::{Failure, GatewayResult};
 use gateway::{Gateway, RowPut, Scan};
 use keys::{FAMILY, Place, Table, ledger_row};
@@ -69,40 +71,6 @@ pub(super) struct HBaseStore {
     /// Claims of others, and when this store first saw each as it is.
     others: HashMap<Span, (Claim, Instant)>,
     begun: Option<Begun>,
-}
-
-/// An edition that was begun.
-struct Begun {
-    edition: Edition,
-    /// The key of its row in the ledger.
-    ledger_row: Vec<u8>,
-    /// The ledger's text before the claim; `None` if there was none.
-    before: Option<Vec<u8>>,
-    /// What the ledger says since the claim.
-    state: State,
-    /// When the claim was made or renewed.
-    renewed: Instant,
-    stamp: Stamp,
-    /// The groups of which HBase may hold rows; that of the site has no name.
-    held_groups: HashSet<String>,
-    /// The groups that have a place in the ledger, or will have one before their first cell.
-    listed_groups: HashSet<String>,
-    unlisted_groups: Vec<String>,
-    /// The row that the last cell belongs to.
-    row: Option<OpenRow>,
-    jobs: Vec<Job>,
-    /// Hashes of table and key of the rows of held groups that the edition has.
-    visited: HashSet<u128>,
-    cells: u64,
-    changed: u64,
-    /// The outcome, if it is known before the commit: then the rest is skipped.
-    ended: Option<Outcome>,
-}
-
-struct OpenRow {
-    slot: Slot,
-    group: Option<String>,
-    row: Row,
 }
 
 /// Why something cannot be done.
@@ -379,65 +347,6 @@ impl HBaseStore {
     }
 }
 
-impl Begun {
-    /// What the ledger said before the claim.
-    fn held(&self) -> Ledger {
-        self.state.ledger().unwrap_or_default()
-    }
-
-    /// Takes a cell; rows that are complete become part of jobs.
-    fn take(&mut self, cell: &crate::store::Cell<'_>) {
-        let is_same = self
-            .row
-            .as_ref()
-            .is_some_and(|row| row.slot == cell.slot && row.group.as_deref() == cell.section);
-        if !is_same {
-            self.finish_row();
-            let place = Place::new(&self.edition.span.site, cell.section);
-            if !place.fits() {
-                let start: String = cell.section.unwrap_or_default().chars().take(40).collect();
-                self.ended = Some(Outcome::Refused(format!(
-                    "the name of the section that begins with {start:?} is longer than the key of a row in HBase may be; \
-                     group pages (--group)"
-                )));
-                return;
-            }
-            let row = Row::new(place.row(self.edition.span.period, cell.slot));
-            self.row =
-                Some(OpenRow { slot: cell.slot, group: cell.section.map(str::to_owned), row });
-        }
-        if let Some(open) = &mut self.row {
-            open.row.push(cell.page.unwrap_or_default(), cell.pv, cell.uv);
-            self.cells += 1;
-        }
-    }
-
-    fn finish_row(&mut self) {
-        let Some(OpenRow { slot, group, row }) = self.row.take() else { return };
-        let table = Table::of_slot(self.edition.span.period, slot);
-        let group = group.unwrap_or_default();
-        let may_exist = self.held_groups.contains(&group);
-        if may_exist {
-            self.visited.insert(row_hash(table, &row.key));
-        }
-        if !group.is_empty() && !self.listed_groups.contains(&group) {
-            self.listed_groups.insert(group.clone());
-            self.unlisted_groups.push(group);
-        }
-        let has_room = |job: &&mut Job| {
-            job.table == table && job.may_exist == may_exist && job.has_room_for(&row)
-        };
-        match self.jobs.last_mut().filter(has_room) {
-            Some(job) => job.push(row),
-            None => {
-                let mut job = Job::new(table, may_exist);
-                job.push(row);
-                self.jobs.push(job);
-            }
-        }
-    }
-}
-
 impl Store for HBaseStore {
     fn place(&self) -> &str {
         &self.place
@@ -495,10 +404,6 @@ const PUBLISHED_BY_ANOTHER: &str = "another run published it meanwhile";
 
 fn conflict(reason: &str, wait: bool) -> Outcome {
     Outcome::Conflict { reason: reason.to_owned(), wait }
-}
-
-fn row_hash(table: Table, key: &[u8]) -> u128 {
-    xxhash_rust::xxh3::xxh3_128_with_seed(key, table as u64)
 }
 
 fn now_millis() -> u64 {
