@@ -1,0 +1,1 @@
+//! The bytes of a block: visitors, groups, items, who and when.

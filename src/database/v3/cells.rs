@@ -1,0 +1,1 @@
+//! Cells: the PV and UV that SQL reads.

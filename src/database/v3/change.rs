@@ -1,0 +1,1 @@
+//! What new facts change in the cells of a day.

@@ -1,0 +1,1 @@
+//! Checksums of stored blobs and JSON texts, which SQLite does not have.

@@ -1,0 +1,1 @@
+//! Sums over a day of a site.

@@ -1,0 +1,1 @@
+//! A run's new facts into the database.

@@ -1,0 +1,1 @@
+//! From each version of the schema to the next.

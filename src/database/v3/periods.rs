@@ -1,0 +1,1 @@
+//! What new facts change in weeks, months and all time.

@@ -1,0 +1,1 @@
+//! Numbers of places (sites, sections, pages) and rows of the calendar.

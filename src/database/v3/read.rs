@@ -1,0 +1,1 @@
+//! Reading what is stored: the only way for queries and publishing.

@@ -1,0 +1,1 @@
+//! Taking facts out: forget, prune, replace, read again.
