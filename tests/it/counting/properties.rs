@@ -136,7 +136,7 @@ proptest! {
     ) {
         // A file that another one begins with is a copy of its beginning.
         let is_copy = |index: usize| {
-            let others = files.iter().enumerate().filter(|&(other, _)| other != index);
+            let mut others = files.iter().enumerate().filter(|&(other, _)| other != index);
             others.any(|(_, other)| other.starts_with(&files[index]))
         };
         let mut files: Vec<&[u8]> =
