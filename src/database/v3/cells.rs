@@ -1,5 +1,7 @@
 //! Cells: the PV and UV that SQL reads.
 
+pub(super) use super::meta::take_next;
+
 /// How much a cell rises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct CellChange {
