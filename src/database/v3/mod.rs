@@ -25,6 +25,7 @@ mod read;
 mod remove;
 mod rewrite;
 mod schema;
+mod sorted;
 #[cfg(test)]
 mod testing;
 

@@ -11,7 +11,7 @@
 
 mod old;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 
 use rayon::prelude::*;
 use roaring::RoaringBitmap;

@@ -10,6 +10,7 @@ use rayon::prelude::*;
 
 use super::section_index;
 use crate::database::v3::block::BlockContent;
+use crate::database::v3::sorted::common;
 use crate::error::{Error, Result};
 use crate::facts::Fact;
 use crate::facts::chunks::{Chunk, ChunkDecoder, Damaged, ItemCounts, Times, cut};
@@ -314,31 +315,6 @@ impl Known {
         let before = (word & (bit - 1)).count_ones() + self.below[old as usize / 64];
         self.ranks.get(before as usize).copied()
     }
-}
-
-/// Calls `each` with the indices of the numbers that are in both lists, which ascend.
-fn common(one: &[u32], other: &[u32], mut each: impl FnMut(usize, usize)) {
-    // The shorter list is looked up in the longer one, from where the last was found.
-    let (short, long, is_swapped) =
-        if one.len() <= other.len() { (one, other, false) } else { (other, one, true) };
-    let mut start = 0;
-    for (at, number) in short.iter().enumerate() {
-        start += lower_bound(&long[start..], *number);
-        if long.get(start) == Some(number) {
-            if is_swapped { each(start, at) } else { each(at, start) }
-        }
-    }
-}
-
-/// Number of numbers below `number` in an ascending list; fast where there are few.
-fn lower_bound(list: &[u32], number: u32) -> usize {
-    let mut step = 1;
-    while step < list.len() && list[step] < number {
-        step *= 2;
-    }
-    let from = step / 2;
-    let to = (step + 1).min(list.len());
-    from + list[from..to].partition_point(|&other| other < number)
 }
 
 fn index(index: usize) -> u32 {
