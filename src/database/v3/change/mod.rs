@@ -20,19 +20,13 @@ pub(super) use old::{ChunkBytes, OldBlock, OldBlocks};
 use old::{Occupied, OldFacts};
 
 use super::block::{BlockContent, ItemFacts};
-use super::cells::CellChange;
+use super::cells::{self, CellChange};
 use super::day_sums::{CellSums, DaySums};
+use super::places;
 use crate::cube::walk::{BucketCount, Gathered};
 use crate::error::Result;
 use crate::facts::Fact;
 use crate::time::{Day, Granularity, MINUTES_A_DAY};
-
-/// What a place is: the site, a section, a page.
-pub(super) mod level {
-    pub(in crate::database::v3) const SITE: u8 = 0;
-    pub(in crate::database::v3) const SECTION: u8 = 1;
-    pub(in crate::database::v3) const PAGE: u8 = 2;
-}
 
 /// Number of facts of pages from which on they are walked by a task of their own.
 const TASK_FACTS: usize = 16 * 1024;
@@ -151,10 +145,10 @@ fn section_index(section: usize) -> usize {
 fn tasks(site: SiteDay, new: &BlockContent) -> Vec<Task<'_>> {
     let all = new.sections.iter().flat_map(|section| &section.items);
     let runs = all.map(|item| &item.facts[..]).collect();
-    let mut tasks = vec![Task::Group { level: level::SITE, place: site.place, index: 0, runs }];
+    let mut tasks = vec![Task::Group { level: places::SITE, place: site.place, index: 0, runs }];
     for (number, section) in new.sections.iter().enumerate() {
         let runs = section.items.iter().map(|item| &item.facts[..]).collect();
-        let (level, place, index) = (level::SECTION, section.place, section_index(number));
+        let (level, place, index) = (places::SECTION, section.place, section_index(number));
         tasks.push(Task::Group { level, place, index, runs });
     }
     let mut index = section_index(new.sections.len());
@@ -193,7 +187,7 @@ fn walk(
                 minutes => rises(gathered, runs, minutes),
             };
             walked.add(*level, *place, day, &rises, old.occupied(*index), is_stored);
-            if *level == level::SITE {
+            if *level == places::SITE {
                 walked.site = rises;
             }
         }
@@ -203,11 +197,11 @@ fn walk(
                 match old.minutes(index) {
                     [] => {
                         let rises = gathered.cells_of(&item.facts);
-                        walked.add(level::PAGE, place, day, rises, occupied, is_stored);
+                        walked.add(places::PAGE, place, day, rises, occupied, is_stored);
                     }
                     minutes => {
                         let rises = rises(gathered, &[&item.facts], minutes);
-                        walked.add(level::PAGE, place, day, &rises, occupied, is_stored);
+                        walked.add(places::PAGE, place, day, &rises, occupied, is_stored);
                     }
                 }
             }
@@ -257,13 +251,8 @@ impl Walked {
             let is_new = !occupied.has(granularity, minute_of_day);
             self.sums.add(granularity, level, u64::from(is_new), pv, uv);
             if is_stored(level, granularity) {
-                let day = i64::from(day.0);
-                let bucket = match granularity {
-                    Granularity::Day => day,
-                    Granularity::Hour => day * 24 + i64::from(minute_of_day / 60),
-                    Granularity::Minute => day * 1440 + i64::from(minute_of_day),
-                };
                 let granularity = granularity as u8;
+                let bucket = cells::bucket_of(granularity, day, minute_of_day);
                 self.cells.push(CellChange { granularity, level, bucket, place, pv, uv });
             }
         }

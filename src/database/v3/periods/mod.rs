@@ -17,19 +17,14 @@ use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
 use super::block::{BlockCounts, BlockDecoder, Groups};
-use super::cells::CellChange;
-use super::change::{GroupChange, level};
+use super::cells::{ALL, CellChange, MONTH, WEEK, bucket_of};
+use super::change::GroupChange;
+use super::places;
 use super::sorted::common;
 use crate::error::{Error, Result};
 use crate::facts::chunks::Damaged;
 use crate::time::Day;
 
-/// Granularity of cells of weeks.
-const WEEK: u8 = 3;
-/// Granularity of cells of months.
-const MONTH: u8 = 4;
-/// Granularity of cells of all time.
-pub(super) const ALL: u8 = 5;
 /// Number of blocks whose sets are decoded together.
 const BATCH_BLOCKS: usize = 32;
 
@@ -79,23 +74,18 @@ impl Period {
     /// The week of a day.
     pub(super) fn week(day: Day) -> Self {
         let first = day.monday();
-        Self {
-            granularity: WEEK,
-            bucket: first.0.into(),
-            first,
-            end: Day(first.0.saturating_add(7)),
-        }
+        let end = Day(first.0.saturating_add(7));
+        Self { granularity: WEEK, bucket: bucket_of(WEEK, day, 0), first, end }
     }
 
     /// The month of a day.
     pub(super) fn month(day: Day) -> Self {
-        let (year, month, of_month) = day.date();
+        let of_month = day.date().2;
         let first = Day(day.0 - of_month.cast_signed() + 1);
         // No month has more than 31 days, and the 32nd day from its first is in the next.
         let later = Day(first.0.saturating_add(31));
         let end = Day(later.0 - later.date().2.cast_signed() + 1);
-        let bucket = i64::from(year) * 12 + i64::from(month) - 1;
-        Self { granularity: MONTH, bucket, first, end }
+        Self { granularity: MONTH, bucket: bucket_of(MONTH, day, 0), first, end }
     }
 
     fn has(&self, day: Day) -> bool {
@@ -178,7 +168,7 @@ impl Periods {
 }
 
 fn level_of(place: u32, site_place: u32) -> u8 {
-    if place == site_place { level::SITE } else { level::SECTION }
+    if place == site_place { places::SITE } else { places::SECTION }
 }
 
 /// New views and visitors of a site in all time.
