@@ -419,7 +419,11 @@ mod tests {
         assert_eq!((written / 26_000, blocks.len() <= 6), (6, true), "{written} {blocks:?}");
         let (written, blocks) = grow(10_000_000, 1_000);
         let large = blocks.iter().filter(|&&facts| facts >= LARGE_BLOCK).count();
-        assert_eq!((written / 10_000_000, blocks.len() - large <= 6), (8, true), "{written} {blocks:?}");
+        assert_eq!(
+            (written / 10_000_000, blocks.len() - large <= 6),
+            (8, true),
+            "{written} {blocks:?}"
+        );
         // A large block stays, whatever comes.
         assert!(!is_merged(10, LARGE_BLOCK) && !is_merged(LARGE_BLOCK, 10));
         assert!(is_merged(LARGE_BLOCK - 1, LARGE_BLOCK - 1));

@@ -199,24 +199,13 @@ const fn index(bytes: u64) -> usize {
 #[cfg(test)]
 mod tests {
     use std::ops::Range;
-    use std::path::Path;
 
     use proptest::prelude::*;
-    use rusqlite::Connection;
 
+    use super::super::testing::with_store;
     use super::{Kind, SEGMENT_BYTES, delete, get, put};
     use crate::database::v3::Store;
     use crate::database::v3::block::{BlockCounts, EncodedBlock};
-
-    const TABLES: &str = "CREATE TABLE block(id INTEGER PRIMARY KEY, share INTEGER NOT NULL, dimensions INTEGER NOT NULL, \
-         visitors INTEGER NOT NULL, items INTEGER NOT NULL, facts INTEGER NOT NULL); \
-         CREATE TABLE piece(key INTEGER PRIMARY KEY, bytes BLOB NOT NULL)";
-
-    fn with_store(test: impl FnOnce(Store<'_>)) {
-        let connection = Connection::open_in_memory().unwrap();
-        connection.execute_batch(TABLES).unwrap();
-        test(Store { connection: &connection, path: Path::new("hits.db") });
-    }
 
     fn bytes(length: u64, first: u8) -> Vec<u8> {
         (0..length).map(|at| first.wrapping_add((at % 251).to_le_bytes()[0])).collect()
