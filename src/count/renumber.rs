@@ -11,7 +11,7 @@ use super::names::{LocalNames, NameHasher, PageNames};
 use super::visitors::Visitors;
 use crate::error::Result;
 use crate::facts::day_facts::{Fact, VISITOR_SHIFT};
-use crate::facts::{DayFacts, DayKey, LocalDay, Texts, radix};
+use crate::facts::{DayFacts, DayKey, LocalDay, ShareKey, Texts, radix};
 use crate::select::VisitorHash;
 
 /// A set of numbers that knows the rank of each: how many of its numbers are smaller.
@@ -56,10 +56,10 @@ impl NumberSet {
 }
 
 impl Facts {
-    /// The facts of a day, with its own numbers of visitors and pages.
+    /// The facts of a day, of all sources together, with its own numbers of visitors and pages.
     #[must_use]
     pub fn local_day(&self, key: DayKey) -> LocalDay {
-        let pieces = self.day(key);
+        let pieces = self.day(key.site, key.day);
         let numbers = pieces.iter().flat_map(|piece| piece.facts()).map(|fact| fact.visitor());
         let bound = usize::try_from(self.visitors.number_bound()).unwrap_or(usize::MAX);
         let set = NumberSet::new(bound, numbers);
@@ -110,7 +110,7 @@ fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts 
 /// Number of facts from which on they are encoded: 128 MiB, a month of a site with half a million page views a day.
 const ENCODED_FROM: usize = 16 * 1024 * 1024;
 
-/// Merges days of any runs. Their order, and how they are split, does not change any cell.
+/// Merges shares of any runs. Their order, and how they are split, does not change any cell.
 #[derive(Debug)]
 pub struct FactsBuilder {
     names: PageNames,
@@ -132,11 +132,11 @@ impl Default for FactsBuilder {
 }
 
 impl FactsBuilder {
-    /// Adds some days, in parallel. The same day may be added several times, with different facts.
+    /// Adds some shares, in parallel. The same share may be added several times, with different facts.
     ///
     /// # Errors
     /// [`Error::Limit`](crate::error::Error::Limit) if there are too many visitors or pages to number.
-    pub fn add(&mut self, days: &[(DayKey, LocalDay)]) -> Result<()> {
+    pub fn add(&mut self, days: &[(ShareKey, LocalDay)]) -> Result<()> {
         if self.store.plain_facts() >= ENCODED_FROM {
             self.store.encode();
         }

@@ -470,8 +470,8 @@ impl Run<'_> {
 /// Two shares of one source's day together.
 fn merged(key: DayKey, one: LocalDay, other: LocalDay) -> Result<LocalDay> {
     let mut builder = FactsBuilder::default();
-    builder.add(&[(key, one)])?;
-    builder.add(&[(key, other)])?;
+    builder.add(&[(key.of_source(0), one)])?;
+    builder.add(&[(key.of_source(0), other)])?;
     Ok(builder.finish().local_day(key))
 }
 

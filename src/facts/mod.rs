@@ -24,11 +24,38 @@ use crate::time::Day;
 pub use day_facts::{DayFacts, Fact};
 pub use local_day::{LocalDay, Texts};
 
-/// A day of a site: the unit by which facts are kept.
+/// What a source has of a day of a site: the unit by which facts are kept. The shares of a day are neighbours in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ShareKey {
+    /// The site's number in the run.
+    pub site: u32,
+    /// The day.
+    pub day: Day,
+    /// The source's number in the run; 0 where sources are not told apart.
+    pub source: u32,
+}
+
+impl ShareKey {
+    /// The day of the site.
+    #[must_use]
+    pub fn of_day(self) -> DayKey {
+        DayKey { site: self.site, day: self.day }
+    }
+}
+
+/// A day of a site, of all its sources together: the unit of cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DayKey {
     /// The site's number in the run.
     pub site: u32,
     /// The day.
     pub day: Day,
+}
+
+impl DayKey {
+    /// The share of that day that belongs to source number `source`.
+    #[must_use]
+    pub fn of_source(self, source: u32) -> ShareKey {
+        ShareKey { site: self.site, day: self.day, source }
+    }
 }
