@@ -4,9 +4,11 @@
 //! `meta` (numbers), rusqlite. Must not know: cells, where new facts come from.
 
 use super::block::{
-    BlockCounts, BlockDecoder, BlockEncoder, EncodedBlock, Groups, ItemFactsReader, Items,
+    BlockCounts, BlockDecoder, BlockEncoder, ChunkBytes, EncodedBlock, Groups, ItemFactsReader,
+    Items,
 };
 use super::pieces::{self, Kind};
+use super::read::{self, BlockRow, PAGE};
 use super::{Store, meta};
 use crate::error::{Error, Result};
 use crate::facts::Fact;
@@ -17,9 +19,6 @@ use crate::time::Day;
 const LARGE_BLOCK: u64 = 1 << 20;
 /// Blocks are merged as long as the next has less than so many times the facts of the merged ones.
 const RATIO: u64 = 4;
-/// The only dimension so far: pages.
-const PAGE: u32 = 0;
-
 /// Reads and writes blocks. It keeps buffers.
 #[derive(Debug, Default)]
 pub(super) struct BlockMerger {
@@ -33,16 +32,9 @@ pub(super) struct OpenBlock {
     visitors: Vec<u32>,
     groups: Groups,
     items: Items,
+    chunks: Vec<ChunkBytes>,
     who: Vec<u8>,
     when: Vec<u8>,
-    counts: BlockCounts,
-}
-
-/// A block of a share.
-#[derive(Clone, Copy, Debug)]
-struct ShareBlock {
-    id: u64,
-    share: i64,
     counts: BlockCounts,
 }
 
@@ -65,11 +57,11 @@ impl BlockMerger {
         number: u64,
     ) -> Result<()> {
         let mut merged = new;
-        for other in blocks(store, "id = ?1 AND ?2 IS NULL", share, None)? {
-            if !is_merged(merged.counts.facts.into(), other.counts.facts.into()) {
+        for other in read::blocks_of_share(store, share)? {
+            if !is_merged(merged.counts.facts.into(), other.facts.into()) {
                 break;
             }
-            merged = self.merge_stored(store, merged, other)?;
+            merged = self.merge_stored(store, merged, &other)?;
         }
         pieces::put(store, share, PAGE, number, &merged)
     }
@@ -79,96 +71,59 @@ impl BlockMerger {
     /// # Errors
     /// As of [`settle`](Self::settle).
     pub(super) fn settle_day(&mut self, store: Store<'_>, site: i64, day: Day) -> Result<()> {
-        let mut of_day = blocks(store, "site = ?1 AND day = ?2", site, Some(day))?;
-        of_day.retain(|block| u64::from(block.counts.facts) < LARGE_BLOCK);
-        for blocks in of_day.chunk_by(|one, other| one.share == other.share) {
+        let mut blocks = read::blocks(store, site, day..=day)?;
+        blocks.retain(|block| u64::from(block.facts) < LARGE_BLOCK);
+        // The smallest first, so that few facts are read twice.
+        blocks.sort_unstable_by_key(|block| (block.share, block.facts, block.id));
+        for blocks in blocks.chunk_by(|one, other| one.share == other.share) {
             let [first, others @ ..] = blocks else { continue };
             if others.is_empty() {
                 continue;
             }
-            let mut merged = self.read(store, *first)?;
-            pieces::delete(store, first.id)?;
-            let mut encoded = EncodedBlock::default();
-            for (place, &other) in others.iter().enumerate() {
-                if place > 0 {
-                    merged = self.open(store, encoded)?;
-                }
-                let other_block = self.read(store, other)?;
-                encoded = self.merge(store, &merged, &other_block)?;
-                pieces::delete(store, other.id)?;
+            let mut merged = self.take(store, first)?;
+            for other in others {
+                merged = self.merge_stored(store, merged, other)?;
             }
             let number = meta::take_next(store, meta::NEXT_BLOCK, 1)?;
-            pieces::put(store, first.share, PAGE, number, &encoded)?;
+            pieces::put(store, first.share, PAGE, number, &merged)?;
         }
         Ok(())
     }
 
-    /// The merged facts of a block and of one that is stored, which is deleted.
+    /// The facts of a block and of one that is stored, which is deleted.
     fn merge_stored(
         &mut self,
         store: Store<'_>,
         one: EncodedBlock,
-        other: ShareBlock,
+        other: &BlockRow,
     ) -> Result<EncodedBlock> {
-        let one = self.open(store, one)?;
-        let open = self.read(store, other)?;
-        pieces::delete(store, other.id)?;
-        self.merge(store, &one, &open)
+        let other = self.take(store, other)?;
+        let (one, other) = (self.open(store, one)?, self.open(store, other)?);
+        let merged = merge_blocks(&one, &other, &mut self.decoder, &mut self.encoder);
+        merged.map_err(|error| match error {
+            MergeError::Damaged(damaged) => store.damaged(damaged.0),
+            MergeError::TooLarge(error) => error,
+        })
     }
 
-    /// A stored block.
-    fn read(&mut self, store: Store<'_>, block: ShareBlock) -> Result<OpenBlock> {
-        let get = |kind| pieces::get(store, kind, PAGE, block.id, block.share, None);
+    /// A block that is stored, and deleted.
+    fn take(&mut self, store: Store<'_>, block: &BlockRow) -> Result<EncodedBlock> {
+        let get = |kind| block.bytes(store, kind, None);
         let encoded = EncodedBlock {
             visitors: get(Kind::Visitors)?,
             groups: get(Kind::Groups)?,
             items: get(Kind::Items)?,
             who: get(Kind::Who)?,
             when: get(Kind::When)?,
-            counts: block.counts,
+            counts: block.counts(),
         };
-        self.open(store, encoded)
+        pieces::delete(store, block.id)?;
+        Ok(encoded)
     }
 
     fn open(&mut self, store: Store<'_>, block: EncodedBlock) -> Result<OpenBlock> {
         OpenBlock::new(block, &mut self.decoder).map_err(|damaged| store.damaged(damaged.0))
     }
-
-    fn merge(
-        &mut self,
-        store: Store<'_>,
-        one: &OpenBlock,
-        other: &OpenBlock,
-    ) -> Result<EncodedBlock> {
-        let merged = merge_blocks(one, other, &mut self.decoder, &mut self.encoder);
-        merged.map_err(|error| match error {
-            MergeError::Damaged(damaged) => store.damaged(damaged.0),
-            MergeError::TooLarge(error) => error,
-        })
-    }
-}
-
-/// Blocks of shares for which the condition holds, by share and then by number of facts.
-fn blocks(
-    store: Store<'_>,
-    condition: &str,
-    number: i64,
-    day: Option<Day>,
-) -> Result<Vec<ShareBlock>> {
-    let sql = format!(
-        "SELECT id, share, visitors, items, facts FROM block \
-         WHERE share IN (SELECT id FROM share WHERE {condition}) ORDER BY share, facts, id"
-    );
-    let rows = store
-        .prepare(&sql)?
-        .query_map((number, day.map(|day| day.0)), |row| {
-            let counts =
-                BlockCounts { visitors: row.get(2)?, items: row.get(3)?, facts: row.get(4)? };
-            let id: i64 = row.get(0)?;
-            Ok(ShareBlock { id: id.cast_unsigned(), share: row.get(1)?, counts })
-        })
-        .and_then(Iterator::collect);
-    rows.map_err(|error| store.fail(&error))
 }
 
 impl OpenBlock {
@@ -184,20 +139,15 @@ impl OpenBlock {
         let visitors = decoder.visitors(&visitors, counts)?;
         let groups = decoder.groups(&groups, counts)?;
         let items = decoder.items(&items, counts, &groups)?;
-        Ok(Self { visitors, groups, items, who, when, counts })
+        let chunks = items.chunks(|_| true);
+        Ok(Self { visitors, groups, items, chunks, who, when, counts })
     }
 
     fn pages(&self, ranks: Vec<u32>) -> Pages<'_> {
-        let mut pages = Pages {
-            block: self,
-            ranks,
-            facts: ItemFactsReader::new(&self.items, self.counts, &self.who, &self.when),
-            section: 0,
-            left: 0,
-            page: 0,
-        };
-        pages.left = pages.block.groups.sections.first().map_or(0, |section| section.items);
-        pages
+        let Self { items, chunks, who, when, counts, .. } = self;
+        let facts = ItemFactsReader::new(items, counts.visitors, chunks, who, when);
+        let left = self.groups.sections.first().map_or(0, |section| section.items);
+        Pages { block: self, ranks, facts, section: 0, left, page: 0 }
     }
 }
 
@@ -240,7 +190,7 @@ impl Pages<'_> {
         facts: &mut Vec<Fact>,
     ) -> std::result::Result<(), Damaged> {
         let start = facts.len();
-        self.facts.append_item(decoder, facts)?;
+        self.facts.append_item(self.page, decoder, facts)?;
         for fact in &mut facts[start..] {
             *fact = fact.with_visitor(self.ranks[fact.visitor() as usize]);
         }
@@ -344,10 +294,9 @@ mod tests {
     use super::super::block::tests::{Model, decoded, encoded, models};
     use super::super::testing::with_store;
     use super::{
-        BlockMerger, EncodedBlock, Kind, LARGE_BLOCK, OpenBlock, PAGE, ShareBlock, blocks,
-        is_merged, merge_blocks,
+        BlockMerger, EncodedBlock, Kind, LARGE_BLOCK, OpenBlock, Store, is_merged, merge_blocks,
+        meta, read,
     };
-    use crate::database::v3::{Store, pieces};
     use crate::time::Day;
 
     fn merge(one: &EncodedBlock, other: &EncodedBlock) -> EncodedBlock {
@@ -441,10 +390,11 @@ mod tests {
 
     /// Facts of a share, all blocks together, and the number of blocks.
     fn stored(store: Store<'_>, share: i64) -> (Model, usize) {
-        let found = blocks(store, "id = ?1 AND ?2 IS NULL", share, None).unwrap();
+        let found = read::blocks_of_share(store, share).unwrap();
         let mut all = Model::new();
-        for &ShareBlock { id, share, counts } in &found {
-            let get = |kind| pieces::get(store, kind, PAGE, id, share, None).unwrap();
+        for row in &found {
+            let get = |kind| row.bytes(store, kind, None).unwrap();
+            let counts = row.counts();
             let block = EncodedBlock {
                 visitors: get(Kind::Visitors),
                 groups: get(Kind::Groups),
@@ -482,7 +432,7 @@ mod tests {
                 assert_eq!(found, all);
                 assert!(blocks <= 4, "{blocks}");
             }
-            super::meta::set(store, super::meta::NEXT_BLOCK, 1000).unwrap();
+            meta::set(store, meta::NEXT_BLOCK, 1000).unwrap();
             assert!(stored(store, 1).1 > 1);
             merger.settle_day(store, 4, Day(8)).unwrap();
             assert_eq!(stored(store, 1), (all.clone(), 1));
@@ -490,7 +440,7 @@ mod tests {
             assert!(stored(store, 3).1 > 1);
             // Once is enough.
             merger.settle_day(store, 4, Day(8)).unwrap();
-            assert_eq!(super::meta::get(store, super::meta::NEXT_BLOCK).unwrap(), Some(1002));
+            assert_eq!(meta::get(store, meta::NEXT_BLOCK).unwrap(), Some(1002));
             let pieces = "SELECT count(*) FROM piece WHERE key >> 16 & 0x3fffffffff < 1000";
             let old: i64 = store.connection.query_row(pieces, [], |row| row.get(0)).unwrap();
             assert_eq!(old as usize, 5 * stored(store, 3).1);
