@@ -1,3 +1,0 @@
-//! Cells: the PV and UV that SQL reads.
-
-pub(super) use super::meta::take_next;
