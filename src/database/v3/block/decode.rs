@@ -8,19 +8,15 @@
 use super::BlockCounts;
 use crate::facts::chunks::{Chunk, ChunkDecoder, ItemCounts, Times, cut};
 use crate::facts::column::{ColumnDecoder, Damaged};
-use crate::facts::day_facts::MAX_VIEWS;
 use crate::facts::numbers::take_numbers;
-use crate::facts::{Fact, varint};
-
-/// Facts of more than 2^21 views take several in memory: at most as many more for each byte of *when*.
-const MOST_MORE_FACTS: u64 = 64;
+use crate::facts::varint;
 
 const GROUPS: Damaged = Damaged("visitors of sections");
 const ITEMS: Damaged = Damaged("counts of pages");
 
 /// Reads blobs. It keeps buffers: make one for each thread.
 #[derive(Debug, Default)]
-pub(in crate::database::v3) struct BlockDecoder {
+pub struct BlockDecoder {
     pub(super) chunks: ChunkDecoder,
     column: ColumnDecoder,
     room: Vec<u8>,
@@ -28,7 +24,7 @@ pub(in crate::database::v3) struct BlockDecoder {
 
 /// Sets of visitors of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::database::v3) struct Groups {
+pub struct Groups {
     /// Page views of the site.
     pub pv: u64,
     /// Visitors of the site that have page views.
@@ -43,7 +39,7 @@ pub(in crate::database::v3) struct Groups {
 
 /// What a block has of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::database::v3) struct SectionGroup {
+pub struct SectionGroup {
     /// The section.
     pub place: u32,
     /// Page views.
@@ -56,9 +52,7 @@ pub(in crate::database::v3) struct SectionGroup {
 
 impl Groups {
     /// Each section with the ranks of its visitors, which ascend.
-    pub(in crate::database::v3) fn sections(
-        &self,
-    ) -> impl Iterator<Item = (&SectionGroup, &[u32])> {
+    pub fn sections(&self) -> impl Iterator<Item = (&SectionGroup, &[u32])> {
         let mut rest = &self.ranks[..];
         self.sections.iter().map(move |section| {
             let (ranks, after) = rest.split_at_checked(section.uv as usize).unwrap_or_default();
@@ -70,7 +64,7 @@ impl Groups {
 
 /// The pages of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::database::v3) struct Items {
+pub struct Items {
     /// By section, and of a section by place.
     pub places: Vec<u32>,
     /// In the same order; the lengths of chunks by chunk.
@@ -189,7 +183,7 @@ impl BlockDecoder {
     ///
     /// # Errors
     /// [`Damaged`].
-    pub(in crate::database::v3) fn who(
+    pub fn who(
         &mut self,
         bytes: &[u8],
         chunk: &Chunk,
@@ -204,12 +198,7 @@ impl BlockDecoder {
     ///
     /// # Errors
     /// [`Damaged`].
-    pub(in crate::database::v3) fn when(
-        &mut self,
-        bytes: &[u8],
-        chunk: &Chunk,
-        out: &mut Times,
-    ) -> Result<(), Damaged> {
+    pub fn when(&mut self, bytes: &[u8], chunk: &Chunk, out: &mut Times) -> Result<(), Damaged> {
         self.chunks.when(bytes, chunk.facts, out)
     }
 
@@ -279,135 +268,4 @@ fn ascending(steps: &[u64]) -> Option<Vec<u32>> {
         numbers.push(u32::try_from(last).ok()?);
     }
     Some(numbers)
-}
-
-/// Reads the facts of a block page by page; of *who* and *when* one chunk is decoded at a time.
-#[derive(Debug)]
-pub(in crate::database::v3) struct ItemFactsReader<'b> {
-    items: &'b Items,
-    visitors: u32,
-    who: &'b [u8],
-    when: &'b [u8],
-    chunks: Vec<Chunk>,
-    next_chunk: usize,
-    next_item: usize,
-    /// The open chunk, of which `used` facts were taken.
-    ranks: Vec<u32>,
-    times: Times,
-    used: usize,
-    more_facts: u64,
-}
-
-impl<'b> ItemFactsReader<'b> {
-    /// The facts of all `items`, whose *who* and *when* are given whole.
-    pub(in crate::database::v3) fn new(
-        items: &'b Items,
-        counts: BlockCounts,
-        who: &'b [u8],
-        when: &'b [u8],
-    ) -> Self {
-        Self {
-            items,
-            visitors: counts.visitors,
-            who,
-            when,
-            chunks: cut(&items.counts.facts).collect(),
-            next_chunk: 0,
-            next_item: 0,
-            ranks: Vec::new(),
-            times: Times::default(),
-            used: 0,
-            more_facts: MOST_MORE_FACTS * when.len() as u64,
-        }
-    }
-
-    /// Calls `each` with the rank, the minute of the day and the views of each fact of the next page, which ascend
-    /// strictly by rank and minute.
-    ///
-    /// # Errors
-    /// [`Damaged`], also if there is no further page.
-    pub(in crate::database::v3) fn read_item(
-        &mut self,
-        decoder: &mut BlockDecoder,
-        mut each: impl FnMut(u32, u16, u64),
-    ) -> Result<(), Damaged> {
-        const FACTS: Damaged = Damaged("facts of a page");
-        let &all = self.items.counts.facts.get(self.next_item).ok_or(FACTS)?;
-        self.next_item += 1;
-        let (mut left, mut last, mut views_of_item) = (all, None, 0_u64);
-        while left > 0 {
-            if self.used == self.ranks.len() {
-                self.decode_chunk(decoder)?;
-            }
-            let end = usize::try_from(left).unwrap_or(usize::MAX).min(self.ranks.len() - self.used)
-                + self.used;
-            let range = self.used..end;
-            let times =
-                self.times.minutes[range.clone()].iter().zip(&self.times.views[range.clone()]);
-            for (&rank, (&minute, &views)) in self.ranks[range.clone()].iter().zip(times) {
-                let order = Some((rank, minute));
-                if last >= order {
-                    return Err(FACTS);
-                }
-                last = order;
-                views_of_item = views_of_item.saturating_add(views);
-                if views > MAX_VIEWS {
-                    let more = (views - 1) / MAX_VIEWS;
-                    self.more_facts = self.more_facts.checked_sub(more).ok_or(FACTS)?;
-                }
-                each(rank, minute, views);
-            }
-            left -= range.len() as u64;
-            self.used = end;
-        }
-        if views_of_item == self.items.counts.views[self.next_item - 1] {
-            Ok(())
-        } else {
-            Err(FACTS)
-        }
-    }
-
-    /// As [`read_item`](Self::read_item), appends the page's facts to `out`.
-    ///
-    /// # Errors
-    /// [`Damaged`].
-    pub(in crate::database::v3) fn append_item(
-        &mut self,
-        decoder: &mut BlockDecoder,
-        out: &mut Vec<Fact>,
-    ) -> Result<(), Damaged> {
-        self.read_item(decoder, |rank, minute, views| push_fact(out, rank, minute, views))
-    }
-
-    fn decode_chunk(&mut self, decoder: &mut BlockDecoder) -> Result<(), Damaged> {
-        const CUT: Damaged = Damaged("facts are cut");
-        self.ranks.clear();
-        self.times.minutes.clear();
-        self.times.views.clear();
-        self.used = 0;
-        let counts = &self.items.counts;
-        let index = self.next_chunk;
-        let chunk = self.chunks.get(index).ok_or(CUT)?;
-        let length = |lengths: &[u64]| usize::try_from(*lengths.get(index)?).ok();
-        let who = length(&counts.who).and_then(|length| varint::take_bytes(&mut self.who, length));
-        let when =
-            length(&counts.when).and_then(|length| varint::take_bytes(&mut self.when, length));
-        decoder.who(who.ok_or(CUT)?, chunk, self.items, self.visitors, &mut self.ranks)?;
-        decoder.when(when.ok_or(CUT)?, chunk, &mut self.times)?;
-        self.next_chunk += 1;
-        if self.ranks.is_empty() { Err(CUT) } else { Ok(()) }
-    }
-}
-
-/// Appends a fact of any number of views, at least 1.
-pub(super) fn push_fact(out: &mut Vec<Fact>, visitor: u32, minute_of_day: u16, views: u64) {
-    if views <= MAX_VIEWS {
-        out.push(Fact::new(visitor, minute_of_day, views));
-        return;
-    }
-    // Full facts last, so that facts ascend in all their bits.
-    let rest = (views - 1) % MAX_VIEWS + 1;
-    out.push(Fact::new(visitor, minute_of_day, rest));
-    let full = (views - rest) / MAX_VIEWS;
-    out.extend((0..full).map(|_| Fact::new(visitor, minute_of_day, MAX_VIEWS)));
 }

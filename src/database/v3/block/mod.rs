@@ -6,6 +6,7 @@
 //! A visitor is known here by its rank, its index in the block's list; sections and pages are known by their places.
 
 mod decode;
+mod item_facts;
 
 use crate::error::{Error, Result};
 use crate::facts::Fact;
@@ -14,7 +15,8 @@ use crate::facts::column::ColumnEncoder;
 use crate::facts::numbers::put_numbers;
 use crate::facts::varint;
 
-pub(super) use decode::{BlockDecoder, Groups, ItemFactsReader, Items, SectionGroup};
+pub use decode::{BlockDecoder, Groups, Items, SectionGroup};
+pub use item_facts::{ChunkBytes, ItemFactsReader};
 
 /// The facts of one share.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::decode::push_fact;
+use super::item_facts::push_fact;
 use super::{
     BlockContent, BlockDecoder, EncodedBlock, ItemFacts, ItemFactsReader, SectionFacts, encode,
 };
-use crate::facts::chunks::cut;
 use crate::facts::column::{ColumnEncoder, Damaged};
 use crate::facts::day_facts::MAX_VIEWS;
 
@@ -91,19 +90,20 @@ fn try_decode(block: &EncodedBlock) -> Result<(Vec<u32>, Model), Damaged> {
     let visitors = decoder.visitors(&block.visitors, block.counts)?;
     let groups = decoder.groups(&block.groups, block.counts)?;
     let items = decoder.items(&block.items, block.counts, &groups)?;
-    let mut reader = ItemFactsReader::new(&items, block.counts, &block.who, &block.when);
+    let (chunks, visitor_count) = (items.chunks(|_| true), block.counts.visitors);
+    let mut reader = ItemFactsReader::new(&items, visitor_count, &chunks, &block.who, &block.when);
     let (mut model, mut index) = (Model::new(), 0);
     for section in &groups.sections {
         for _ in 0..section.items {
             let page = items.places[index];
-            index += 1;
-            reader.read_item(&mut decoder, |rank, minute, views| {
+            reader.read_item(index, &mut decoder, |rank, minute, views| {
                 let key = (section.place, page, visitors[rank as usize], minute);
                 assert_eq!(model.insert(key, views), None);
             })?;
+            index += 1;
         }
     }
-    assert!(reader.read_item(&mut decoder, |_, _, _| {}).is_err());
+    assert!(reader.read_item(index, &mut decoder, |_, _, _| {}).is_err());
     Ok((visitors, model))
 }
 
@@ -237,18 +237,63 @@ fn views_beyond_what_is_held_are_refused() {
     assert!(try_decode(&block).is_err());
 }
 
+/// The facts of the pages for whose index `is_wanted` is true, read from their chunks alone.
+fn some_facts(
+    block: &EncodedBlock,
+    is_wanted: impl Fn(usize) -> bool,
+) -> Vec<(usize, u32, u16, u64)> {
+    let mut decoder = BlockDecoder::default();
+    let groups = decoder.groups(&block.groups, block.counts).unwrap();
+    let items = decoder.items(&block.items, block.counts, &groups).unwrap();
+    let chunks = items.chunks(&is_wanted);
+    let (mut who, mut when) = (Vec::new(), Vec::new());
+    let cut = |bytes: &[u8], range: &std::ops::Range<u64>| {
+        bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()].to_vec()
+    };
+    let mut ranks = Vec::new();
+    for chunk in &chunks {
+        let bytes = cut(&block.who, &chunk.who);
+        decoder.who(&bytes, &chunk.chunk, &items, block.counts.visitors, &mut ranks).unwrap();
+        who.extend(bytes);
+        when.extend(cut(&block.when, &chunk.when));
+    }
+    let of_pages = chunks.iter().flat_map(|chunk| items.pages_of(&chunk.chunk));
+    let pages: Vec<usize> = of_pages.flat_map(|(index, facts)| facts.map(move |_| index)).collect();
+    let mut reader = ItemFactsReader::new(&items, block.counts.visitors, &chunks, &who, &when);
+    let mut facts = Vec::new();
+    for index in (0..items.places.len()).filter(|&index| is_wanted(index)) {
+        let each = |rank, minute, views| facts.push((index, rank, minute, views));
+        reader.read_item(index, &mut decoder, each).unwrap();
+    }
+    let by_who = pages.into_iter().zip(ranks).filter(|&(index, _)| is_wanted(index));
+    assert!(by_who.eq(facts.iter().map(|&(index, rank, ..)| (index, rank))));
+    facts
+}
+
+proptest! {
+    #[test]
+    fn some_pages_are_read_without_the_others(model in models(), wanted in any::<u64>()) {
+        let block = encoded(&model, &[]);
+        let is_wanted = |index: usize| wanted >> (index % 64) & 1 == 1;
+        let all = some_facts(&block, |_| true);
+        prop_assert_eq!(all.len(), model.len());
+        let some: Vec<_> = all.into_iter().filter(|&(index, ..)| is_wanted(index)).collect();
+        prop_assert_eq!(some_facts(&block, is_wanted), some);
+    }
+}
+
 #[test]
-fn chunks_are_read_alone() {
-    let model: Model =
-        (0..9000).map(|visitor| ((0, u32::from(visitor > 8000), visitor, 7), 1)).collect();
+fn chunks_of_other_pages_are_not_read() {
+    let page = |visitor| u32::from(visitor > 8000);
+    let model: Model = (0..9000).map(|visitor| ((0, page(visitor), visitor, 7), 1)).collect();
     let block = encoded(&model, &[]);
     let mut decoder = BlockDecoder::default();
     let groups = decoder.groups(&block.groups, block.counts).unwrap();
     let items = decoder.items(&block.items, block.counts, &groups).unwrap();
-    let chunks: Vec<_> = cut(&items.counts.facts).collect();
-    assert_eq!(chunks.iter().map(|chunk| chunk.facts).collect::<Vec<_>>(), [4096, 3905, 999]);
-    let start = usize::try_from(items.counts.who[0] + items.counts.who[1]).unwrap();
-    let mut ranks = Vec::new();
-    decoder.who(&block.who[start..], &chunks[2], &items, 9000, &mut ranks).unwrap();
-    assert!(ranks.into_iter().eq(8001..9000));
+    let facts = |chunks: Vec<super::ChunkBytes>| -> Vec<usize> {
+        chunks.into_iter().map(|chunk| chunk.chunk.facts).collect()
+    };
+    assert_eq!(facts(items.chunks(|index| index == 0)), [4096, 3905]);
+    assert_eq!(facts(items.chunks(|index| index == 1)), [999]);
+    assert_eq!(some_facts(&block, |index| index == 1).len(), 999);
 }
