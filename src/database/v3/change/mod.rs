@@ -9,6 +9,7 @@
 //! what the stored cells rise by. Both come from the one walk that makes all cells. Old facts are read once, chunk by
 //! chunk, and only O is kept of them.
 
+pub(super) mod content;
 mod old;
 #[cfg(test)]
 pub(super) mod tests;
@@ -117,6 +118,18 @@ pub(super) fn change_day(
         sums.busiest_minute = (minute, views_in(&old, &site_rises, minute), stored_uv + rise);
     }
     Ok(DayChange { cells, sums, groups })
+}
+
+/// The changes that all facts of a day's blocks make in a day without cells: the way to make its cells again.
+///
+/// # Errors
+/// Those of the blocks.
+pub(super) fn walk_day(
+    site: SiteDay,
+    blocks: &mut dyn OldBlocks,
+    is_stored: &(dyn Fn(u8, Granularity) -> bool + Sync),
+) -> Result<DayChange> {
+    change_day(site, &content::read(blocks)?, None, is_stored)
 }
 
 /// The cells of a group and what follows from them.

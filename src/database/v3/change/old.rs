@@ -14,6 +14,7 @@ use crate::database::v3::sorted::common;
 use crate::error::{Error, Result};
 use crate::facts::Fact;
 use crate::facts::chunks::{Chunk, ChunkDecoder, Damaged, ItemCounts, Times, cut};
+use crate::facts::day_facts::MAX_VIEWS;
 use crate::time::{Granularity, MINUTES_A_DAY};
 
 /// What bytes decode to.
@@ -179,6 +180,39 @@ pub(super) fn visitors_in(blocks: &mut dyn OldBlocks, minute: u16) -> Result<u64
         read_chunks(blocks, number, &block, scan, |found: Vec<u32>| numbers.extend(found))?;
     }
     Ok(numbers.len() as u64)
+}
+
+/// Calls `each` with the index of an item and facts of it, for all facts of a block, in order.
+///
+/// # Errors
+/// Those of the blocks.
+pub(super) fn read_items(
+    blocks: &mut dyn OldBlocks,
+    number: usize,
+    block: &OldBlock,
+    mut each: impl FnMut(usize, Vec<Fact>),
+) -> Result<()> {
+    let scan = |decoder: &mut ChunkDecoder, chunks: &Chunks<'_>| {
+        let mut found: Vec<(usize, Vec<Fact>)> = Vec::new();
+        chunks.decode(decoder, block.visitors.len(), |item, ranks, minutes, views| {
+            let mut facts = Vec::with_capacity(ranks.len());
+            for ((&rank, &minute), &views) in ranks.iter().zip(minutes).zip(views) {
+                // More views than a fact holds are several.
+                let mut left = views;
+                while left > 0 {
+                    let now = left.min(MAX_VIEWS);
+                    facts.push(Fact::new(rank, minute, now));
+                    left -= now;
+                }
+            }
+            facts.sort_unstable();
+            found.push((item, facts));
+        })?;
+        Ok(found)
+    };
+    read_chunks(blocks, number, block, scan, |found| {
+        found.into_iter().for_each(|(item, facts)| each(item, facts));
+    })
 }
 
 /// A list of (visitor, minute)s that may have some twice, but not many.

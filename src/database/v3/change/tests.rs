@@ -6,8 +6,9 @@ use std::path::PathBuf;
 
 use proptest::prelude::*;
 
-use super::{ChunkBytes, DayChange, OldBlock, OldBlocks, SiteDay, StoredDay, change_day};
+use super::{ChunkBytes, DayChange, OldBlock, OldBlocks, SiteDay, StoredDay, change_day, walk_day};
 use crate::database::v3::block::{BlockContent, ItemFacts, SectionFacts};
+use crate::database::v3::cells::CellChange;
 use crate::database::v3::day_sums::DaySums;
 use crate::error::{Error, Result};
 use crate::facts::Fact;
@@ -176,6 +177,14 @@ fn check(batches: &[Vec<Views>], merges: &[bool]) {
                 .for_each(|one| kept.push(content(one)));
         }
     }
+    // The same from the blocks alone.
+    let change = walk_day(SITE, &mut kept, &everything).unwrap();
+    let cell = |change: &CellChange| {
+        let CellChange { granularity, level, bucket, place, pv, uv } = *change;
+        ((granularity, level, bucket, place), (pv, uv))
+    };
+    assert_eq!(change.cells.iter().map(cell).collect::<Cells>(), cells);
+    assert_eq!(change.sums, sums);
 }
 
 fn views() -> impl Strategy<Value = Views> {
