@@ -26,6 +26,7 @@ mod remove;
 mod rewrite;
 mod schema;
 mod sorted;
+mod stored;
 #[cfg(test)]
 mod testing;
 

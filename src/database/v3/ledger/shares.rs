@@ -139,13 +139,22 @@ pub(in crate::database::v3) fn find(
     Ok(Some(Share { number, hits, sample }))
 }
 
-/// Adds hits and page views to the share of a source in a site's day, which is made if there is none. Returns its number.
+/// The row of a share to which something was added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::database::v3) struct Added {
+    /// Its number.
+    pub share: i64,
+    /// Whether it was made.
+    pub is_new: bool,
+}
+
+/// Adds hits and page views to the share of a source in a site's day, which is made if there is none.
 pub(in crate::database::v3) fn add(
     store: Store<'_>,
     (site, day, source): (i64, Day, i64),
     hits: &Sums,
     sample: &Sample,
-) -> Result<i64> {
+) -> Result<Added> {
     let belongs_to = belongs_to(site, day, source);
     let before = find(store, site, day, source)?;
     let (mut all_hits, mut all_values) = (hits.clone(), sample.clone());
@@ -161,14 +170,14 @@ pub(in crate::database::v3) fn add(
                 "UPDATE share SET totals = ?, sample = ? WHERE id = ?",
                 params![totals, sample, number],
             )?;
-            Ok(number)
+            Ok(Added { share: number, is_new: false })
         }
         None => {
             store.execute(
                 "INSERT INTO share(site, day, source, totals, sample) VALUES (?, ?, ?, ?, ?)",
                 params![site, day.0, source, totals, sample],
             )?;
-            Ok(store.connection.last_insert_rowid())
+            Ok(Added { share: store.connection.last_insert_rowid(), is_new: true })
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Rows of the ledger come back, and tell what an input is.
 
 use super::relation::{Relation, relation};
-use super::shares;
+use super::shares::{self, Added};
 use super::{
     Recorded, SourceRecord, add, candidates, grow, read_again, source, sources, with_content,
 };
@@ -193,8 +193,11 @@ fn shares_add_up() {
         [5, 70_000, 9].into_iter().for_each(|value| one.offer(value));
         [6, 9].into_iter().for_each(|value| other.offer(value));
         let day = Day(-9);
-        let number = shares::add(store, (3, day, source), &hits, &one).unwrap();
-        assert_eq!(shares::add(store, (3, day, source), &hits, &other).unwrap(), number);
+        let Added { share: number, is_new } =
+            shares::add(store, (3, day, source), &hits, &one).unwrap();
+        assert!(is_new);
+        let again = shares::add(store, (3, day, source), &hits, &other).unwrap();
+        assert_eq!(again, Added { share: number, is_new: false });
         shares::add(store, (3, day, as_new), &hits, &one).unwrap();
         shares::add(store, (4, Day(7), source), &hits, &one).unwrap();
         let mut twice = hits.clone();

@@ -186,12 +186,17 @@ impl AllTime {
         })
     }
 
-    /// The rises of the cells. `new_pairs` are those of [`pairs`](Self::pairs) that were never seen before, in the same order.
+    /// Number of pairs.
+    pub(super) fn pair_count(&self) -> u64 {
+        self.places.values().map(|(_, visitors)| visitors.len()).sum()
+    }
+
+    /// The rises of the cells. `new_pairs` are the pairs that were never seen before, ascending, and may have others among
+    /// them.
     pub(super) fn changes(&self, new_pairs: &[u64]) -> Vec<CellChange> {
-        let mut rest = new_pairs;
         let changes = self.places.iter().map(|(&place, &(pv, _))| {
-            let count = rest.partition_point(|pair| pair >> 32 <= u64::from(place));
-            rest = &rest[count..];
+            let from = new_pairs.partition_point(|pair| pair >> 32 < u64::from(place));
+            let count = new_pairs[from..].partition_point(|pair| pair >> 32 == u64::from(place));
             let level = level_of(place, self.site_place);
             CellChange { granularity: ALL, level, bucket: 0, place, pv, uv: count as u64 }
         });
