@@ -184,6 +184,46 @@ impl FactsBuilder {
         Ok(())
     }
 
+    /// The numbers of pages with these names, for [`add_numbered`](Self::add_numbered).
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::error::Error::Limit) if there are too many pages to number.
+    pub fn page_numbers<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> Result<Vec<u32>> {
+        let mut local = LocalNames::new(self.hasher.clone());
+        let locals: Vec<u32> = names.map(|name| local.intern(name.as_bytes())).collect();
+        self.names.absorb(&mut [&mut local])?;
+        let numbers = local.run_wide();
+        Ok(locals.into_iter().map(|local| numbers[local as usize]).collect())
+    }
+
+    /// Adds some shares whose visitors have numbers, which they keep; a builder that is given such shares is given no
+    /// others, and [`Facts::visitors`] does not know their hashes. The number of a page is an index of the list beside
+    /// its facts, which holds numbers from [`page_numbers`](Self::page_numbers), none twice.
+    pub fn add_numbered(&mut self, shares: Vec<(ShareKey, DayFacts, Vec<u32>)>) {
+        if self.store.plain_facts() >= ENCODED_FROM {
+            self.store.encode();
+        }
+        let numbered: Vec<(ShareKey, DayFacts)> = shares
+            .into_par_iter()
+            .map(|(key, facts, numbers)| {
+                let mut pages: Vec<(u32, &[Fact])> = facts
+                    .pages()
+                    .map(|(page, of_page)| (numbers[page as usize], of_page))
+                    .collect();
+                pages.sort_unstable_by_key(|&(page, _)| page);
+                let (mut ends, mut all) = (Vec::new(), Vec::with_capacity(facts.len()));
+                for (page, of_page) in pages {
+                    all.extend_from_slice(of_page);
+                    ends.push((page, all.len()));
+                }
+                (key, DayFacts::from_columns(ends, all))
+            })
+            .collect();
+        for share in numbered {
+            self.store.add_window(vec![share]);
+        }
+    }
+
     /// All facts that were added.
     #[must_use]
     pub fn finish(self) -> Facts {

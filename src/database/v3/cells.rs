@@ -1,1 +1,0 @@
-//! Cells: the PV and UV that SQL reads.

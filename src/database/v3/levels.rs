@@ -1,1 +1,0 @@
-//! Sorted entries in levels of growing size: the dictionary of visitors, and who was ever seen where.
