@@ -15,7 +15,7 @@ use crate::count::parts::load_blocks;
 use crate::error::{Error, Result};
 use crate::facts::columns::Decoder;
 use crate::facts::part::PartError;
-use crate::facts::{DayKey, LocalDay, day_block};
+use crate::facts::{DayKey, LocalDay, ShareKey, day_block};
 use crate::time::Day;
 
 /// Where a block is.
@@ -118,10 +118,10 @@ impl Database {
     ) -> Result<Facts> {
         let stored = blocks.iter().map(|block| {
             let site = numbers.get(&block.site).copied().unwrap_or(u32::MAX);
-            (DayKey { site, day: block.day }, block.bytes)
+            (ShareKey { site, day: block.day, source: 0 }, block.bytes)
         });
-        let others_keys = others.iter().map(|(key, bytes)| (*key, bytes.len()));
-        let keys: Vec<(DayKey, usize)> = stored.chain(others_keys).collect();
+        let others_keys = others.iter().map(|(key, bytes)| (key.of_source(0), bytes.len()));
+        let keys: Vec<(ShareKey, usize)> = stored.chain(others_keys).collect();
         let failed = Mutex::new(None);
         let connection = Mutex::new(&mut self.connection);
         let loaded = load_blocks(&keys, |index, decoder| {

@@ -12,8 +12,8 @@ use crate::count::Facts;
 use crate::cube::Cube;
 use crate::database::Database;
 use crate::error::Result;
-use crate::facts::DayKey;
 use crate::facts::tally::Tally;
+use crate::facts::{DayKey, ShareKey};
 use crate::query::summarize::summarize;
 use crate::query::summary::{Stored, Summary};
 use crate::select::StoredRules;
@@ -85,7 +85,7 @@ fn visitors_of_days(facts: &Facts) -> BTreeMap<DayKey, RoaringBitmap> {
             visitors.dedup();
             let visitors =
                 RoaringBitmap::from_sorted_iter(visitors).expect("sorted, and each visitor once");
-            *days.entry(key).or_default() |= visitors;
+            *days.entry(key.of_day()).or_default() |= visitors;
         },
         |mut one, other| {
             for (key, visitors) in other {
@@ -101,7 +101,7 @@ fn buckets(facts: &Facts, sites: &[String], by: By) -> Vec<(String, String, u64,
     type Buckets = BTreeMap<(u32, String), (u64, RoaringBitmap)>;
     let found = facts.fold_pieces(
         Buckets::new,
-        |buckets: &mut Buckets, key: DayKey, piece| {
+        |buckets: &mut Buckets, key: ShareKey, piece| {
             // A bucket's name is made once a piece, not once a fact.
             let mut names: HashMap<u16, (u64, RoaringBitmap)> = HashMap::new();
             let length = match by {

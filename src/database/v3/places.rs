@@ -21,12 +21,12 @@ pub(super) type PlaceName<'n> = (u8, &'n str, &'n str);
 
 /// What a number of a place means.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
-    pub(super) site: i64,
-    pub(super) dimension: u32,
-    pub(super) level: u8,
-    pub(super) section: String,
-    pub(super) page: String,
+pub struct Place {
+    pub site: i64,
+    pub dimension: u32,
+    pub level: u8,
+    pub section: String,
+    pub page: String,
 }
 
 /// The numbers of places of a site; `None` for those that have none.

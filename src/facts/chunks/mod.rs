@@ -184,9 +184,15 @@ impl<'c> ChunkEncoder<'c> {
 
     /// All items.
     #[must_use]
-    pub fn finish(mut self) -> EncodedChunks {
+    pub fn finish(self) -> EncodedChunks {
+        self.finish_and_release().0
+    }
+
+    /// All items, and the encoder of columns, for what else is to be encoded.
+    #[must_use]
+    pub fn finish_and_release(mut self) -> (EncodedChunks, &'c mut ColumnEncoder) {
         self.close();
-        self.chunks
+        (self.chunks, self.column)
     }
 
     fn close(&mut self) {

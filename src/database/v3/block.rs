@@ -1,1 +1,0 @@
-//! The bytes of a block: visitors, groups, items, who and when.

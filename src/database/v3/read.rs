@@ -1,1 +1,0 @@
-//! Reading what is stored: the only way for queries and publishing.

@@ -1,0 +1,299 @@
+//! Reading what is stored of days: blocks and their blobs, sets, counts and facts.
+//!
+//! Owns: [`BlockRow`], [`Reader`]. May import: `block`, `pieces`, `places`, `facts`, `count`, rusqlite, rayon. Must not know:
+//! who asks, and what for.
+//!
+//! SQLite has one connection: bytes are fetched by one thread at a time, and decoded by the thread that asked.
+
+mod facts;
+
+use std::ops::{Range, RangeInclusive};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use rusqlite::{Connection, Params, Row, params};
+
+use super::block::BlockCounts;
+use super::pieces::{self, Kind};
+use super::places;
+use super::{Database, Store};
+use crate::error::Result;
+use crate::facts::column::Damaged;
+use crate::time::Day;
+
+pub use super::block::{BlockDecoder, ChunkBytes, Groups, ItemFactsReader, Items, SectionGroup};
+pub use super::places::Place;
+
+/// The only dimension so far.
+pub(super) const PAGE: u32 = 0;
+
+/// A block, and whose it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BlockRow {
+    /// Its number, below 2^38. Blocks of a number never change.
+    pub id: u64,
+    /// Number of its share.
+    pub share: i64,
+    /// Number of the site.
+    pub site: i64,
+    /// The day.
+    pub day: Day,
+    /// Number of the source.
+    pub source: i64,
+    /// Bit *d*: whether it was counted for dimension *d*.
+    pub dimensions: u64,
+    /// Distinct visitors.
+    pub visitors: u32,
+    /// Pages that have facts.
+    pub items: u32,
+    /// Distinct (page, visitor, minute).
+    pub facts: u32,
+}
+
+const SELECT: &str = "SELECT block.id, share, site, day, source, dimensions, visitors, items, facts \
+                      FROM share JOIN block ON block.share = share.id";
+
+impl BlockRow {
+    fn of(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            id: row.get::<_, i64>(0)?.cast_unsigned(),
+            share: row.get(1)?,
+            site: row.get(2)?,
+            day: Day(row.get(3)?),
+            source: row.get(4)?,
+            dimensions: row.get::<_, i64>(5)?.cast_unsigned(),
+            visitors: row.get(6)?,
+            items: row.get(7)?,
+            facts: row.get(8)?,
+        })
+    }
+
+    pub(super) fn counts(&self) -> BlockCounts {
+        BlockCounts { visitors: self.visitors, items: self.items, facts: self.facts }
+    }
+
+    /// A blob of the block, or a range of its bytes.
+    pub(super) fn bytes(
+        &self,
+        store: Store<'_>,
+        kind: Kind,
+        range: Option<Range<u64>>,
+    ) -> Result<Vec<u8>> {
+        pieces::get(store, kind, PAGE, self.id, self.share, range)
+    }
+
+    /// The numbers of its visitors, which ascend; a visitor's rank is its index.
+    pub(super) fn visitors(
+        &self,
+        store: Store<'_>,
+        decoder: &mut BlockDecoder,
+    ) -> Result<Vec<u32>> {
+        let bytes = self.bytes(store, Kind::Visitors, None)?;
+        decoder.visitors(&bytes, self.counts()).map_err(|damaged| store.damaged(damaged.0))
+    }
+
+    /// Its sets of visitors.
+    pub(super) fn groups(&self, store: Store<'_>, decoder: &mut BlockDecoder) -> Result<Groups> {
+        let bytes = self.bytes(store, Kind::Groups, None)?;
+        decoder.groups(&bytes, self.counts()).map_err(|damaged| store.damaged(damaged.0))
+    }
+
+    /// The counts of its pages; `groups` are its own.
+    pub(super) fn items(
+        &self,
+        store: Store<'_>,
+        groups: &Groups,
+        decoder: &mut BlockDecoder,
+    ) -> Result<Items> {
+        let bytes = self.bytes(store, Kind::Items, None)?;
+        decoder.items(&bytes, self.counts(), groups).map_err(|damaged| store.damaged(damaged.0))
+    }
+}
+
+fn rows(store: Store<'_>, rest: &str, parameters: impl Params) -> Result<Vec<BlockRow>> {
+    let mut statement = store.prepare(&format!("{SELECT} {rest}"))?;
+    let rows = statement.query_map(parameters, BlockRow::of).and_then(Iterator::collect);
+    rows.map_err(|error| store.fail(&error))
+}
+
+/// The blocks of some days of a site, by day, then by source.
+pub(super) fn blocks(
+    store: Store<'_>,
+    site: i64,
+    days: RangeInclusive<Day>,
+) -> Result<Vec<BlockRow>> {
+    rows(
+        store,
+        "WHERE site = ? AND day BETWEEN ? AND ? ORDER BY day, source, block.id",
+        params![site, days.start().0, days.end().0],
+    )
+}
+
+/// The blocks of a source, by site, then by day.
+pub(super) fn blocks_of_source(store: Store<'_>, source: i64) -> Result<Vec<BlockRow>> {
+    rows(store, "WHERE source = ? ORDER BY site, day, block.id", [source])
+}
+
+/// The blocks of a share, those of the fewest facts first.
+pub(super) fn blocks_of_share(store: Store<'_>, share: i64) -> Result<Vec<BlockRow>> {
+    rows(store, "WHERE share.id = ? ORDER BY facts, block.id", [share])
+}
+
+/// All blocks, by number.
+pub(super) fn all_blocks(store: Store<'_>) -> Result<Vec<BlockRow>> {
+    rows(store, "ORDER BY block.id", [])
+}
+
+/// Numbers of places that are closer than this are read together.
+const NEAR: u32 = 16;
+
+fn page_names(store: Store<'_>, places: &[u32]) -> Result<Vec<String>> {
+    let mut statement =
+        store.prepare("SELECT id, page FROM place WHERE id BETWEEN ? AND ? ORDER BY id")?;
+    let mut names = Vec::with_capacity(places.len());
+    for near in places.chunk_by(|one, next| next - one < NEAR) {
+        let mut rows =
+            statement.query([near[0], near[near.len() - 1]]).map_err(|error| store.fail(&error))?;
+        let mut left = near;
+        while let Some(row) = rows.next().map_err(|error| store.fail(&error))?
+            && let [place, after @ ..] = left
+        {
+            if row.get::<_, i64>(0).is_ok_and(|found| found == i64::from(*place)) {
+                names.push(row.get(1).map_err(|error| store.fail(&error))?);
+                left = after;
+            }
+        }
+        if let [place, ..] = left {
+            return Err(store.damaged(&format!("there is no place {place}")));
+        }
+    }
+    Ok(names)
+}
+
+/// Every day.
+pub const ALL_DAYS: RangeInclusive<Day> = Day(i32::MIN)..=Day(i32::MAX);
+
+/// Reads days, from several threads.
+#[derive(Debug)]
+pub struct Reader<'d> {
+    connection: Mutex<&'d mut Connection>,
+    path: &'d Path,
+}
+
+impl Database {
+    /// Reads its days.
+    pub fn reader(&mut self) -> Reader<'_> {
+        Reader { connection: Mutex::new(&mut self.connection), path: &self.path }
+    }
+
+    /// The blocks of some days of a site, by day, then by source.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn blocks(&self, site: i64, days: RangeInclusive<Day>) -> Result<Vec<BlockRow>> {
+        blocks(self.store(), site, days)
+    }
+
+    /// The blocks of a source, by site, then by day.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn blocks_of_source(&self, source: i64) -> Result<Vec<BlockRow>> {
+        blocks_of_source(self.store(), source)
+    }
+}
+
+impl Reader<'_> {
+    fn read<T>(&self, read: impl FnOnce(Store<'_>) -> Result<T>) -> Result<T> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        read(Store { connection: &connection, path: self.path })
+    }
+
+    fn bytes(&self, block: &BlockRow, kind: Kind, range: Option<Range<u64>>) -> Result<Vec<u8>> {
+        self.read(|store| block.bytes(store, kind, range))
+    }
+
+    /// What was decoded, or the sentence that it is damaged.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn check<T>(&self, result: std::result::Result<T, Damaged>) -> Result<T> {
+        result.or_else(|damaged| self.read(|store| Err(store.damaged(damaged.0))))
+    }
+
+    /// The numbers of a block's visitors, which ascend; a visitor's rank is its index.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn visitors(&self, block: &BlockRow, decoder: &mut BlockDecoder) -> Result<Vec<u32>> {
+        let bytes = self.bytes(block, Kind::Visitors, None)?;
+        self.check(decoder.visitors(&bytes, block.counts()))
+    }
+
+    /// The sets of visitors of a block.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn groups(&self, block: &BlockRow, decoder: &mut BlockDecoder) -> Result<Groups> {
+        let bytes = self.bytes(block, Kind::Groups, None)?;
+        self.check(decoder.groups(&bytes, block.counts()))
+    }
+
+    /// The counts of a block's pages; `groups` are the block's own.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn items(
+        &self,
+        block: &BlockRow,
+        groups: &Groups,
+        decoder: &mut BlockDecoder,
+    ) -> Result<Items> {
+        let bytes = self.bytes(block, Kind::Items, None)?;
+        self.check(decoder.items(&bytes, block.counts(), groups))
+    }
+
+    /// Bytes of *who* of a block: those of neighbouring chunks ([`Items::chunks`]).
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn who(&self, block: &BlockRow, range: Range<u64>) -> Result<Vec<u8>> {
+        self.bytes(block, Kind::Who, Some(range))
+    }
+
+    /// Bytes of *when* of a block.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn when(&self, block: &BlockRow, range: Range<u64>) -> Result<Vec<u8>> {
+        self.bytes(block, Kind::When, Some(range))
+    }
+
+    /// What numbers of places mean.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database), also if there is no such place.
+    pub fn places(&self, numbers: &[u32]) -> Result<Vec<Place>> {
+        self.read(|store| places::places(store, numbers))
+    }
+
+    /// The names of pages, given by ascending places.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database), also if there is no such place.
+    pub fn page_names(&self, places: &[u32]) -> Result<Vec<String>> {
+        self.read(|store| page_names(store, places))
+    }
+
+    /// The numbers of a site's sections and pages, given as (level, section, page); `None` for those that have none.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn place_numbers(
+        &self,
+        site: i64,
+        names: &[places::PlaceName<'_>],
+    ) -> Result<Vec<Option<u32>>> {
+        self.read(|store| places::place_numbers(store, site, PAGE, names))
+    }
+}
