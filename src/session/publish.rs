@@ -14,7 +14,7 @@ use crate::database::{Database, Site};
 use crate::error::{Error, Result};
 use crate::pipeline::{Analysis, thread_pool};
 use crate::publish::{self, Publication};
-use crate::source::{Input, Spooled};
+use crate::source::Input;
 use crate::store::{self, StoreUrl};
 use crate::system::progress::{Phase, Progress};
 use crate::text::counted;
@@ -183,41 +183,5 @@ fn sentence(url: &StoreUrl, done: &Publication) -> String {
             counted(done.changed, one, many),
             counted(done.cells, "cell", "cells")
         ),
-    }
-}
-
-/// Makes inputs readable more than once, by copies of pipes in temporary files.
-pub(super) struct Rereadable {
-    copies: Vec<(String, Spooled)>,
-}
-
-impl Rereadable {
-    /// Replaces each input that can be read only once by its copy.
-    pub(super) fn new(inputs: &mut [Input], progress: &Progress) -> Result<Self> {
-        let mut copies = Vec::new();
-        for input in inputs.iter_mut().filter(|input| input.is_one_shot()) {
-            let name = input.display();
-            let copy = Spooled::new(input, &|| progress.is_interrupted());
-            progress.check()?;
-            let copy = copy.map_err(|error| {
-                Error::Unreadable(format!("{name:?} cannot be put into a temporary file: {error}"))
-            })?;
-            *input = copy.input();
-            copies.push((name, copy));
-        }
-        Ok(Self { copies })
-    }
-
-    /// Puts the names that the user knows in the place of the copies' names.
-    pub(super) fn restore_names(&self, analysis: &mut Analysis) {
-        for (name, copy) in &self.copies {
-            let stand_in = copy.input().display();
-            for input in analysis.inputs.iter_mut().filter(|input| input.name == stand_in) {
-                input.name.clone_from(name);
-            }
-            for reason in &mut analysis.unreadable {
-                *reason = reason.replace(&format!("{stand_in:?}"), &format!("{name:?}"));
-            }
-        }
     }
 }

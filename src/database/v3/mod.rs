@@ -12,7 +12,7 @@ mod change;
 mod checked;
 mod day_sums;
 mod file;
-mod ingest;
+pub mod ingest;
 mod ledger;
 mod levels;
 mod merge;
@@ -39,6 +39,10 @@ use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Params};
 
 use crate::error::{Error, Result};
+pub use ledger::sites::Site;
+pub use ledger::{Recorded, SourceState};
+pub use read::{BlockRow, Reader, Wanted};
+
 use file::{FileIdentity, FileState};
 use schema::State;
 

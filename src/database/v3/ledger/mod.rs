@@ -308,6 +308,14 @@ impl Database {
     pub fn sources(&self) -> Result<Vec<Recorded>> {
         sources(self.store())
     }
+
+    /// The source of that number, if there is one.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn source(&self, number: i64) -> Result<Option<Recorded>> {
+        source(self.store(), number)
+    }
 }
 
 #[cfg(test)]

@@ -110,4 +110,12 @@ impl Database {
     pub fn sites(&self) -> Result<Vec<Site>> {
         sites(self.store())
     }
+
+    /// Whether a run with these rules may count for the site.
+    ///
+    /// # Errors
+    /// [`Error::OtherRules`] if the site is counted by other rules.
+    pub fn check_rules(&self, site: &Site, rules: &StoredRules) -> Result<()> {
+        check(self.store(), site, rules)
+    }
 }

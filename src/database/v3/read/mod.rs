@@ -6,6 +6,7 @@
 //! SQLite has one connection: bytes are fetched by one thread at a time, and decoded by the thread that asked.
 
 mod facts;
+mod unstored;
 
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -20,6 +21,8 @@ use super::{Database, Store};
 use crate::error::Result;
 use crate::facts::column::Damaged;
 use crate::time::Day;
+
+pub use facts::Wanted;
 
 pub use super::block::{BlockDecoder, ChunkBytes, Groups, ItemFactsReader, Items, SectionGroup};
 pub use super::places::Place;
