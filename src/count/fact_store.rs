@@ -8,7 +8,7 @@
 //! many windows nor many days or sources cost more memory than their facts.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use rayon::prelude::*;
 
@@ -180,6 +180,20 @@ impl FactStore {
         joined.into_par_iter().map(Joined::pieces).collect()
     }
 
+    /// Drops the facts of some sources. Those that are encoded together with others keep their memory.
+    pub(super) fn drop_sources(&mut self, sources: &BTreeSet<u32>) {
+        let is_kept = |key: &ShareKey| !sources.contains(&key.source);
+        self.plain.retain(|key, _| is_kept(key));
+        self.plain_facts =
+            self.plain.values().flat_map(|share| &share.pieces).map(DayFacts::len).sum();
+        self.encoded.retain(|encoded| encoded.first != encoded.last || is_kept(&encoded.first));
+        self.shares.retain(|key, _| is_kept(key));
+        self.days.clear();
+        for (key, facts) in &self.shares {
+            *self.days.entry(key.of_day()).or_default() += facts;
+        }
+    }
+
     /// Folds over all facts in parallel and in any order, by pieces of shares. Each thread holds only one decoded piece, or
     /// the shares that have columns together.
     pub(super) fn fold<T: Send>(
@@ -200,7 +214,9 @@ impl FactStore {
         let encoded = self.encoded.par_iter().fold(
             || (new(), Decoder::default()),
             |(mut folded, mut decoder), encoded| {
-                for (key, facts) in encoded.decode(&mut decoder, |_| true) {
+                // Dropped sources have no shares.
+                let is_wanted = |key| self.shares.contains_key(&key);
+                for (key, facts) in encoded.decode(&mut decoder, is_wanted) {
                     add(&mut folded, key, &facts);
                 }
                 (folded, decoder)

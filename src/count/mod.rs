@@ -25,6 +25,7 @@ mod window;
 mod worker;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
@@ -187,6 +188,11 @@ impl Facts {
     #[must_use]
     pub fn load(&self, keys: &[ShareKey]) -> Vec<Cow<'_, [DayFacts]>> {
         self.store.load(keys)
+    }
+
+    /// Drops the facts of some sources. Pages and visitors that only they had stay, but no fact has them.
+    pub fn drop_sources(&mut self, sources: &BTreeSet<u32>) {
+        self.store.drop_sources(sources);
     }
 
     /// Folds over all facts in parallel, in any order, with little memory. `add` gets pieces of shares; the same (page,

@@ -19,7 +19,7 @@ use crate::facts::tally::Tally;
 use crate::facts::{DayKey, LocalDay, day_block};
 use crate::pipeline;
 use crate::pipeline::{
-    Analysis, Counted, CountingOptions, FormatChoice, InputReport, Stages, Tracking,
+    Analysis, Counted, CountingOptions, FormatChoice, InputReport, Stages, TrackedInput, Tracking,
 };
 use crate::select::StoredRules;
 use crate::source::{Input, Opened, Opening, Relation, Spooled};
@@ -105,6 +105,7 @@ pub fn ingest(
         unrecorded: Vec::new(),
         analysis: Analysis {
             facts: FactsBuilder::default().finish(),
+            shares: BTreeMap::new(),
             inputs: Vec::new(),
             unreadable: Vec::new(),
             notes: Vec::new(),
@@ -238,11 +239,12 @@ impl Run<'_> {
     ) -> Result<()> {
         let before = grown.map(|grown| self.known[grown.index].clone());
         let is_counted_anew = grown.is_some_and(|grown| grown.is_counted_anew);
-        let start = before.iter().filter(|_| !is_counted_anew).map(|before| {
+        let mut start = before.iter().filter(|_| !is_counted_anew).map(|before| {
             let lines = before.tally.lines;
-            (0, Counted { identity: before.identity.clone(), lines })
+            Counted { identity: before.identity.clone(), lines }
         });
-        let tracking = Tracking { identify: true, whole_lines, counted: start.collect() };
+        let tracked = TrackedInput { whole_lines, counted: start.next(), kept_format: None };
+        let tracking = Tracking { sources: BTreeMap::from([(0, tracked)]), ..Tracking::default() };
         let kept = before.as_ref().and_then(|before| before.format.as_deref()?.parse().ok());
         let format = match (&self.options.format, kept) {
             (FormatChoice::Detect, Some(kept)) => FormatChoice::Kept(Arc::new(kept)),
@@ -253,7 +255,7 @@ impl Run<'_> {
         // The bar shows one input after the other.
         self.progress.bytes.store(0, Ordering::Relaxed);
         let analysis = pipeline::analyze(&options, self.progress)?;
-        let Analysis { facts, inputs, unreadable, notes, warnings, stages } = analysis;
+        let Analysis { facts, inputs, unreadable, notes, warnings, stages, .. } = analysis;
         let format = inputs.first().and_then(|input| Some(input.format.as_ref()?.to_string()));
         if let Some(grown) = grown.filter(|_| !is_counted_anew)
             && format.as_deref() != before.as_ref().and_then(|before| before.format.as_deref())
@@ -399,6 +401,7 @@ impl Run<'_> {
         self.sources.insert(known.number);
         let format = known.format.as_deref().and_then(|name| name.parse().ok()).map(Arc::new);
         self.analysis.inputs.push(InputReport {
+            index: 0,
             name: name.to_owned(),
             bytes: known.identity.bytes,
             format,

@@ -7,7 +7,7 @@ pub mod page;
 mod stored_rules;
 pub mod visitor;
 
-use crate::parse::record::{Method, Record};
+use crate::parse::record::Record;
 use crate::time::{CivilTime, Converter, Zone};
 pub use page::SectionPattern;
 pub use stored_rules::StoredRules;
@@ -139,7 +139,7 @@ impl<'r> Selector<'r> {
             (Count::PageViews, Some(page)) => {
                 let counts = is_beacon
                     || (matches!(record.status, 200..=299 | 304)
-                        && request.is_some_and(|request| request.method != Method::Other)
+                        && request.is_some_and(|request| request.method.asks_for_page())
                         && !page::is_static(page));
                 if !counts {
                     return None;
@@ -162,7 +162,7 @@ impl<'r> Selector<'r> {
         };
         if is_beacon {
             None
-        } else if request.method == Method::Other {
+        } else if !request.method.asks_for_page() {
             Some(Objection::Method)
         } else if !matches!(record.status, 200..=299 | 304) {
             Some(Objection::Status)
@@ -185,7 +185,7 @@ mod tests {
         #[test]
         fn what_is_no_page_view_has_an_objection(
             target in select(vec!["/", "/a.html", "/a.css", "/a.CSS?x", "*", "http://h/a.js", ""]),
-            method in select(vec![Method::Get, Method::Post, Method::Other]),
+            method in select(vec![Method::Get, Method::Head, Method::Post, Method::Other]),
             is_readable in any::<bool>(),
             status in select(vec![200, 204, 301, 304, 404]),
             is_beacon in any::<bool>(),

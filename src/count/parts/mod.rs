@@ -15,10 +15,8 @@ use crate::facts::column::ColumnEncoder;
 use crate::facts::part::{
     Block, BlockEntry, Part, PartError, Partition, SourceRange, Writer, counted,
 };
-use crate::facts::sample::Sample;
-use crate::facts::sums::Sums;
 use crate::facts::tally::Tally;
-use crate::facts::{DayKey, LocalDay, ShareKey};
+use crate::facts::{DayKey, LocalDay, ShareKey, ShareSums};
 use crate::select::StoredRules;
 use crate::time::Day;
 
@@ -32,16 +30,7 @@ pub struct Scanned<'f> {
     /// Site names by number.
     pub sites: &'f [String],
     /// What else is known of its days, also of those without facts.
-    pub days: &'f BTreeMap<DayKey, DaySums>,
-}
-
-/// What is known of a day of a site besides its facts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DaySums {
-    /// Sums over the hits.
-    pub hits: Sums,
-    /// The overlap sample of the page views.
-    pub sample: Sample,
+    pub days: &'f BTreeMap<DayKey, ShareSums>,
 }
 
 /// Number of blocks encoded per batch, and held until they are written.
@@ -71,7 +60,7 @@ pub fn write<W: Write>(
         keys.dedup();
         for keys in keys.chunks(WRITTEN_BATCH) {
             let encode = |encoder: &mut ColumnEncoder, key: &DayKey| {
-                let DaySums { hits, sample } = scanned.days.get(key).cloned().unwrap_or_default();
+                let ShareSums { hits, sample } = scanned.days.get(key).cloned().unwrap_or_default();
                 Block { hits, sample, day: scanned.facts.local_day(*key) }.encode(encoder)
             };
             let blocks = keys.par_iter().map_init(ColumnEncoder::default, encode);

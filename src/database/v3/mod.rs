@@ -25,6 +25,8 @@ mod read;
 mod remove;
 mod rewrite;
 mod schema;
+mod sorted;
+mod stored;
 #[cfg(test)]
 mod testing;
 

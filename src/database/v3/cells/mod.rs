@@ -54,7 +54,7 @@ impl CellChange {
     }
 
     /// The primary key of the cell.
-    fn key(&self) -> (u8, i64, u32) {
+    pub(super) fn key(&self) -> (u8, i64, u32) {
         (self.class(), self.bucket, self.place)
     }
 }

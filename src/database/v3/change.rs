@@ -1,1 +1,0 @@
-//! What new facts change in the cells of a day.

@@ -1,1 +1,0 @@
-//! A run's new facts into the database.

@@ -1,1 +1,0 @@
-//! The sources, and what an input is to them.

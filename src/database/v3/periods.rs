@@ -1,1 +1,0 @@
-//! What new facts change in weeks, months and all time.
