@@ -1,28 +1,36 @@
 //! A database for tests.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
 
 use super::{Database, Store};
 
-/// A database in a folder of its own, with the write lock.
+/// A database with the write lock.
 pub(super) struct TestDatabase {
     pub(super) database: Database,
-    folder: TempDir,
+    /// Deleted with it, if it is the database's own.
+    _folder: Option<TempDir>,
 }
 
 impl TestDatabase {
+    /// A new one in a folder of its own.
     pub(super) fn new() -> Self {
         let folder = TempDir::new().unwrap();
-        let database = open(&folder.path().join("hits.db"));
+        let database = Self::at(&folder.path().join("hits.db"));
+        Self { _folder: Some(folder), ..database }
+    }
+
+    /// The one of that name.
+    pub(super) fn at(path: &Path) -> Self {
+        let database = open(path);
         database.begin(Duration::ZERO, &mut |_| Ok(())).unwrap();
-        Self { database, folder }
+        Self { database, _folder: None }
     }
 
     pub(super) fn path(&self) -> PathBuf {
-        self.folder.path().join("hits.db")
+        self.database.path().to_owned()
     }
 
     pub(super) fn store(&self) -> Store<'_> {
@@ -37,7 +45,7 @@ impl TestDatabase {
 }
 
 /// Opens or makes a database; nobody may have locked it.
-pub(super) fn open(path: &std::path::Path) -> Database {
+pub(super) fn open(path: &Path) -> Database {
     Database::open_to_write(path, Duration::ZERO, &mut |_| Ok(())).unwrap()
 }
 

@@ -296,7 +296,8 @@ impl ChunkDecoder {
         for count in items.counts() {
             let mut rank = 0_u64;
             for _ in 0..count {
-                let step = varint::take(&mut column).ok_or(Damaged("a visitor is missing"))?;
+                let step =
+                    varint::take_short(&mut column).ok_or(Damaged("a visitor is missing"))?;
                 // A sum that saturates is above the bound, and so refused.
                 rank = rank.saturating_add(step);
                 is_wrong |= rank >= u64::from(visitors);

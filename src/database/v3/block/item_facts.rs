@@ -24,6 +24,13 @@ pub struct ChunkBytes {
     pub when: Range<u64>,
 }
 
+impl ChunkBytes {
+    /// The pages whose first facts it holds.
+    pub fn first_items(&self) -> Range<usize> {
+        if self.chunk.first_fact == 0 { self.chunk.items.clone() } else { 0..0 }
+    }
+}
+
 impl Items {
     /// The chunks that hold facts of pages for whose index `is_wanted` is true.
     pub fn chunks(&self, is_wanted: impl Fn(usize) -> bool) -> Vec<ChunkBytes> {
@@ -58,9 +65,11 @@ pub struct ItemFactsReader<'b> {
     items: &'b Items,
     visitors: u32,
     chunks: &'b [ChunkBytes],
-    /// The bytes of these chunks.
+    /// The bytes of these chunks, and of what is between them.
     who: &'b [u8],
     when: &'b [u8],
+    /// Where these begin in the block's.
+    start: (u64, u64),
     /// The open chunk, the page of its first fact that was not taken, and that fact.
     ranks: Vec<u32>,
     times: Times,
@@ -72,8 +81,8 @@ pub struct ItemFactsReader<'b> {
 const FACTS: Damaged = Damaged("facts of a page");
 
 impl<'b> ItemFactsReader<'b> {
-    /// Reads from the given `chunks` of a block of so many visitors, of which `who` and `when` have the bytes, without
-    /// gaps.
+    /// Reads from the given `chunks` of a block of so many visitors. `who` and `when` are the block's bytes from the first of
+    /// these chunks to the last.
     pub fn new(
         items: &'b Items,
         visitors: u32,
@@ -87,6 +96,7 @@ impl<'b> ItemFactsReader<'b> {
             chunks,
             who,
             when,
+            start: chunks.first().map_or((0, 0), |first| (first.who.start, first.when.start)),
             ranks: Vec::new(),
             times: Times::default(),
             next_item: 0,
@@ -169,11 +179,6 @@ impl<'b> ItemFactsReader<'b> {
     fn decode_chunk(&mut self, item: usize, decoder: &mut BlockDecoder) -> Result<(), Damaged> {
         let [ChunkBytes { chunk, who, when }, rest @ ..] = self.chunks else { return Err(FACTS) };
         self.chunks = rest;
-        let length = |range: &Range<u64>| usize::try_from(range.end - range.start).ok();
-        let (who_bytes, when_bytes) = (length(who).ok_or(FACTS)?, length(when).ok_or(FACTS)?);
-        let (who, who_rest) = self.who.split_at_checked(who_bytes).ok_or(FACTS)?;
-        let (when, when_rest) = self.when.split_at_checked(when_bytes).ok_or(FACTS)?;
-        (self.who, self.when) = (who_rest, when_rest);
         if chunk.items.end <= item {
             return Ok(());
         }
@@ -182,10 +187,23 @@ impl<'b> ItemFactsReader<'b> {
         self.ranks.clear();
         self.times.minutes.clear();
         self.times.views.clear();
+        let (who_start, when_start) = self.start;
+        let who = bytes_of(self.who, who, who_start).ok_or(FACTS)?;
+        let when = bytes_of(self.when, when, when_start).ok_or(FACTS)?;
         decoder.who(who, chunk, self.items, self.visitors, &mut self.ranks)?;
         decoder.when(when, chunk, &mut self.times)?;
         if self.ranks.is_empty() || self.next_item > item { Err(FACTS) } else { Ok(()) }
     }
+}
+
+/// The bytes that a range names; `bytes` begin at `start` themselves.
+pub(in crate::database::v3) fn bytes_of<'b>(
+    bytes: &'b [u8],
+    range: &Range<u64>,
+    start: u64,
+) -> Option<&'b [u8]> {
+    let index = |at: u64| usize::try_from(at.checked_sub(start)?).ok();
+    bytes.get(index(range.start)?..index(range.end)?)
 }
 
 /// Appends a fact of any number of views, at least 1.

@@ -6,7 +6,8 @@ use proptest::prelude::*;
 
 use super::item_facts::push_fact;
 use super::{
-    BlockContent, BlockDecoder, EncodedBlock, ItemFacts, ItemFactsReader, SectionFacts, encode,
+    BlockContent, BlockDecoder, ChunkBytes, EncodedBlock, ItemFacts, ItemFactsReader, SectionFacts,
+    bytes_of, encode,
 };
 use crate::facts::column::{ColumnEncoder, Damaged};
 use crate::facts::day_facts::MAX_VIEWS;
@@ -246,20 +247,22 @@ fn some_facts(
     let groups = decoder.groups(&block.groups, block.counts).unwrap();
     let items = decoder.items(&block.items, block.counts, &groups).unwrap();
     let chunks = items.chunks(&is_wanted);
-    let (mut who, mut when) = (Vec::new(), Vec::new());
-    let cut = |bytes: &[u8], range: &std::ops::Range<u64>| {
-        bytes[usize::try_from(range.start).unwrap()..usize::try_from(range.end).unwrap()].to_vec()
-    };
     let mut ranks = Vec::new();
-    for chunk in &chunks {
-        let bytes = cut(&block.who, &chunk.who);
-        decoder.who(&bytes, &chunk.chunk, &items, block.counts.visitors, &mut ranks).unwrap();
-        who.extend(bytes);
-        when.extend(cut(&block.when, &chunk.when));
+    for ChunkBytes { chunk, who, .. } in &chunks {
+        let bytes = bytes_of(&block.who, who, 0).unwrap();
+        decoder.who(bytes, chunk, &items, block.counts.visitors, &mut ranks).unwrap();
     }
+    // The bytes from the first chunk to the last.
+    let (who, when) = match (chunks.first(), chunks.last()) {
+        (Some(first), Some(last)) => (
+            bytes_of(&block.who, &(first.who.start..last.who.end), 0).unwrap(),
+            bytes_of(&block.when, &(first.when.start..last.when.end), 0).unwrap(),
+        ),
+        _ => Default::default(),
+    };
     let of_pages = chunks.iter().flat_map(|chunk| items.pages_of(&chunk.chunk));
     let pages: Vec<usize> = of_pages.flat_map(|(index, facts)| facts.map(move |_| index)).collect();
-    let mut reader = ItemFactsReader::new(&items, block.counts.visitors, &chunks, &who, &when);
+    let mut reader = ItemFactsReader::new(&items, block.counts.visitors, &chunks, who, when);
     let mut facts = Vec::new();
     for index in (0..items.places.len()).filter(|&index| is_wanted(index)) {
         let each = |rank, minute, views| facts.push((index, rank, minute, views));
@@ -290,7 +293,7 @@ fn chunks_of_other_pages_are_not_read() {
     let mut decoder = BlockDecoder::default();
     let groups = decoder.groups(&block.groups, block.counts).unwrap();
     let items = decoder.items(&block.items, block.counts, &groups).unwrap();
-    let facts = |chunks: Vec<super::ChunkBytes>| -> Vec<usize> {
+    let facts = |chunks: Vec<ChunkBytes>| -> Vec<usize> {
         chunks.into_iter().map(|chunk| chunk.chunk.facts).collect()
     };
     assert_eq!(facts(items.chunks(|index| index == 0)), [4096, 3905]);

@@ -256,12 +256,12 @@ impl Walked {
         place: u32,
         day: Day,
         rises: &[BucketCount],
-        occupied: &Occupied,
+        occupied: Option<&Occupied>,
         is_stored: &(dyn Fn(u8, Granularity) -> bool + Sync),
     ) {
         for rise in rises {
             let BucketCount { granularity, minute_of_day, pv, uv } = *rise;
-            let is_new = !occupied.has(granularity, minute_of_day);
+            let is_new = occupied.is_none_or(|occupied| !occupied.has(granularity, minute_of_day));
             self.sums.add(granularity, level, u64::from(is_new), pv, uv);
             if is_stored(level, granularity) {
                 let granularity = granularity as u8;

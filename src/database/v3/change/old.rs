@@ -86,11 +86,15 @@ impl Occupied {
 
     /// Whether anybody was there in the bucket that begins with that minute.
     pub(super) fn has(&self, granularity: Granularity, minute: u16) -> bool {
-        let is_set = |minute: u16| self.0[usize::from(minute / 64)] >> (minute % 64) & 1 == 1;
+        let (word, bit) = (usize::from(minute / 64), minute % 64);
         match granularity {
             Granularity::Day => self.0.iter().any(|&word| word > 0),
-            Granularity::Hour => (minute..minute + 60).any(is_set),
-            Granularity::Minute => is_set(minute),
+            Granularity::Hour => {
+                let two = self.0.get(word + 1).copied().unwrap_or(0);
+                let minutes = u128::from(two) << 64 | u128::from(self.0[word]);
+                minutes >> bit & ((1 << 60) - 1) > 0
+            }
+            Granularity::Minute => self.0[word] >> bit & 1 == 1,
         }
     }
 }
@@ -112,8 +116,9 @@ impl OldFacts {
         self.minutes.get(place).map_or(&[], |minutes| &minutes.facts)
     }
 
-    pub(super) fn occupied(&self, place: usize) -> &Occupied {
-        self.occupied.get(place).unwrap_or(&Occupied::NEVER)
+    /// `None` on a day without old facts.
+    pub(super) fn occupied(&self, place: usize) -> Option<&Occupied> {
+        self.occupied.get(place)
     }
 
     /// The site's views in a minute.

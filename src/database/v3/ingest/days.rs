@@ -20,11 +20,12 @@ use crate::database::v3::block::{BlockContent, EncodedBlock, encode};
 use crate::database::v3::cells::{self, CellChange};
 use crate::database::v3::change::content::merge;
 use crate::database::v3::change::{DayChange, SiteDay, StoredDay, change_day};
+use crate::database::v3::day_sums::{self, DaySums};
 use crate::database::v3::ledger::shares;
 use crate::database::v3::merge::BlockMerger;
 use crate::database::v3::periods::{AllTime, Periods};
 use crate::database::v3::stored::{StoredBlocks, StoredPeriods};
-use crate::database::v3::{Store, day_sums, levels, meta, pieces, read};
+use crate::database::v3::{Store, levels, meta, pieces, read};
 use crate::error::Result;
 use crate::facts::column::ColumnEncoder;
 use crate::facts::{DayFacts, DayKey, ShareKey, ShareSums};
@@ -84,7 +85,7 @@ impl<'b> Days<'b> {
             all_time: Vec::new(),
         };
         let finest = finest::get(store)?;
-        Ok(Self { computation: Computation { batch, numbers, finest }, writer, keys })
+        Ok(Self { computation: Computation { batch, sites, numbers, finest }, writer, keys })
     }
 
     /// Stores all facts.
@@ -94,12 +95,12 @@ impl<'b> Days<'b> {
         let is_new =
             |key: &ShareKey| first_days.contains(&(writer.sites[&key.site].number, key.day));
         let mut steps = steps(&keys, computation.batch.facts, is_new).into_iter().peekable();
-        let mut next: Option<Result<Vec<WorkedOutDay>>> = None;
+        let mut next: Option<Result<WorkedOut>> = None;
         while let Some(step) = steps.next() {
             let worked_out = match (next.take(), step) {
                 (Some(worked_out), _) => worked_out?,
                 (None, Step::New(keys)) => computation.new_days(keys)?,
-                (None, Step::Stored(keys)) => vec![writer.stored_day(&computation, keys)?],
+                (None, Step::Stored(keys)) => writer.stored_day(&computation, keys)?,
             };
             rayon::in_place_scope(|scope| {
                 if let Some(&Step::New(keys)) = steps.peek() {
@@ -151,6 +152,16 @@ enum Step<'k> {
     Stored(&'k [ShareKey]),
 }
 
+/// What new facts of some days become.
+struct WorkedOut {
+    /// The rises of cells, sorted.
+    cells: Vec<CellChange>,
+    blocks: Vec<(ShareKey, EncodedBlock)>,
+    sums: Vec<(DayKey, DaySums)>,
+    /// By the run's number of the site: the first day, and the weeks and months of all.
+    sites: Vec<(u32, Day, Periods)>,
+}
+
 /// What new facts of a day become.
 struct WorkedOutDay {
     key: DayKey,
@@ -161,13 +172,14 @@ struct WorkedOutDay {
 /// What is worked out without the database.
 struct Computation<'b> {
     batch: &'b Batch<'b>,
+    sites: &'b BTreeMap<u32, Site>,
     numbers: &'b Numbers,
     finest: Granularity,
 }
 
 impl Computation<'_> {
     /// Works out days that have no facts yet; `keys` are all their shares.
-    fn new_days(&self, keys: &[ShareKey]) -> Result<Vec<WorkedOutDay>> {
+    fn new_days(&self, keys: &[ShareKey]) -> Result<WorkedOut> {
         let loaded = self.batch.facts.load(keys);
         let mut rest = &loaded[..];
         let days: Vec<(&[ShareKey], &[_])> = keys
@@ -178,14 +190,33 @@ impl Computation<'_> {
                 (keys, now)
             })
             .collect();
-        days.par_iter()
-            .map(|(keys, pieces)| {
-                let pieces: Vec<&[DayFacts]> = pieces.iter().map(|pieces| &pieces[..]).collect();
-                let (blocks, content) = self.blocks(keys, &pieces)?;
-                let change = self.change(keys[0].of_day(), &content, None)?;
-                Ok(WorkedOutDay { key: keys[0].of_day(), blocks, change })
-            })
-            .collect()
+        let days = days.par_iter().map(|(keys, pieces)| {
+            let pieces: Vec<&[DayFacts]> = pieces.iter().map(|pieces| &pieces[..]).collect();
+            let (blocks, content) = self.blocks(keys, &pieces)?;
+            let change = self.change(keys[0].of_day(), &content, None)?;
+            Ok(WorkedOutDay { key: keys[0].of_day(), blocks, change })
+        });
+        Ok(self.together(days.collect::<Result<_>>()?))
+    }
+
+    /// What some days become together.
+    fn together(&self, mut days: Vec<WorkedOutDay>) -> WorkedOut {
+        let cells = days.iter_mut().flat_map(|day| std::mem::take(&mut day.change.cells));
+        let mut cells: Vec<CellChange> = cells.collect();
+        cells.par_sort_unstable_by_key(CellChange::key);
+        let sites = days.chunk_by(|one, other| one.key.site == other.key.site).map(|days| {
+            let DayKey { site, day } = days[0].key;
+            let groups = days.iter().map(|day| (day.key.day, &day.change.groups[..]));
+            let pruned_before = self.sites[&site].pruned_before;
+            (site, day, Periods::of(self.numbers.sites[&site].site, pruned_before, groups))
+        });
+        let sites = sites.collect();
+        let (mut blocks, mut sums) = (Vec::new(), Vec::new());
+        for day in days {
+            blocks.extend(day.blocks);
+            sums.push((day.key, day.change.sums));
+        }
+        WorkedOut { cells, blocks, sums, sites }
     }
 
     /// The blocks of some shares of a day, and the facts of all together.
@@ -251,7 +282,7 @@ impl Writer<'_> {
     }
 
     /// Works out a day that has facts; `keys` are its shares.
-    fn stored_day(&self, computation: &Computation<'_>, keys: &[ShareKey]) -> Result<WorkedOutDay> {
+    fn stored_day(&self, computation: &Computation<'_>, keys: &[ShareKey]) -> Result<WorkedOut> {
         let key = keys[0].of_day();
         let loaded = computation.batch.facts.load(keys);
         let pieces: Vec<&[DayFacts]> = loaded.iter().map(|pieces| &pieces[..]).collect();
@@ -264,37 +295,36 @@ impl Writer<'_> {
         let mut stored = StoredBlocks::new(self.store, rows);
         let stored = StoredDay { sums, blocks: &mut stored };
         let change = computation.change(key, &content, Some(stored))?;
-        Ok(WorkedOutDay { key, blocks, change })
+        Ok(computation.together(vec![WorkedOutDay { key, blocks, change }]))
     }
 
     /// Writes days; those of a site come in order.
-    fn write(&mut self, mut days: Vec<WorkedOutDay>) -> Result<()> {
-        let mut changes: Vec<CellChange> =
-            days.iter_mut().flat_map(|day| std::mem::take(&mut day.change.cells)).collect();
-        changes.par_sort_unstable_by_key(CellChange::key);
-        cells::add_cells(self.store, &changes)?;
-        drop(changes);
-        for WorkedOutDay { key, blocks, change } in days {
-            for (key, block) in blocks {
-                let row = self.rows[&key];
-                if row.is_new {
-                    let number = meta::take_next(self.store, meta::NEXT_BLOCK, 1)?;
-                    pieces::put(self.store, row.share, read::PAGE, number, &block)?;
-                } else {
-                    self.grown.push((row.share, block));
-                }
+    fn write(&mut self, worked_out: WorkedOut) -> Result<()> {
+        let WorkedOut { cells, blocks, sums, sites } = worked_out;
+        cells::add_cells(self.store, &cells)?;
+        drop(cells);
+        for (key, block) in blocks {
+            let row = self.rows[&key];
+            if row.is_new {
+                let number = meta::take_next(self.store, meta::NEXT_BLOCK, 1)?;
+                pieces::put(self.store, row.share, read::PAGE, number, &block)?;
+            } else {
+                self.grown.push((row.share, block));
             }
+        }
+        for (key, sums) in sums {
             let site = self.sites[&key.site].number;
-            day_sums::put(self.store, site, key.day, self.version, &change.sums)?;
-            if self.periods.as_ref().is_some_and(|(site, _)| *site != key.site) {
+            day_sums::put(self.store, site, key.day, self.version, &sums)?;
+        }
+        for (site, first, more) in sites {
+            if self.periods.as_ref().is_some_and(|(before, _)| *before != site) {
                 self.finish_site()?;
             }
-            self.finish_periods(Some(key.day))?;
-            let (_, periods) = self.periods.get_or_insert_with(|| {
-                let place = self.numbers.sites[&key.site].site;
-                (key.site, Periods::new(place, self.sites[&key.site].pruned_before))
-            });
-            periods.add(key.day, &change.groups);
+            self.finish_periods(Some(first))?;
+            match &mut self.periods {
+                Some((_, periods)) => periods.add(more),
+                None => self.periods = Some((site, more)),
+            }
         }
         Ok(())
     }

@@ -224,17 +224,21 @@ fn ingest(
 }
 
 /// Takes out all that is stored of the sites of the batch, and gives them the rules of the run. Returns the days that they
-/// had; `None` if the database has none of the sites.
+/// had; `None` if nothing was there.
 fn replace_sites(
     store: Store<'_>,
     batch: &Batch<'_>,
     known: &[Site],
 ) -> Result<Option<Vec<(i64, Day)>>> {
+    let mut is_changed = false;
+    for scanned in &batch.sources {
+        is_changed |= remove::take_out_empty_source(store, &scanned.identity)?;
+    }
     let of_run = |site: &Site| batch.sites.iter().find(|of_run| of_run.name == site.name);
     let sites: BTreeSet<i64> =
         known.iter().filter(|site| of_run(site).is_some()).map(|site| site.number).collect();
     if sites.is_empty() {
-        return Ok(None);
+        return Ok(is_changed.then(Vec::new));
     }
     let days = remove::take_out_sites(store, &sites)?;
     for site in known {
@@ -288,4 +292,4 @@ fn make_sites(
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -122,12 +122,13 @@ fn number_visitors(
     // A number beyond 32 bits is not given.
     let number = |index: u64| u32::try_from(first + index).unwrap_or(u32::MAX);
     // By first day, then by hash: visitors of a day get close numbers.
-    let mut order: Vec<u32> = new.iter().map(|&(_, in_run)| in_run).collect();
-    order.par_sort_by_key(|&in_run| first_day(in_run));
-    for (&in_run, index) in order.iter().zip(0..) {
+    let mut by_day: BTreeMap<i32, Vec<u32>> = BTreeMap::new();
+    for &(_, in_run) in &new {
+        by_day.entry(first_day(in_run)).or_default().push(in_run);
+    }
+    for (in_run, index) in by_day.into_values().flatten().zip(0..) {
         numbers[in_run as usize] = number(index);
     }
-    drop(order);
     for (_, visitor) in &mut new {
         *visitor = numbers[*visitor as usize];
     }

@@ -21,15 +21,15 @@ use crate::select::{StoredRules, VisitorHash, page};
 use crate::time::{Bucket, CivilTime, Day, Granularity};
 
 /// (site, day, page, visitor, minute).
-type View = (u32, i32, u32, u32, u16);
+pub(in crate::database::v3) type View = (u32, i32, u32, u32, u16);
 
-const SITES: [&str; 2] = ["a.example", "b.example"];
+pub(in crate::database::v3) const SITES: [&str; 2] = ["a.example", "b.example"];
 
-fn hash(visitor: u32) -> VisitorHash {
+pub(in crate::database::v3) fn hash(visitor: u32) -> VisitorHash {
     VisitorHash(xxhash_rust::xxh3::xxh3_128(&visitor.to_le_bytes()))
 }
 
-fn page(page: u32) -> String {
+pub(in crate::database::v3) fn page(page: u32) -> String {
     ["/", "/list/1.html", "/list/2.html", "/movie/ü.html", "-"]
         .get(page as usize)
         .map_or_else(|| format!("/movie/{page}.html"), |&name| name.to_owned())
@@ -37,19 +37,23 @@ fn page(page: u32) -> String {
 
 /// A log: its views, in order.
 #[derive(Clone, Debug, Default)]
-struct Log {
+pub(in crate::database::v3) struct Log {
     /// Logs of different kinds begin differently.
-    kind: u64,
-    views: Vec<View>,
+    pub(in crate::database::v3) kind: u64,
+    pub(in crate::database::v3) views: Vec<View>,
 }
 
 impl Log {
-    fn bytes(&self, views: usize) -> u64 {
+    pub(in crate::database::v3) fn bytes(&self, views: usize) -> u64 {
         5000 + 100 * views as u64
     }
 
     /// The source that the log is from its view `from` on, counted so.
-    fn scanned(&self, number: u32, counted_from: CountedFrom) -> ScannedSource {
+    pub(in crate::database::v3) fn scanned(
+        &self,
+        number: u32,
+        counted_from: CountedFrom,
+    ) -> ScannedSource {
         let from = self.counted_views(counted_from);
         let lines = (self.views.len() - from) as u64;
         let time = |view: &View| CivilTime::new(Day(view.1), view.4, 0);
@@ -81,15 +85,15 @@ impl Log {
 }
 
 /// What a run counted.
-struct Scan {
-    facts: Facts,
+pub(in crate::database::v3) struct Scan {
+    pub(in crate::database::v3) facts: Facts,
     shares: BTreeMap<ShareKey, ShareSums>,
-    sources: Vec<ScannedSource>,
-    rules: StoredRules,
+    pub(in crate::database::v3) sources: Vec<ScannedSource>,
+    pub(in crate::database::v3) rules: StoredRules,
 }
 
 impl Scan {
-    fn new(logs: &[(&Log, CountedFrom)]) -> Self {
+    pub(in crate::database::v3) fn new(logs: &[(&Log, CountedFrom)]) -> Self {
         let mut counter = Counter::new(2, 1000);
         let mut shares: BTreeMap<ShareKey, ShareSums> = BTreeMap::new();
         let mut sources = Vec::new();
@@ -113,7 +117,7 @@ impl Scan {
         Self { facts: counter.finish(), shares, sources, rules: StoredRules::default() }
     }
 
-    fn ingest(
+    pub(in crate::database::v3) fn ingest(
         &self,
         database: &mut TestDatabase,
         options: IngestOptions,
@@ -132,7 +136,7 @@ impl Scan {
 }
 
 /// What a run sees first.
-fn look(database: &mut TestDatabase, logs: &[&Log]) -> Look {
+pub(in crate::database::v3) fn look(database: &mut TestDatabase, logs: &[&Log]) -> Look {
     database.commit();
     database.database.roll_back().unwrap();
     let beginnings: Vec<_> =
@@ -143,14 +147,17 @@ fn look(database: &mut TestDatabase, logs: &[&Log]) -> Look {
 }
 
 /// Looks, as a run does that knows the logs' bytes, and counts what is new.
-fn run(database: &mut TestDatabase, logs: &[&Log]) -> Ingested {
+pub(in crate::database::v3) fn run(database: &mut TestDatabase, logs: &[&Log]) -> Ingested {
     let look = look(database, logs);
     let scan = Scan::new(&counted(logs, &look));
     scan.ingest(database, IngestOptions::default(), &look).unwrap()
 }
 
 /// The logs, and from where on they are to be counted.
-fn counted<'l>(logs: &[&'l Log], look: &Look) -> Vec<(&'l Log, CountedFrom)> {
+pub(in crate::database::v3) fn counted<'l>(
+    logs: &[&'l Log],
+    look: &Look,
+) -> Vec<(&'l Log, CountedFrom)> {
     let counted_from = |(log, candidates): (&&'l Log, &Vec<_>)| {
         let known = candidates
             .iter()
@@ -166,10 +173,14 @@ fn counted<'l>(logs: &[&'l Log], look: &Look) -> Vec<(&'l Log, CountedFrom)> {
 }
 
 /// PV and UV by site, granularity, bucket, section and page.
-type Cells = BTreeMap<(String, String, String, String, String), (u64, u64)>;
+pub(in crate::database::v3) type Cells =
+    BTreeMap<(String, String, String, String, String), (u64, u64)>;
 
 /// The cells of views, by the definition.
-fn brute_force<'v>(views: impl Iterator<Item = &'v View>, finest: Granularity) -> Cells {
+pub(in crate::database::v3) fn brute_force<'v>(
+    views: impl Iterator<Item = &'v View>,
+    finest: Granularity,
+) -> Cells {
     let mut cells: BTreeMap<_, (u64, BTreeSet<u32>)> = BTreeMap::new();
     for &(site, day, name, visitor, minute) in views {
         let (day, name) = (Day(day), page(name));
@@ -211,7 +222,7 @@ fn brute_force<'v>(views: impl Iterator<Item = &'v View>, finest: Granularity) -
     cells.into_iter().map(|(key, (pv, visitors))| (key, (pv, visitors.len() as u64))).collect()
 }
 
-fn stored_cells(store: Store<'_>) -> Cells {
+pub(in crate::database::v3) fn stored_cells(store: Store<'_>) -> Cells {
     let mut statement = store
         .connection
         .prepare("SELECT site, granularity, bucket, section, page, pv, uv FROM traffic")
@@ -225,7 +236,7 @@ fn stored_cells(store: Store<'_>) -> Cells {
 }
 
 /// The database has exactly these views.
-fn check(database: &TestDatabase, logs: &[&Log], finest: Granularity) {
+pub(in crate::database::v3) fn check(database: &TestDatabase, logs: &[&Log], finest: Granularity) {
     let views: Vec<View> = logs.iter().flat_map(|log| &log.views).copied().collect();
     let store = database.store();
     assert_eq!(stored_cells(store), brute_force(views.iter(), finest));
@@ -268,7 +279,7 @@ fn check(database: &TestDatabase, logs: &[&Log], finest: Granularity) {
 }
 
 /// All facts of all blocks, with the names that their numbers stand for.
-fn stored_facts(
+pub(in crate::database::v3) fn stored_facts(
     database: &TestDatabase,
     views: &[View],
 ) -> BTreeMap<(String, String, i32, String, u32, u16), u64> {
@@ -307,7 +318,7 @@ fn stored_facts(
     facts
 }
 
-fn views(most: usize) -> impl Strategy<Value = Vec<View>> {
+pub(in crate::database::v3) fn views(most: usize) -> impl Strategy<Value = Vec<View>> {
     let minute = prop::sample::select(vec![0, 1, 59, 60, 700, 1439_u16]);
     let view = (0..2_u32, 17_590..17_600_i32, 0..7_u32, 0..40_u32, minute);
     prop::collection::vec(view, 0..most)

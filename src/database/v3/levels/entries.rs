@@ -50,7 +50,6 @@ impl Entries for VisitorNumbers {
         entry.0
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "56 bits are left")]
     fn prefix(hash: VisitorHash) -> i64 {
         (hash.0 >> 72) as i64
     }

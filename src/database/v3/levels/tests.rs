@@ -19,22 +19,30 @@ fn mix(number: u64) -> u64 {
     mixed ^ mixed >> 32
 }
 
-fn hash(number: u64) -> VisitorHash {
+fn hash(number: u32) -> VisitorHash {
+    let number = u64::from(number);
     VisitorHash(u128::from(mix(number)) << 64 | u128::from(mix(!number)))
+}
+
+/// Visitors whose hashes come from their numbers.
+fn visitors(numbers: std::ops::Range<u32>) -> Vec<(VisitorHash, u32)> {
+    let mut visitors: Vec<_> = numbers.map(|number| (hash(number), number)).collect();
+    visitors.sort_unstable();
+    visitors
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     /// That many entries, after that seed.
-    Insert(u64, u64),
+    Insert(u32, u32),
     /// Keeps numbers that leave another remainder.
     Retain(u32),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let insert = prop_oneof![3 => 1..40_u64, 2 => 500..1_100_u64, 1 => 3_000..6_000_u64];
+    let insert = prop_oneof![3 => 1..40_u32, 2 => 500..1_100_u32, 1 => 3_000..6_000_u32];
     let step = prop_oneof![
-        8 => (insert, any::<u64>()).prop_map(|(count, seed)| Step::Insert(count, seed)),
+        8 => (insert, any::<u32>()).prop_map(|(count, seed)| Step::Insert(count, seed)),
         1 => (2..7_u32).prop_map(Step::Retain),
     ];
     prop::collection::vec(step, 1..12)
@@ -77,7 +85,7 @@ proptest! {
                             let mut hash = hash(seed.wrapping_add(number));
                             if few_prefixes {
                                 // All in a few keys, of which some hold more than a piece.
-                                hash.0 = (hash.0 >> 120) % 3 << 72 | hash.0 & (1 << 40) - 1;
+                                hash.0 = ((hash.0 >> 120) % 3) << 72 | hash.0 & 0xff_ffff_ffff;
                             }
                             if !map.contains_key(&hash) && new.insert(hash, next).is_none() {
                                 next += 1;
@@ -113,10 +121,10 @@ proptest! {
             for step in &steps {
                 match *step {
                     Step::Insert(count, seed) => {
-                        let visitors = seed % 10_000..;
-                        let new: BTreeMap<u64, ()> = visitors
-                            .take(usize::try_from(count).unwrap())
-                            .map(|visitor| (mix(visitor ^ seed) % places << 32 | visitor, ()))
+                        let first = seed % 10_000;
+                        let new: BTreeMap<u64, ()> = (first..first + count)
+                            .map(|visitor| (u64::from(visitor), mix((visitor ^ seed).into()) % places))
+                            .map(|(visitor, place)| (place << 32 | visitor, ()))
                             .filter(|(pair, ())| !set.contains_key(pair))
                             .collect();
                         let pairs: Vec<u64> = new.keys().copied().collect();
@@ -143,11 +151,7 @@ proptest! {
 fn hashes_taken_out_leave_nothing() {
     with_store(|store| {
         for batch in 0..40 {
-            let mut new: Vec<_> = (batch * 200..(batch + 1) * 200)
-                .map(|number| (hash(number), number as u32))
-                .collect();
-            new.sort_unstable();
-            insert_visitors(store, &new).unwrap();
+            insert_visitors(store, &visitors(batch * 200..(batch + 1) * 200)).unwrap();
         }
         retain_visitors(store, |number| number % 3 > 0).unwrap();
         let mut statement = store.connection.prepare("SELECT key, bytes FROM visitor").unwrap();
@@ -180,16 +184,12 @@ fn small_commits_write_little() {
             )
             .unwrap();
         let (mut commits, mut all, mut most) = (0, 0, 0);
-        for batch in 0..3000_u64 {
-            let mut new: Vec<_> = (batch * 30..(batch + 1) * 30)
-                .map(|number| (hash(number), number as u32))
-                .collect();
-            new.sort_unstable();
-            insert_visitors(store, &new).unwrap();
+        for batch in 0..3000 {
+            insert_visitors(store, &visitors(batch * 30..(batch + 1) * 30)).unwrap();
             let written: i64 = store
                 .connection
-                .query_row("SELECT total(bytes) FROM written", [], |row| row.get::<_, f64>(0))
-                .unwrap() as i64;
+                .query_row("SELECT ifnull(sum(bytes), 0) FROM written", [], |row| row.get(0))
+                .unwrap();
             store.connection.execute("DELETE FROM written", params![]).unwrap();
             if batch >= 100 {
                 (commits, all, most) = (commits + 1, all + written, most.max(written));
@@ -213,8 +213,7 @@ fn damage_is_found() {
     ];
     for damage in damages {
         with_store(|store| {
-            let mut new: Vec<_> = (0..900).map(|number| (hash(number), number as u32)).collect();
-            new.sort_unstable();
+            let new = visitors(0..900);
             insert_visitors(store, &new).unwrap();
             store.connection.execute_batch(damage).unwrap();
             let hashes: Vec<_> = new.iter().map(|entry| entry.0).collect();

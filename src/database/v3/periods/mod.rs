@@ -14,7 +14,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use rayon::prelude::*;
-use roaring::RoaringBitmap;
+use roaring::{MultiOps, RoaringBitmap};
 
 use super::block::{BlockCounts, BlockDecoder, Groups};
 use super::cells::{ALL, CellChange, MONTH, WEEK, bucket_of};
@@ -102,38 +102,67 @@ impl Period {
 /// New views and visitors of the site and its sections, by place.
 type Places = BTreeMap<u32, (u64, RoaringBitmap)>;
 
-/// The new facts of a site in its weeks and months, and in all time.
+/// The new facts of some days of a site in their weeks and months, and in all time.
 #[derive(Debug)]
 pub(super) struct Periods {
     site_place: u32,
-    pruned_before: Option<Day>,
     open: BTreeMap<Period, Places>,
     all: Places,
 }
 
 impl Periods {
-    /// No facts. Periods that are cut by `pruned_before` have no cells.
-    pub(super) fn new(site_place: u32, pruned_before: Option<Day>) -> Self {
-        Self { site_place, pruned_before, open: BTreeMap::new(), all: Places::new() }
-    }
-
-    /// Adds the new facts of a day. Days come in ascending order.
-    pub(super) fn add(&mut self, day: Day, groups: &[GroupChange]) {
-        let mut periods = vec![&mut self.all];
-        let wanted = [Period::week(day), Period::month(day)];
-        let wanted = wanted.into_iter().filter(|period| !period.is_cut(self.pruned_before));
-        for period in wanted {
-            self.open.entry(period).or_default();
-        }
-        let open = self.open.iter_mut().filter(|(period, _)| period.has(day));
-        periods.extend(open.map(|(_, places)| places));
-        for places in periods {
-            for group in groups {
-                let (pv, visitors) = places.entry(group.place).or_default();
-                *pv = pv.saturating_add(group.pv);
-                *visitors |= &group.visitors;
+    /// The new facts of some days. Periods that are cut by `pruned_before` have no cells. Works in parallel.
+    pub(super) fn of<'d>(
+        site_place: u32,
+        pruned_before: Option<Day>,
+        days: impl Iterator<Item = (Day, &'d [GroupChange])>,
+    ) -> Self {
+        // Groups by period, where all time is `None`, and by place.
+        let mut groups: BTreeMap<(Option<Period>, u32), Vec<&GroupChange>> = BTreeMap::new();
+        for (day, of_day) in days {
+            let weeks_and_months = [Period::week(day), Period::month(day)].map(Some);
+            let is_cut = |period: &Option<Period>| {
+                period.as_ref().is_some_and(|period| period.is_cut(pruned_before))
+            };
+            for period in weeks_and_months.into_iter().chain([None]) {
+                if is_cut(&period) {
+                    continue;
+                }
+                for group in of_day {
+                    groups.entry((period.clone(), group.place)).or_default().push(group);
+                }
             }
         }
+        let groups: Vec<_> = groups.into_iter().collect();
+        let united = groups.into_par_iter().map(|((period, place), groups)| {
+            let pv = groups.iter().fold(0_u64, |sum, group| sum.saturating_add(group.pv));
+            let visitors = groups.iter().map(|group| &group.visitors).union();
+            (period, place, pv, visitors)
+        });
+        let mut periods = Self { site_place, open: BTreeMap::new(), all: Places::new() };
+        for (period, place, pv, visitors) in united.collect::<Vec<_>>() {
+            let places = match period {
+                Some(period) => periods.open.entry(period).or_default(),
+                None => &mut periods.all,
+            };
+            places.insert(place, (pv, visitors));
+        }
+        periods
+    }
+
+    /// Adds the new facts of other days of the site.
+    pub(super) fn add(&mut self, other: Self) {
+        let add = |places: &mut Places, others: Places| {
+            for (place, (more, others)) in others {
+                let (pv, visitors) = places.entry(place).or_default();
+                *pv = pv.saturating_add(more);
+                *visitors |= others;
+            }
+        };
+        for (period, others) in other.open {
+            add(self.open.entry(period).or_default(), others);
+        }
+        add(&mut self.all, other.all);
     }
 
     /// The rises of the cells of those weeks and months that are over on `day`; of all if it is `None`. No facts of earlier

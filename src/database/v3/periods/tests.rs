@@ -88,7 +88,7 @@ fn check(batches: &[(Views, bool)], pruned_before: Option<Day>) {
     let (mut all, mut kept, mut cells, mut seen) =
         (Views::new(), Kept::default(), Cells::new(), BTreeSet::new());
     for (new, is_early) in batches {
-        let mut periods = Periods::new(SITE, pruned_before);
+        let mut periods = Periods::of(SITE, pruned_before, std::iter::empty());
         let mut by_day: BTreeMap<i32, BTreeMap<(u32, u32, u32, u16), u64>> = BTreeMap::new();
         for (&(day, section, visitor), &views) in new {
             by_day.entry(day).or_default().insert((section, section + 50, visitor, 9), views);
@@ -100,7 +100,8 @@ fn check(batches: &[(Views, bool)], pruned_before: Option<Day>) {
             }
             let site = SiteDay { day: Day(day), place: SITE };
             let day_change = change_day(site, &content(views), None, &|_, _| false).unwrap();
-            periods.add(Day(day), &day_change.groups);
+            let groups = std::iter::once((Day(day), &day_change.groups[..]));
+            periods.add(Periods::of(SITE, pruned_before, groups));
         }
         changes.extend(periods.finish_before(None, &mut kept).unwrap());
         let all_time = periods.finish_all();
@@ -172,9 +173,9 @@ fn damaged_sets_are_refused() {
     let views = [((10, 60, 4, 9), 1)].into();
     kept.push(5, &views);
     kept.0[0].1.visitors.push(0);
-    let mut periods = Periods::new(SITE, None);
     let site = SiteDay { day: Day(5), place: SITE };
     let change = change_day(site, &content(&views), None, &|_, _| false).unwrap();
-    periods.add(Day(5), &change.groups);
+    let days = std::iter::once((Day(5), &change.groups[..]));
+    let mut periods = Periods::of(SITE, None, days);
     assert!(periods.finish_before(None, &mut kept).is_err());
 }

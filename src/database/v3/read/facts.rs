@@ -104,40 +104,30 @@ impl Reader<'_> {
             let pages = &items.places[is_wanted.len()..][..section.items as usize];
             is_wanted.extend(pages.iter().map(|&page| is_page(section.place, page)));
         }
-        let chunks = items.chunks(|index| is_wanted[index]);
-        if chunks.is_empty() {
+        if !is_wanted.contains(&true) {
             return Ok(read);
         }
         let visitors = self.visitors(block, decoder)?;
-        if is_wanted.iter().all(|&is_wanted| is_wanted) && minutes.len() == 1440 {
-            read.facts = DayFacts::with_room(block.facts as usize);
-        }
-        for chunks in chunks
-            .chunk_by(|one, next| one.who.end == next.who.start && one.when.end == next.when.start)
-        {
-            let [first, ..] = chunks else { continue };
-            let last = &chunks[chunks.len() - 1];
-            let who = self.who(block, first.who.start..last.who.end)?;
-            let when = self.when(block, first.when.start..last.when.end)?;
-            let mut reader = ItemFactsReader::new(&items, block.visitors, chunks, &who, &when);
-            for index in first.chunk.items.start..last.chunk.items.end {
-                if !is_wanted[index] {
-                    continue;
+        let BlockFacts { facts, places } = &mut read;
+        let mut last = None;
+        self.facts_of_items(
+            block,
+            &items,
+            |index| is_wanted[index],
+            decoder,
+            |index, rank, minute, views| {
+                if !minutes.contains(&minute) {
+                    return;
+                }
+                if last != Some(index) {
+                    last = Some(index);
+                    places.push(items.places[index]);
                 }
                 #[expect(clippy::cast_possible_truncation, reason = "a block has fewer pages")]
-                let page = read.places.len() as u32;
-                let before = read.facts.len();
-                let of_page = reader.read_item(index, decoder, |rank, minute, views| {
-                    if minutes.contains(&minute) {
-                        read.facts.push(page, visitors[rank as usize], minute, views);
-                    }
-                });
-                self.check(of_page)?;
-                if read.facts.len() > before {
-                    read.places.push(items.places[index]);
-                }
-            }
-        }
+                let page = places.len() as u32 - 1;
+                facts.push(page, visitors[rank as usize], minute, views);
+            },
+        )?;
         Ok(read)
     }
 }

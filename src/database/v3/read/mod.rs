@@ -14,7 +14,7 @@ use std::sync::{Mutex, PoisonError};
 
 use rusqlite::{Connection, Params, Row, params};
 
-use super::block::BlockCounts;
+use super::block::{BlockCounts, bytes_of};
 use super::pieces::{self, Kind};
 use super::places;
 use super::{Database, Store};
@@ -147,6 +147,14 @@ pub(super) fn all_blocks(store: Store<'_>) -> Result<Vec<BlockRow>> {
     rows(store, "ORDER BY block.id", [])
 }
 
+/// Chunks that are closer than this are read together: about what a row has.
+const NEAR_BYTES: u64 = 64 * 1024;
+
+/// Whether a chunk follows another so closely that they are read together; chunks of one page always are.
+fn are_near(one: &ChunkBytes, next: &ChunkBytes) -> bool {
+    next.who.start - one.who.end < NEAR_BYTES && next.when.start - one.when.end < NEAR_BYTES
+}
+
 /// Numbers of places that are closer than this are read together.
 const NEAR: u32 = 16;
 
@@ -256,20 +264,65 @@ impl Reader<'_> {
         self.check(decoder.items(&bytes, block.counts(), groups))
     }
 
-    /// Bytes of *who* of a block: those of neighbouring chunks ([`Items::chunks`]).
+    /// Calls `each` with the ranks of the facts of some pages, page by page; those of a large page in several calls. A
+    /// visitor of several minutes is there several times. `is_wanted` is asked about indices of `items`.
     ///
     /// # Errors
     /// [`Error::Database`](crate::error::Error::Database).
-    pub fn who(&self, block: &BlockRow, range: Range<u64>) -> Result<Vec<u8>> {
-        self.bytes(block, Kind::Who, Some(range))
+    pub fn who(
+        &self,
+        block: &BlockRow,
+        items: &Items,
+        is_wanted: impl Fn(usize) -> bool,
+        decoder: &mut BlockDecoder,
+        mut each: impl FnMut(usize, &[u32]),
+    ) -> Result<()> {
+        let chunks = items.chunks(&is_wanted);
+        let mut ranks = Vec::new();
+        for near in chunks.chunk_by(are_near) {
+            let start = near[0].who.start;
+            let who = self.bytes(block, Kind::Who, Some(start..near[near.len() - 1].who.end))?;
+            for ChunkBytes { chunk, who: range, .. } in near {
+                ranks.clear();
+                let bytes = bytes_of(&who, range, start).unwrap_or_default();
+                self.check(decoder.who(bytes, chunk, items, block.visitors, &mut ranks))?;
+                for (index, of_page) in items.pages_of(chunk) {
+                    if is_wanted(index) {
+                        each(index, &ranks[of_page]);
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
-    /// Bytes of *when* of a block.
+    /// Calls `each` with the index of the page, the rank, the minute of the day and the views of each fact of some pages,
+    /// page by page; of a page they ascend by rank and minute. `is_wanted` is asked about indices of `items`.
     ///
     /// # Errors
     /// [`Error::Database`](crate::error::Error::Database).
-    pub fn when(&self, block: &BlockRow, range: Range<u64>) -> Result<Vec<u8>> {
-        self.bytes(block, Kind::When, Some(range))
+    pub fn facts_of_items(
+        &self,
+        block: &BlockRow,
+        items: &Items,
+        is_wanted: impl Fn(usize) -> bool,
+        decoder: &mut BlockDecoder,
+        mut each: impl FnMut(usize, u32, u16, u64),
+    ) -> Result<()> {
+        let chunks = items.chunks(&is_wanted);
+        for near in chunks.chunk_by(are_near) {
+            let (first, last) = (&near[0], &near[near.len() - 1]);
+            let who = self.bytes(block, Kind::Who, Some(first.who.start..last.who.end))?;
+            let when = self.bytes(block, Kind::When, Some(first.when.start..last.when.end))?;
+            let mut reader = ItemFactsReader::new(items, block.visitors, near, &who, &when);
+            for index in near.iter().flat_map(ChunkBytes::first_items) {
+                if is_wanted(index) {
+                    let each = |rank, minute, views| each(index, rank, minute, views);
+                    self.check(reader.read_item(index, decoder, each))?;
+                }
+            }
+        }
+        Ok(())
     }
 
     /// What numbers of places mean.

@@ -16,6 +16,7 @@ use rusqlite::{OptionalExtension, params};
 
 use super::block::BlockDecoder;
 use super::cells;
+use super::ledger::relation::{Relation, relation};
 use super::ledger::{self, shares};
 use super::periods::Period;
 use super::pieces::Kind;
@@ -23,6 +24,7 @@ use super::read::{self, BlockRow};
 use super::{Database, Store, day_sums, levels, meta, pieces, rewrite};
 use crate::error::{Error, Result};
 use crate::select::StoredRules;
+use crate::source::SourceIdentity;
 use crate::time::Day;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
@@ -70,8 +72,8 @@ pub(super) fn take_out_facts(store: Store<'_>, source: i64, version: i64) -> Res
     remake::all_time(store, &days)
 }
 
-/// Takes all of some sites out: their facts, their sources, their cells. They keep their numbers. Returns their days, of
-/// which stores have to learn that they are empty.
+/// Takes all of some sites out: their facts, their sources, their cells. They keep their numbers. Returns their days, which
+/// are to get the version of the transaction, so that stores learn that they are empty.
 ///
 /// # Errors
 /// [`Error::Database`], also if a source has facts of another site, too.
@@ -96,11 +98,26 @@ pub(super) fn take_out_sites(store: Store<'_>, sites: &BTreeSet<i64>) -> Result<
         for granularity in cells::DAY..=cells::ALL {
             cells::delete(store, site, granularity, i64::MIN..=i64::MAX)?;
         }
+        store.execute("UPDATE day SET sums = '' WHERE site = ?", [site])?;
         store.execute("UPDATE site SET pruned_before = NULL WHERE id = ?", [site])?;
     }
     remake::all_time(store, &sites.iter().map(|&site| (site, BTreeSet::new())).collect())?;
     finish(store)?;
     Ok(days)
+}
+
+/// Takes a source out of the ledger that has no line of any site, because all of them were left out: other rules may keep
+/// them. Says whether there was one.
+pub(super) fn take_out_empty_source(store: Store<'_>, identity: &SourceIdentity) -> Result<bool> {
+    let mut is_changed = false;
+    for source in ledger::candidates(store, &identity.beginnings)? {
+        let is_it = relation(&source, identity) != Relation::Different;
+        if is_it && shares::of_source(store, source.number)?.is_empty() {
+            store.execute("DELETE FROM source WHERE id = ?", [source.number])?;
+            is_changed = true;
+        }
+    }
+    Ok(is_changed)
 }
 
 /// Gives a site that was taken out the rules of the run.
