@@ -316,25 +316,44 @@ fn views(most: usize) -> impl Strategy<Value = Vec<View>> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(40))]
 
-    /// Logs come and grow in any order, several in a run.
+    /// Logs come and grow in any order, several in a run. Now and then those that have grown are counted anew, with other
+    /// pages, or replace all there was.
     #[test]
     fn cells_sums_and_facts_are_those_of_all_lines(
         runs in prop::collection::vec(
-            prop::collection::btree_map(0..4_u64, views(60), 0..4), 1..7,
+            (prop::collection::btree_map(0..4_u64, views(60), 0..4), 0..10_u8), 1..7,
         ),
     ) {
         let mut database = TestDatabase::new();
         let mut logs: BTreeMap<u64, Log> = BTreeMap::new();
-        for run_views in runs {
+        for (run_views, way) in runs {
+            let (is_anew, replace) = (way == 8, way == 9);
+            if replace {
+                logs.retain(|kind, _| run_views.contains_key(kind));
+            }
             for (&kind, views) in &run_views {
                 let log = logs.entry(kind).or_default();
                 log.kind = kind;
                 log.views.extend(views);
+                if is_anew && !views.is_empty() {
+                    log.views.iter_mut().for_each(|view| view.2 += 1);
+                }
             }
             let given: Vec<&Log> = run_views.keys().map(|kind| &logs[kind]).collect();
             let look = look(&mut database, &given);
-            let scan = Scan::new(&counted(&given, &look));
-            let ingested = scan.ingest(&mut database, IngestOptions::default(), &look).unwrap();
+            let mut counted = counted(&given, &look);
+            for (_, counted_from) in &mut counted {
+                match *counted_from {
+                    _ if replace => *counted_from = CountedFrom::Start,
+                    CountedFrom::Ledger { source, .. } if is_anew => {
+                        *counted_from = CountedFrom::Anew { source };
+                    }
+                    _ => {}
+                }
+            }
+            let scan = Scan::new(&counted);
+            let options = IngestOptions { replace, ..IngestOptions::default() };
+            let ingested = scan.ingest(&mut database, options, &look).unwrap();
             for ((_, views), fate) in run_views.iter().zip(&ingested.fates) {
                 let is_new = matches!(fate, Fate::Stored(_));
                 prop_assert!(is_new || views.is_empty(), "{fate:?}");
