@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::old::{OldBlocks, read_items};
+use super::blocks::{OldBlocks, read_items};
 use crate::database::v3::block::{BlockContent, ItemFacts, SectionFacts};
 use crate::database::v3::sorted::common;
 use crate::error::Result;

@@ -9,6 +9,7 @@
 //! what the stored cells rise by. Both come from the one walk that makes all cells. Old facts are read once, chunk by
 //! chunk, and only O is kept of them.
 
+mod blocks;
 pub(super) mod content;
 mod old;
 #[cfg(test)]
@@ -17,7 +18,7 @@ pub(super) mod tests;
 use rayon::prelude::*;
 use roaring::RoaringBitmap;
 
-pub(super) use old::{ChunkBytes, OldBlock, OldBlocks};
+pub(super) use blocks::{ChunkBytes, OldBlock, OldBlocks};
 use old::{Occupied, OldFacts};
 
 use super::block::{BlockContent, ItemFacts};

@@ -1,70 +1,20 @@
 //! The old facts of a day, read once for what new facts must know of them.
 //!
-//! Owns: [`OldFacts`], how stored blocks are handed over. May import: `facts::chunks`, hashbrown, rayon. Must not know:
-//! cells, where blocks are kept.
-
-use std::ops::Range;
+//! Owns: [`OldFacts`]. May import: `facts::chunks`, hashbrown, rayon, its sibling `blocks`. Must not know: cells, where
+//! blocks are kept.
 
 use hashbrown::HashSet;
 use rayon::prelude::*;
 
+use super::blocks::{Chunks, Decoded, OldBlock, OldBlocks, read_chunks};
 use super::section_index;
 use crate::database::v3::block::BlockContent;
 use crate::database::v3::sorted::common;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::facts::Fact;
-use crate::facts::chunks::{Chunk, ChunkDecoder, Damaged, ItemCounts, Times, cut};
-use crate::facts::day_facts::MAX_VIEWS;
+use crate::facts::chunks::{ChunkDecoder, Damaged};
 use crate::time::{Granularity, MINUTES_A_DAY};
 
-/// What bytes decode to.
-type Decoded<T> = std::result::Result<T, Damaged>;
-
-/// The stored blocks of a day. Bytes are handed over by one thread, and decoded by all.
-pub(in crate::database::v3) trait OldBlocks {
-    /// Number of blocks.
-    fn count(&self) -> usize;
-
-    /// What a block names.
-    ///
-    /// # Errors
-    /// Those of the place where it is kept.
-    fn open(&mut self, block: usize) -> Result<OldBlock>;
-
-    /// Some bytes of a block's *who* and *when*.
-    ///
-    /// # Errors
-    /// Those of the place where they are kept.
-    fn chunks(&mut self, block: usize, who: Range<u64>, when: Range<u64>) -> Result<ChunkBytes>;
-
-    /// The error for bytes that make no sense.
-    fn damaged(&self, damaged: Damaged) -> Error;
-}
-
-/// What a stored block names.
-#[derive(Clone, Debug, Default)]
-pub(in crate::database::v3) struct OldBlock {
-    /// Numbers of its visitors, ascending.
-    pub visitors: Vec<u32>,
-    /// Place and number of items of each section, by place.
-    pub sections: Vec<(u32, usize)>,
-    /// Places of its items, section by section, ascending in each.
-    pub items: Vec<u32>,
-    /// Counts of its items, and where their chunks are.
-    pub counts: ItemCounts,
-}
-
-/// Consecutive chunks.
-#[derive(Clone, Debug, Default)]
-pub(in crate::database::v3) struct ChunkBytes {
-    /// Of *who*.
-    pub who: Vec<u8>,
-    /// Of *when*.
-    pub when: Vec<u8>,
-}
-
-/// Number of facts from which on chunks are decoded by a task of their own.
-const TASK_FACTS: usize = 64 * 1024;
 /// Stands for the index of a place that has no new facts, and for the rank of a visitor who has none.
 const NONE: u32 = u32::MAX;
 const WORDS: usize = MINUTES_A_DAY.div_ceil(64) as usize;
@@ -185,39 +135,6 @@ pub(super) fn visitors_in(blocks: &mut dyn OldBlocks, minute: u16) -> Result<u64
         read_chunks(blocks, number, &block, scan, |found: Vec<u32>| numbers.extend(found))?;
     }
     Ok(numbers.len() as u64)
-}
-
-/// Calls `each` with the index of an item and facts of it, for all facts of a block, in order.
-///
-/// # Errors
-/// Those of the blocks.
-pub(super) fn read_items(
-    blocks: &mut dyn OldBlocks,
-    number: usize,
-    block: &OldBlock,
-    mut each: impl FnMut(usize, Vec<Fact>),
-) -> Result<()> {
-    let scan = |decoder: &mut ChunkDecoder, chunks: &Chunks<'_>| {
-        let mut found: Vec<(usize, Vec<Fact>)> = Vec::new();
-        chunks.decode(decoder, block.visitors.len(), |item, ranks, minutes, views| {
-            let mut facts = Vec::with_capacity(ranks.len());
-            for ((&rank, &minute), &views) in ranks.iter().zip(minutes).zip(views) {
-                // More views than a fact holds are several.
-                let mut left = views;
-                while left > 0 {
-                    let now = left.min(MAX_VIEWS);
-                    facts.push(Fact::new(rank, minute, now));
-                    left -= now;
-                }
-            }
-            facts.sort_unstable();
-            found.push((item, facts));
-        })?;
-        Ok(found)
-    };
-    read_chunks(blocks, number, block, scan, |found| {
-        found.into_iter().for_each(|(item, facts)| each(item, facts));
-    })
 }
 
 /// A list of (visitor, minute)s that may have some twice, but not many.
@@ -449,89 +366,4 @@ impl<'s> Scan<'s> {
         }
         self.found
     }
-}
-
-/// Consecutive chunks of a block.
-struct Chunks<'b> {
-    counts: &'b ItemCounts,
-    /// The chunks and the lengths of their bytes.
-    chunks: &'b [(Chunk, usize, usize)],
-    bytes: ChunkBytes,
-}
-
-impl Chunks<'_> {
-    /// Calls `each` with the facts of each item: its index, and ranks, minutes and views. An item of many facts comes in
-    /// pieces.
-    fn decode(
-        &self,
-        decoder: &mut ChunkDecoder,
-        visitors: usize,
-        mut each: impl FnMut(usize, &[u32], &[u16], &[u64]),
-    ) -> Decoded<()> {
-        const CUT: Damaged = Damaged("a chunk is cut");
-        let (mut ranks, mut times) = (Vec::new(), Times::default());
-        let (mut who, mut when) = (&self.bytes.who[..], &self.bytes.when[..]);
-        for (chunk, who_bytes, when_bytes) in self.chunks {
-            ranks.clear();
-            times.minutes.clear();
-            times.views.clear();
-            let items = chunk.of(&self.counts.facts);
-            let bytes = who.split_off(..*who_bytes).ok_or(CUT)?;
-            decoder.who(bytes, items, index(visitors), &mut ranks)?;
-            let bytes = when.split_off(..*when_bytes).ok_or(CUT)?;
-            decoder.when(bytes, chunk.facts, &mut times)?;
-            let mut start = 0;
-            for (item, count) in chunk.items.clone().zip(items.counts()) {
-                let range = start..start + count;
-                start = range.end;
-                let (minutes, views) = (&times.minutes[range.clone()], &times.views[range.clone()]);
-                each(item, &ranks[range], minutes, views);
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads the chunks of a block. `scan` gets some of them, in parallel, and `absorb` what it made of them.
-fn read_chunks<T: Send>(
-    blocks: &mut dyn OldBlocks,
-    number: usize,
-    block: &OldBlock,
-    scan: impl Fn(&mut ChunkDecoder, &Chunks<'_>) -> Decoded<T> + Sync,
-    mut absorb: impl FnMut(T),
-) -> Result<()> {
-    let counts = &block.counts;
-    let as_length = |&bytes: &u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-    let lengths = counts.who.iter().zip(&counts.when);
-    let all: Vec<(Chunk, usize, usize)> = cut(&counts.facts)
-        .zip(lengths)
-        .map(|(chunk, (who, when))| (chunk, as_length(who), as_length(when)))
-        .collect();
-    if cut(&counts.facts).count() != counts.who.len() || counts.who.len() != counts.when.len() {
-        return Err(blocks.damaged(Damaged("another number of chunks than pages need")));
-    }
-    let (mut rest, mut who, mut when) = (&all[..], 0_u64, 0_u64);
-    while !rest.is_empty() {
-        let mut batch = Vec::new();
-        while batch.len() < rayon::current_num_threads() && !rest.is_empty() {
-            let mut facts = 0;
-            let now = rest.iter().take_while(|(chunk, ..)| {
-                let is_in = facts < TASK_FACTS;
-                facts += chunk.facts;
-                is_in
-            });
-            let (now, later) = rest.split_at(now.count());
-            let end = |start: u64, length: fn(&(Chunk, usize, usize)) -> usize| {
-                now.iter().fold(start, |end, chunk| end.saturating_add(length(chunk) as u64))
-            };
-            let (who_end, when_end) = (end(who, |chunk| chunk.1), end(when, |chunk| chunk.2));
-            let bytes = blocks.chunks(number, who..who_end, when..when_end)?;
-            batch.push(Chunks { counts, chunks: now, bytes });
-            (rest, who, when) = (later, who_end, when_end);
-        }
-        let scanned: Decoded<Vec<T>> =
-            batch.par_iter().map_init(ChunkDecoder::default, &scan).collect();
-        scanned.map_err(|damaged| blocks.damaged(damaged))?.into_iter().for_each(&mut absorb);
-    }
-    Ok(())
 }

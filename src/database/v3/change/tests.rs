@@ -19,7 +19,7 @@ use crate::time::{Day, Granularity};
 const SITE: SiteDay = SiteDay { day: Day(-3), place: 7 };
 
 /// Views by section, page, visitor and minute.
-type Views = BTreeMap<(u32, u32, u32, u16), u64>;
+pub(in crate::database::v3) type Views = BTreeMap<(u32, u32, u32, u16), u64>;
 
 /// The content of a block with these facts.
 pub(in crate::database::v3) fn content(views: &Views) -> BlockContent {
@@ -241,7 +241,8 @@ fn damaged_blocks_are_refused() {
     let new: Views = [((10, 11, 4, 5), 1)].into();
     let mut old: Views = (0..300).map(|visitor| ((10, 11, visitor, 5), 1)).collect();
     old.insert((10, 12, 4, 5), 2);
-    let damage: [&dyn Fn(&mut OldBlock, &mut Kept); 6] = [
+    type Damage<'d> = &'d dyn Fn(&mut OldBlock, &mut Kept);
+    let damage: [Damage<'_>; 6] = [
         &|block, _| block.sections[0].1 += 1,
         &|block, _| block.sections.clear(),
         &|block, _| block.counts.who.truncate(1),

@@ -190,9 +190,9 @@ impl Computation<'_> {
                 (keys, now)
             })
             .collect();
-        let days = days.par_iter().map(|(keys, pieces)| {
+        let days = days.par_iter().map_init(ColumnEncoder::default, |encoder, (keys, pieces)| {
             let pieces: Vec<&[DayFacts]> = pieces.iter().map(|pieces| &pieces[..]).collect();
-            let (blocks, content) = self.blocks(keys, &pieces)?;
+            let (blocks, content) = self.blocks(keys, &pieces, encoder)?;
             let change = self.change(keys[0].of_day(), &content, None)?;
             Ok(WorkedOutDay { key: keys[0].of_day(), blocks, change })
         });
@@ -224,15 +224,20 @@ impl Computation<'_> {
         &self,
         keys: &[ShareKey],
         pieces: &[&[DayFacts]],
+        encoder: &mut ColumnEncoder,
     ) -> Result<(Vec<(ShareKey, EncodedBlock)>, BlockContent)> {
         let places = &self.numbers.sites[&keys[0].site];
-        let made: Vec<(EncodedBlock, BlockContent)> = pieces
-            .par_iter()
-            .map_init(ColumnEncoder::default, |encoder, pieces| {
-                let content = content(pieces, &self.numbers.visitors, places);
-                Ok((encode(&content, encoder)?, content))
-            })
-            .collect::<Result<_>>()?;
+        let make = |encoder: &mut ColumnEncoder, pieces: &&[DayFacts]| {
+            let content = content(pieces, &self.numbers.visitors, places);
+            Ok((encode(&content, encoder)?, content))
+        };
+        let made: Vec<(EncodedBlock, BlockContent)> = match pieces {
+            [pieces] => vec![make(encoder, pieces)?],
+            _ => {
+                let made = pieces.par_iter().map_init(ColumnEncoder::default, make);
+                made.collect::<Result<_>>()?
+            }
+        };
         let (blocks, contents): (Vec<_>, Vec<_>) = made.into_iter().unzip();
         Ok((keys.iter().copied().zip(blocks).collect(), merge(contents)))
     }
@@ -269,14 +274,16 @@ struct Writer<'b> {
 impl Writer<'_> {
     /// The days that have no facts yet, by the database's number of the site.
     fn first_days(&self, keys: &[ShareKey]) -> Result<BTreeSet<(i64, Day)>> {
+        let mut has_facts = self.store.prepare(
+            "SELECT EXISTS (SELECT 1 FROM share JOIN block ON block.share = share.id WHERE site = ? AND day = ?)",
+        )?;
         let mut days = BTreeSet::new();
-        for keys in keys.chunk_by(|one, other| one.site == other.site) {
-            let site = self.sites[&keys[0].site].number;
-            let (first, last) = (keys[0].day, keys[keys.len() - 1].day);
-            let stored: BTreeSet<Day> =
-                read::blocks(self.store, site, first..=last)?.iter().map(|row| row.day).collect();
-            let new = keys.iter().map(|key| key.day).filter(|day| !stored.contains(day));
-            days.extend(new.map(|day| (site, day)));
+        for keys in keys.chunk_by(|one, other| one.of_day() == other.of_day()) {
+            let (site, day) = (self.sites[&keys[0].site].number, keys[0].day);
+            let has_facts = has_facts.query_row(params![site, day.0], |row| row.get(0));
+            if !has_facts.map_err(|error| self.store.fail(&error))? {
+                days.insert((site, day));
+            }
         }
         Ok(days)
     }
@@ -286,7 +293,7 @@ impl Writer<'_> {
         let key = keys[0].of_day();
         let loaded = computation.batch.facts.load(keys);
         let pieces: Vec<&[DayFacts]> = loaded.iter().map(|pieces| &pieces[..]).collect();
-        let (blocks, content) = computation.blocks(keys, &pieces)?;
+        let (blocks, content) = computation.blocks(keys, &pieces, &mut ColumnEncoder::default())?;
         drop(loaded);
         let site = self.sites[&key.site].number;
         let rows = read::blocks(self.store, site, key.day..=key.day)?;

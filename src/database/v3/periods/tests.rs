@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::{Period, Periods, SetBytes, StoredSets};
 use crate::database::v3::block::encode;
-use crate::database::v3::change::tests::content;
+use crate::database::v3::change::tests::{self, content};
 use crate::database::v3::change::{SiteDay, change_day};
 use crate::error::{Error, Result};
 use crate::facts::chunks::Damaged;
@@ -24,7 +24,7 @@ type Views = BTreeMap<(i32, u32, u32), u64>;
 struct Kept(Vec<(Day, SetBytes)>);
 
 impl Kept {
-    fn push(&mut self, day: i32, views: &BTreeMap<(u32, u32, u32, u16), u64>) {
+    fn push(&mut self, day: i32, views: &tests::Views) {
         let block = encode(&content(views), &mut ColumnEncoder::default()).unwrap();
         let bytes =
             SetBytes { visitors: block.visitors, groups: block.groups, counts: block.counts };
@@ -89,7 +89,7 @@ fn check(batches: &[(Views, bool)], pruned_before: Option<Day>) {
         (Views::new(), Kept::default(), Cells::new(), BTreeSet::new());
     for (new, is_early) in batches {
         let mut periods = Periods::of(SITE, pruned_before, std::iter::empty());
-        let mut by_day: BTreeMap<i32, BTreeMap<(u32, u32, u32, u16), u64>> = BTreeMap::new();
+        let mut by_day: BTreeMap<i32, tests::Views> = BTreeMap::new();
         for (&(day, section, visitor), &views) in new {
             by_day.entry(day).or_default().insert((section, section + 50, visitor, 9), views);
         }
