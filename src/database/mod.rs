@@ -19,7 +19,7 @@ mod schema;
 mod sealed;
 mod sets;
 mod totals;
-mod v3;
+pub mod v3;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{File, Metadata, OpenOptions};
