@@ -4,11 +4,13 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::console::{Console, ConsoleOptions};
 use super::output::eprint_message;
+use super::parse_seconds;
 use crate::error::{Error, Result};
 use crate::session::{self, Pruned, Recorded};
 use crate::text::escape_terminal;
@@ -36,6 +38,10 @@ pub(super) struct ForgetArgs {
     /// The source to remove, as the first column of `hitmap sources` names it
     #[arg(value_name = "SOURCE")]
     source: String,
+
+    /// Wait at most this many seconds while another run writes to the database
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    lock_timeout: Duration,
 }
 
 /// Arguments of `hitmap prune`.
@@ -48,6 +54,10 @@ pub(super) struct PruneArgs {
     /// Keep the details of this many days, today included, as in 400d
     #[arg(long, value_name = "DAYS", value_parser = parse_days)]
     keep: u32,
+
+    /// Wait at most this many seconds while another run writes to the database
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    lock_timeout: Duration,
 }
 
 fn parse_days(text: &str) -> std::result::Result<u32, String> {
@@ -103,7 +113,8 @@ fn source_json(source: &Recorded) -> String {
 /// Runs `hitmap forget`.
 pub(super) fn forget(arguments: &ForgetArgs) -> Result<()> {
     let mut console = Console::new(ConsoleOptions::default());
-    let source = session::forget(&arguments.db, &arguments.source, &mut console)?;
+    let source =
+        session::forget(&arguments.db, &arguments.source, arguments.lock_timeout, &mut console)?;
     eprint_message(&format!(
         "forgot {} ({:?}, {} lines)",
         source.short_id, source.name, source.tally.lines
@@ -114,7 +125,8 @@ pub(super) fn forget(arguments: &ForgetArgs) -> Result<()> {
 /// Runs `hitmap prune`.
 pub(super) fn prune(arguments: &PruneArgs) -> Result<()> {
     let mut console = Console::new(ConsoleOptions::default());
-    let Pruned { first, days } = session::prune(&arguments.db, arguments.keep, &mut console)?;
+    let Pruned { first, days } =
+        session::prune(&arguments.db, arguments.keep, arguments.lock_timeout, &mut console)?;
     eprint_message(&if days == 0 {
         format!("nothing to prune: no part is older than {first}")
     } else {

@@ -59,7 +59,17 @@ impl Facts {
     /// The facts of a day, of all sources together, with its own numbers of visitors and pages.
     #[must_use]
     pub fn local_day(&self, key: DayKey) -> LocalDay {
-        let pieces = self.day(key.site, key.day);
+        self.local(&self.day(key.site, key.day))
+    }
+
+    /// The facts of a share, with its own numbers of visitors and pages.
+    #[must_use]
+    pub fn local_share(&self, key: ShareKey) -> LocalDay {
+        self.local(&self.load(&[key]).pop().unwrap_or_default())
+    }
+
+    /// The facts of pieces that have no page in common.
+    fn local(&self, pieces: &[DayFacts]) -> LocalDay {
         let numbers = pieces.iter().flat_map(|piece| piece.facts()).map(|fact| fact.visitor());
         let bound = usize::try_from(self.visitors.number_bound()).unwrap_or(usize::MAX);
         let set = NumberSet::new(bound, numbers);

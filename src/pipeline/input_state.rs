@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::intake::Task;
 use super::{Counted, InputReport};
 use crate::facts::tally::{MALFORMED_SAMPLES, Sample, Tally};
 use crate::parse::{Format, HostForm, Wrapping};
@@ -35,28 +34,25 @@ pub(super) struct InputState {
 }
 
 impl InputState {
-    /// Adds what a task has read: `bytes` of the log, sums over its lines, the hash of its block.
+    /// Adds what was read of block number `block`: `bytes` of the log, sums over its lines, its hash.
     pub(super) fn add(
         &mut self,
-        task: &Task,
+        block: usize,
         bytes: u64,
         mut tally: Tally,
         hash: Option<BlockHash>,
     ) {
         self.bytes += bytes;
-        if self.format.is_none() {
-            self.format.clone_from(&task.format);
-        }
         if let Some(BlockHash { hash, beginnings }) = hash {
-            self.block_hashes.insert(task.block, hash);
+            self.block_hashes.insert(block, hash);
             self.beginnings.extend(beginnings);
         }
-        if self.block_lines.len() <= task.block {
-            self.block_lines.resize(task.block + 1, 0);
+        if self.block_lines.len() <= block {
+            self.block_lines.resize(block + 1, 0);
         }
-        self.block_lines[task.block] = tally.lines;
+        self.block_lines[block] = tally.lines;
         for sample in std::mem::take(&mut tally.samples) {
-            self.samples.insert((task.block, sample.offset), sample);
+            self.samples.insert((block, sample.offset), sample);
         }
         while self.samples.len() > MALFORMED_SAMPLES {
             self.samples.pop_last();

@@ -30,9 +30,9 @@ const STREAM_WAIT: Duration = Duration::from_millis(50);
 /// Lines for one worker.
 pub(super) struct Task {
     /// Index of the input among those given.
-    pub(super) input: usize,
+    input: usize,
     /// Number of the block in the input, from 0.
-    pub(super) block: usize,
+    block: usize,
     /// Number of the source that the lines are of.
     pub(super) source: u32,
     pub(super) format: Option<Arc<Format>>,
@@ -386,7 +386,10 @@ impl<'o> Intake<'o> {
         }
         let mut results = lock(&self.results);
         let state = results.inputs.entry(task.input).or_default();
-        state.add(task, bytes, tally, hash);
+        state.add(task.block, bytes, tally, hash);
+        if state.format.is_none() {
+            state.format.clone_from(&task.format);
+        }
         match &mut results.invalid {
             Some(lines) => lines.done((task.input, task.block), invalid),
             None => Ok(()),

@@ -3,12 +3,14 @@
 //! Owns: [`Rules`] (the counting rules), their stored form, and their application to one record. May import: `time`,
 //! `parse::record`. Must not know: the grammar of formats, files, threads, how page views are counted.
 
+mod given_rules;
 pub mod page;
 mod stored_rules;
 pub mod visitor;
 
 use crate::parse::record::Record;
 use crate::time::{CivilTime, Converter, Zone};
+pub use given_rules::GivenRules;
 pub use page::SectionPattern;
 pub use stored_rules::StoredRules;
 pub use visitor::{VisitorDefinition, VisitorHash, VisitorKey};

@@ -3,9 +3,11 @@
 //! Owns: the steps of [`analyze`]. May import: `pipeline`, `database` (ingest), `cube`, `query` (summary), `store`.
 //! Must not know: how a stage works.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use super::copies::{copies, possible_copies};
 use super::doubts::{mostly_malformed_inputs, unparsed_inputs, visitors_of_one_view};
 use super::lock::open_to_write;
 use super::publish::{Rereadable, publish_database, publish_inputs};
@@ -15,11 +17,11 @@ use crate::database::Database;
 use crate::database::ingest::{self, IngestOptions, Ingested};
 use crate::error::{Error, Result};
 use crate::facts::tally::{MALFORMED_SAMPLES, Tally};
-use crate::pipeline::{self, Analysis, CountingOptions, thread_pool};
+use crate::pipeline::{self, Analysis, CountingOptions, TrackedInput, thread_pool};
 use crate::query::definition;
 use crate::query::summarize::summarize;
 use crate::query::summary::{InputSummary, MalformedSample, Summary, Timing};
-use crate::select::StoredRules;
+use crate::select::{GivenRules, StoredRules};
 use crate::source::Input;
 use crate::store::{self, StoreUrl};
 use crate::system::progress::{Phase, Progress};
@@ -28,8 +30,10 @@ use crate::text::{self, counted};
 /// Options of [`analyze`].
 #[derive(Clone, Debug)]
 pub struct AnalyzeOptions {
-    /// The inputs and how they are counted.
+    /// The inputs and how they are counted, but for the rules.
     pub counting: CountingOptions,
+    /// The counting rules that were given.
+    pub rules: GivenRules,
     /// The database that keeps the counts, if any.
     pub database: Option<StoreInDatabase>,
     /// The stores to bring up to date.
@@ -41,6 +45,8 @@ pub struct AnalyzeOptions {
     pub cells: Option<CellsTarget>,
     /// The number of malformed lines above which the run fails and stores nothing.
     pub max_invalid: Option<InvalidLimit>,
+    /// Whether to report what the inputs hold. Without a report, and without cells, nothing is read back from a database.
+    pub has_report: bool,
     /// Number of sections and of pages to list.
     pub top: usize,
 }
@@ -54,6 +60,8 @@ pub struct StoreInDatabase {
     pub as_new: bool,
     /// Whether to store the cells of pages by the minute.
     pub minute_pages: bool,
+    /// How long to wait for another run to end its writing.
+    pub lock_timeout: Duration,
 }
 
 /// Where to write all cells.
@@ -123,8 +131,9 @@ pub fn analyze(
     output: &mut dyn Output,
 ) -> Result<()> {
     let start = Instant::now();
-    let AnalyzeOptions { database, publish_to, replace, cells, .. } = options;
+    let AnalyzeOptions { database, publish_to, cells, .. } = options;
     let mut counting = options.counting.clone();
+    counting.rules = options.rules.with_defaults();
     let pool = thread_pool(counting.threads)?;
     // Created before counting, so that a folder that cannot be written is reported at once.
     let mut cells_file = match cells {
@@ -141,16 +150,20 @@ pub fn analyze(
     output.start_progress(counting.inputs.len() as u64);
     let CountedLogs { mut analysis, tally, transaction } = match database {
         None => {
-            let analysis = pool.install(|| pipeline::analyze(&counting, progress))?;
+            let possible_copies = possible_copies(&counting.inputs).into_iter();
+            counting.tracking.sources =
+                possible_copies.map(|input| (input, TrackedInput::default())).collect();
+            let mut analysis = pool.install(|| pipeline::analyze(&counting, progress))?;
+            if let Some(rereadable) = &rereadable {
+                rereadable.restore_names(&mut analysis);
+            }
+            drop_copies(&counting, &mut analysis);
             CountedLogs { tally: total_tally(&analysis), analysis, transaction: None }
         }
         Some(database) => {
-            pool.install(|| ingest(database, *replace, &counting, progress, output))?
+            pool.install(|| ingest(database, options, &mut counting, progress, output))?
         }
     };
-    if let Some(rereadable) = &rereadable {
-        rereadable.restore_names(&mut analysis);
-    }
     let limit = options.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
     if limit.is_err() || analysis.inputs.is_empty() {
         output.stop_progress();
@@ -203,13 +216,19 @@ pub fn analyze(
             pool.install(|| file.write(&cube))?;
         }
         progress.enter(Phase::Reporting);
-        let mut summary = pool.install(|| summarize(&cube, &tally, options.top))?;
-        complete(&mut summary, &analysis, &counting, start.elapsed());
+        let summary = options.has_report.then(|| {
+            let mut summary = pool.install(|| summarize(&cube, &tally, options.top))?;
+            complete(&mut summary, &analysis, &counting, start.elapsed());
+            Ok(summary)
+        });
+        let summary: Option<Summary> = summary.transpose()?;
         output.stop_progress();
         progress.check()?;
         cells_file.map_or(Ok(()), CellsFile::finish)?;
         report_inputs(&analysis, output);
-        output.report(&summary)?;
+        if let Some(summary) = summary {
+            output.report(&summary)?;
+        }
     }
     output.statistics(&statistics(&analysis, &tally, start.elapsed(), counted_at.elapsed()));
     if is_nothing_parsed {
@@ -223,6 +242,20 @@ pub fn analyze(
     }
     published?.iter().for_each(|note| output.note(note));
     Ok(())
+}
+
+/// Leaves out inputs that add nothing to another one.
+fn drop_copies(counting: &CountingOptions, analysis: &mut Analysis) {
+    let mut copies = copies(&counting.inputs, &analysis.inputs);
+    copies.retain(|input, _| counting.tracking.sources.contains_key(input));
+    let sources = copies.keys().filter_map(|&input| u32::try_from(input).ok());
+    analysis.facts.drop_sources(&sources.collect());
+    let names: BTreeMap<usize, String> =
+        analysis.inputs.iter().map(|input| (input.index, input.name.clone())).collect();
+    let sentences =
+        copies.iter().map(|(input, copy)| copy.sentence(&names[input], &names[&copy.of]));
+    analysis.notes.extend(sentences);
+    analysis.inputs.retain(|input| !copies.contains_key(&input.index));
 }
 
 /// Opens and closes each store: a wrong password should not cost an hour of counting.
@@ -253,14 +286,26 @@ struct CountedLogs {
 /// Counts into a database what it does not have yet.
 fn ingest(
     database: &StoreInDatabase,
-    replace: bool,
-    counting: &CountingOptions,
+    options: &AnalyzeOptions,
+    counting: &mut CountingOptions,
     progress: &Progress,
     output: &mut dyn Output,
 ) -> Result<CountedLogs> {
-    let mut transaction = open_to_write(&database.path, progress, output)?;
-    let options =
-        IngestOptions { replace, as_new: database.as_new, minute_pages: database.minute_pages };
+    let AnalyzeOptions { rules, replace, .. } = options;
+    let mut transaction = open_to_write(&database.path, database.lock_timeout, progress, output)?;
+    let is_its = |site: &crate::database::Site| site.name == rules.site && !replace;
+    if let Some(site) = transaction.sites()?.into_iter().find(is_its) {
+        counting.rules = rules.with_stored(&site.rules).ok_or_else(|| {
+            let reason =
+                "it counts the site by rules that this hitmap does not know; a newer one reads it";
+            Error::Database { path: database.path.clone(), reason: reason.to_owned() }
+        })?;
+    }
+    let options = IngestOptions {
+        replace: *replace,
+        as_new: database.as_new,
+        minute_pages: database.minute_pages,
+    };
     let Ingested { analysis, tally } =
         ingest::ingest(&mut transaction, counting, options, progress)?;
     Ok(CountedLogs { analysis, tally, transaction: Some(transaction) })

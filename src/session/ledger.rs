@@ -4,6 +4,7 @@
 //! are shown.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::Output;
 use super::lock::open_to_write;
@@ -28,8 +29,13 @@ pub fn sources(path: &Path) -> Result<Vec<Recorded>> {
 ///
 /// # Errors
 /// [`Error::Usage`] if the database has no such source; [`Error::Database`].
-pub fn forget(path: &Path, id: &str, output: &mut dyn Output) -> Result<Recorded> {
-    let mut database = open_to_write(path, &Progress::default(), output)?;
+pub fn forget(
+    path: &Path,
+    id: &str,
+    lock_timeout: Duration,
+    output: &mut dyn Output,
+) -> Result<Recorded> {
+    let mut database = open_to_write(path, lock_timeout, &Progress::default(), output)?;
     let mut sources = database.sources()?;
     sources.retain(|source| source.short_id == id || source.identity.full_id() == id);
     if sources.len() > 1 {
@@ -58,13 +64,18 @@ pub struct Pruned {
 ///
 /// # Errors
 /// [`Error::Database`].
-pub fn prune(path: &Path, keep_days: u32, output: &mut dyn Output) -> Result<Pruned> {
+pub fn prune(
+    path: &Path,
+    keep_days: u32,
+    lock_timeout: Duration,
+    output: &mut dyn Output,
+) -> Result<Pruned> {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
     let today = now.map_or(0, |since| since.as_secs() / 86_400);
     let today = i32::try_from(today).unwrap_or(i32::MAX);
     let kept = i32::try_from(keep_days).unwrap_or(i32::MAX);
     let first = Day(today.saturating_sub(kept).saturating_add(1));
-    let mut database = open_to_write(path, &Progress::default(), output)?;
+    let mut database = open_to_write(path, lock_timeout, &Progress::default(), output)?;
     let days = database.prune(first)?;
     all_cores()?.install(|| match days {
         0 => database.commit(),

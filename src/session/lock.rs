@@ -13,29 +13,34 @@ use crate::system::progress::Progress;
 
 /// How long a run waits in silence.
 const SILENT_WAIT: Duration = Duration::from_secs(1);
-/// How long a run waits before it gives up. No run should hold the lock this long.
-const LONGEST_WAIT: Duration = Duration::from_secs(60 * 60);
+/// How long a run waits before it gives up, unless it is told otherwise. No run should hold the lock this long.
+pub const DEFAULT_LOCK_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Opens a database for writing. Waits while another run writes to it, and says so.
+/// Opens a database for writing. Waits while another run writes to it, at most `timeout`, and says so: a cron job that
+/// only shows warnings must not pile up in silence.
 ///
 /// # Errors
 /// [`Error::Database`], [`Error::Interrupted`].
 pub(super) fn open_to_write(
     path: &Path,
+    timeout: Duration,
     progress: &Progress,
     output: &mut dyn Output,
 ) -> Result<Database> {
     let mut is_announced = false;
     Database::open_to_write(path, &mut |waited| {
         progress.check()?;
-        if waited > LONGEST_WAIT {
-            let reason =
-                "another program has been writing to it for an hour; nothing was stored".to_owned();
+        if waited >= timeout {
+            let reason = format!(
+                "another run has been writing to it for {} s, the longest that this one waits (--lock-timeout); nothing \
+                 was stored",
+                timeout.as_secs()
+            );
             return Err(Error::Database { path: path.to_owned(), reason });
         }
         if waited > SILENT_WAIT && !is_announced {
             is_announced = true;
-            output.note(&format!("{path:?}: another run writes to it; waiting for it to end"));
+            output.warn(&format!("{path:?}: another run writes to it; waiting for it to end"));
         }
         Ok(())
     })

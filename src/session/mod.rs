@@ -4,6 +4,7 @@
 //! know: clap, indicatif, terminals, where output goes.
 
 mod analyze;
+mod copies;
 mod doubts;
 mod explain;
 mod generate;
@@ -24,6 +25,7 @@ pub use explain::{ExplainOptions, LineChoice, explain};
 pub use generate::{LogTarget, generate_log};
 pub use inputs::{check_outputs, distinct_inputs, read_visitor_key};
 pub use ledger::{Pruned, forget, prune, sources};
+pub use lock::DEFAULT_LOCK_TIMEOUT;
 pub use publish::{PublishOptions, publish};
 pub use report::{ReportOptions, report};
 

@@ -5,9 +5,10 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use super::Output;
-use super::lock::open_to_write;
+use super::lock::{DEFAULT_LOCK_TIMEOUT, open_to_write};
 use crate::cube::Cube;
 use crate::database::{Database, Site};
 use crate::error::{Error, Result};
@@ -29,6 +30,8 @@ pub struct PublishOptions {
     pub site: Option<String>,
     /// Whether to publish everything again, whatever a store has.
     pub replace: bool,
+    /// How long to wait for another run to end its writing.
+    pub lock_timeout: Duration,
     /// Worker threads, at least 1.
     pub threads: usize,
 }
@@ -43,12 +46,13 @@ pub fn publish(
     progress: &Progress,
     output: &mut dyn Output,
 ) -> Result<()> {
-    let PublishOptions { database: path, publish_to, site, replace, threads } = options;
+    let PublishOptions { database: path, publish_to, site, replace, lock_timeout, threads } =
+        options;
     let pool = thread_pool(*threads)?;
     progress.enter(Phase::Publishing);
     output.start_progress(0);
     if *replace {
-        let mut database = open_to_write(path, progress, output)?;
+        let mut database = open_to_write(path, *lock_timeout, progress, output)?;
         database.renew_days(site.as_deref())?;
         pool.install(|| database.commit())?;
     }
@@ -110,7 +114,7 @@ fn note_published(
     if new.is_empty() {
         return Ok(());
     }
-    let mut database = open_to_write(database.path(), progress, output)?;
+    let mut database = open_to_write(database.path(), DEFAULT_LOCK_TIMEOUT, progress, output)?;
     database.note_published(target, &new)?;
     database.commit()
 }

@@ -108,6 +108,16 @@ pub(super) fn put(
     Ok(())
 }
 
+/// Notes that a day lost all its facts in the commit `version`.
+pub(super) fn empty(store: Store<'_>, site: i64, day: Day, version: i64) -> Result<()> {
+    store.execute(
+        "INSERT INTO day(site, day, version, sums) VALUES (?, ?, ?, '') \
+         ON CONFLICT(site, day) DO UPDATE SET version = excluded.version, sums = ''",
+        params![site, day.0, version],
+    )?;
+    Ok(())
+}
+
 fn parse(store: Store<'_>, site: i64, day: Day, text: &str) -> Result<DaySums> {
     let sums = checked::open_json(text, &[site, day.0.into()]);
     sums.ok_or_else(|| store.damaged("sums of a day"))

@@ -30,6 +30,8 @@ mod sorted;
 mod stored;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -144,7 +146,7 @@ impl Database {
         database.execute("PRAGMA synchronous = FULL; PRAGMA secure_delete = FAST")?;
         if file::has_log(path) {
             // A killed run has left it. Where readers hold it up, the next commit moves it into the file.
-            database.checkpoint(Duration::ZERO)?;
+            database.checkpoint()?;
         }
         file::copy_permissions_to_log(path);
         database.busy_timeout(READER_PATIENCE)?;
@@ -196,27 +198,22 @@ impl Database {
         attempt: impl Fn(&Connection) -> rusqlite::Result<()>,
     ) -> Result<()> {
         self.busy_timeout(Duration::ZERO)?;
-        let start = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        loop {
-            match attempt(&self.connection) {
-                Err(error) if is_busy(&error) => {}
-                Err(error) => return Err(self.store().fail(&error)),
-                Ok(()) => return self.busy_timeout(READER_PATIENCE),
-            }
-            let waited = start.elapsed();
-            waiting(waited)?;
-            if waited >= lock_timeout {
-                let reason = format!(
-                    "another run has been writing to it for {} s, the longest that this one waits (--lock-timeout); \
-                     nothing was stored",
-                    lock_timeout.as_secs()
-                );
-                return Err(Error::Database { path: self.path.clone(), reason });
-            }
-            std::thread::sleep(pause.min(lock_timeout.saturating_sub(waited)));
-            pause = (pause * 2).min(LONGEST_PAUSE);
+        let try_it = || match attempt(&self.connection) {
+            Err(error) if is_busy(&error) => Ok(false),
+            Err(error) => Err(self.store().fail(&error)),
+            Ok(()) => Ok(true),
+        };
+        let is_done = wait_until(lock_timeout, waiting, try_it)?;
+        self.busy_timeout(READER_PATIENCE)?;
+        if is_done {
+            return Ok(());
         }
+        let reason = format!(
+            "another run has been writing to it for {} s, the longest that this one waits (--lock-timeout); nothing was \
+             stored",
+            lock_timeout.as_secs()
+        );
+        Err(Error::Database { path: self.path.clone(), reason })
     }
 
     /// Stores everything since [`Database::begin`], at once, and gives the lock back. The log is moved into the file, as
@@ -234,7 +231,7 @@ impl Database {
             return Err(self.lost());
         }
         // It is stored, whether the log can be moved or not: whoever opens the file next reads the log, too.
-        let _ = self.checkpoint(Duration::ZERO);
+        let _ = self.checkpoint();
         file::copy_permissions_to_log(&self.path);
         Ok(())
     }
@@ -258,9 +255,9 @@ impl Database {
         Error::Database { path: self.path.clone(), reason }
     }
 
-    /// Moves the log into the file and empties it; waits for readers that have not moved on. Says whether it is empty.
-    fn checkpoint(&self, patience: Duration) -> Result<bool> {
-        self.busy_timeout(patience)?;
+    /// Moves the log into the file and empties it. Says whether it is empty: it is not while a reader or a writer needs it.
+    fn checkpoint(&self) -> Result<bool> {
+        self.busy_timeout(Duration::ZERO)?;
         // It says that it failed in its row, not as an error.
         let is_busy = self
             .connection
@@ -271,6 +268,18 @@ impl Database {
             Err(error) if self::is_busy(&error) => Ok(false),
             Err(error) => Err(self.store().fail(&error)),
         }
+    }
+
+    /// Moves the log into the file and empties it; waits for those who need it.
+    ///
+    /// # Errors
+    /// [`Error::Database`], also after `lock_timeout`; those of `waiting`.
+    fn empty_log(&self, lock_timeout: Duration, waiting: Waiting<'_>) -> Result<()> {
+        if wait_until(lock_timeout, waiting, || self.checkpoint())? {
+            return Ok(());
+        }
+        let reason = "somebody has been reading an old state of it for longer than this run waits (--lock-timeout)";
+        Err(Error::Database { path: self.path.clone(), reason: reason.to_owned() })
     }
 
     /// Opens a database to read one state of it, whoever writes meanwhile.
@@ -395,6 +404,26 @@ impl Database {
     fn set_up(&self, cache_kib: i64) -> Result<()> {
         set_up(&self.connection, cache_kib).map_err(|error| self.store().fail(&error))
     }
+}
+
+/// Tries something again and again, at most for `lock_timeout`, until it is done. Says whether it is.
+fn wait_until(
+    lock_timeout: Duration,
+    waiting: Waiting<'_>,
+    try_it: impl Fn() -> Result<bool>,
+) -> Result<bool> {
+    let start = Instant::now();
+    let mut pause = FIRST_PAUSE;
+    while !try_it()? {
+        let waited = start.elapsed();
+        waiting(waited)?;
+        if waited >= lock_timeout {
+            return Ok(false);
+        }
+        std::thread::sleep(pause.min(lock_timeout.saturating_sub(waited)));
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+    Ok(true)
 }
 
 /// What holds for every connection.

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 
+use roaring::RoaringBitmap;
 use rusqlite::{OptionalExtension, params};
 
 use super::{Store, meta};
@@ -95,11 +96,21 @@ pub(super) fn places(store: Store<'_>, numbers: &[u32]) -> Result<Vec<Place>> {
     numbers.iter().map(&mut place).collect()
 }
 
-/// Numbers of all places of a site.
-pub(super) fn of_site(store: Store<'_>, site: i64) -> Result<HashSet<u32>> {
-    let mut statement = store.prepare("SELECT id FROM place WHERE site = ?")?;
-    let numbers = statement.query_map([site], |row| row.get(0));
-    numbers.and_then(Iterator::collect).map_err(|error| store.fail(&error))
+/// The numbers of all places of some sites.
+pub(super) fn of_sites(
+    store: Store<'_>,
+    sites: impl Iterator<Item = i64>,
+) -> Result<RoaringBitmap> {
+    let sites: HashSet<i64> = sites.collect();
+    let mut numbers = RoaringBitmap::new();
+    let mut statement = store.prepare("SELECT id, site FROM place ORDER BY id")?;
+    let mut rows = statement.query([]).map_err(|error| store.fail(&error))?;
+    while let Some(row) = rows.next().map_err(|error| store.fail(&error))? {
+        if sites.contains(&row.get(1).map_err(|error| store.fail(&error))?) {
+            numbers.insert(row.get(0).map_err(|error| store.fail(&error))?);
+        }
+    }
+    Ok(numbers)
 }
 
 /// Deletes the places that are not to be kept.

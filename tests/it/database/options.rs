@@ -156,6 +156,70 @@ fn replace_takes_other_rules_and_everything_is_theirs() {
     assert!(again.stderr_text().contains("already counted"));
 }
 
+#[test]
+fn rules_that_are_not_given_are_those_of_the_database() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let logs: Vec<Vec<u8>> = (30..33).map(|seed| log(600, seed)).collect();
+    let paths: Vec<_> = (0..3).map(|n| folder.write(format!("{n}.log"), &logs[n])).collect();
+    let key = folder.write("key", b"a key of thirty-two bytes at all");
+    let key = ["--visitor-key", key.to_str().unwrap()];
+    let all =
+        ["--count", "hits", "--visitor", "ip", "--group", "film=/movie/{}.html", "--keep-query"];
+    analyze_with(&database, &[&all[..], &["--tz", "UTC"], &key].concat(), &[&paths[0]])
+        .expect_exit(0);
+    let outcome = analyze_with(&database, &key, &[&paths[1]]).expect_exit(0);
+    assert_eq!(outcome.json()["definition"]["visitor"], "ip");
+    analyze_with(&database, &[&["--visitor", "ip"], &key[..]].concat(), &[&paths[2]])
+        .expect_exit(0);
+    let fresh = folder.path("fresh.db");
+    let paths: Vec<&Path> = paths.iter().map(|path| &**path).collect();
+    analyze_with(&fresh, &[&all[..], &["--tz", "UTC"], &key].concat(), &paths).expect_exit(0);
+    assert_eq!(traffic(&database), traffic(&fresh));
+    // The key is not stored, so it must be given; what is given must fit.
+    for (options, words) in [
+        (&[][..], "--visitor-key is #"),
+        (
+            &[&key[..], &["--count", "page-views"]].concat(),
+            "--count is hits in the database and page-views",
+        ),
+    ] {
+        let outcome = analyze_with(&database, options, &paths).expect_exit(2);
+        assert!(outcome.stderr_text().contains(words), "{}", outcome.stderr_text());
+    }
+    // Another site has rules of its own.
+    let other = folder.write("other.log", log(300, 34));
+    let outcome = analyze_with(&database, &["--site", "b.example"], &[&other]).expect_exit(0);
+    assert_eq!(outcome.json()["definition"]["visitor"], "ip+ua");
+}
+
+#[test]
+fn a_quiet_run_into_a_database_says_nothing() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let name = database.to_str().unwrap();
+    let whole = log(400, 35);
+    let path = folder.write("a.log", head(&whole, 300));
+    let quiet = |options: &[&str]| {
+        let input = [path.to_str().unwrap()];
+        hitmap(&[&["analyze", "-q", "--db", name], options, &input].concat()).expect_exit(0)
+    };
+    let outcome = quiet(&[]);
+    assert!(outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{outcome:?}");
+    fs::write(&path, &whole).unwrap();
+    let outcome = quiet(&[]);
+    assert!(outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{outcome:?}");
+    check(&database, &[&whole]);
+    // What is asked for is there.
+    contract::check_totals_only(&oracle(&[&whole]), &quiet(&["--json"]).json());
+    contract::check_cells(&oracle(&[&whole]), &quiet(&["--cells", "-"]).stdout);
+    let cells = folder.path("cells.ndjson");
+    assert!(quiet(&["--cells", cells.to_str().unwrap()]).stdout.is_empty());
+    contract::check_cells(&oracle(&[&whole]), &fs::read(&cells).unwrap());
+    // Without a database the report is the point of the run.
+    assert!(!hitmap(&["analyze", "-q", path.to_str().unwrap()]).expect_exit(0).stdout.is_empty());
+}
+
 /// The view's rows of pages a minute are the oracle's.
 #[track_caller]
 fn check_minute_pages(database: &Path, files: &[&[u8]]) {

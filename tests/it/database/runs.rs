@@ -164,6 +164,33 @@ fn two_writers_take_turns_and_readers_read_on() {
     check(&database, &logs);
 }
 
+/// A cron job that only shows warnings says that it waits, and does not wait for ever.
+#[test]
+fn a_wait_is_said_even_by_a_quiet_run_and_has_an_end() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let (a, b) = (log(300, 20), log(300, 21));
+    analyze(&database, &[&folder.write("a.log", &a)]).expect_exit(0);
+    let writer = rusqlite::Connection::open(&database).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (name, b) = (database.to_str().unwrap(), folder.write("b.log", &b));
+    let analyze = ["analyze", "-q", "--db", name, b.to_str().unwrap(), "--lock-timeout"];
+    let at_once = hitmap(&[&analyze[..], &["0"]].concat()).expect_exit(4);
+    let words = at_once.stderr_text();
+    assert!(words.contains("--lock-timeout") && words.contains("nothing was stored"), "{words}");
+    for command in [["forget", "--db", name, "x"], ["prune", "--db", name, "--keep=1d"]] {
+        let outcome = hitmap(&[&command[..], &["--lock-timeout", "0"]].concat()).expect_exit(4);
+        assert!(outcome.stderr_text().contains("--lock-timeout"), "{}", outcome.stderr_text());
+    }
+    let outcome = hitmap(&[&analyze[..], &["2s"]].concat()).expect_exit(4);
+    let words = outcome.stderr_text();
+    assert!(words.contains("another run writes to it; waiting"), "{words}");
+    assert!(words.contains("for 2 s, the longest"), "{words}");
+    assert!(outcome.stdout.is_empty());
+    writer.execute_batch("ROLLBACK").unwrap();
+    check(&database, &[&a]);
+}
+
 #[test]
 fn what_is_no_database_of_this_version_is_refused_unchanged() {
     let folder = Folder::new();

@@ -75,14 +75,10 @@ pub(super) fn bucket_of(granularity: u8, day: Day, minute_of_day: u16) -> i64 {
     }
 }
 
-/// The first day of a bucket of days, weeks or months.
-fn day_of(bucket: i64) -> Day {
-    // Days have 32 bits. A bucket beyond them is of a damaged file.
-    Day(i32::try_from(bucket).unwrap_or(if bucket < 0 { i32::MIN } else { i32::MAX }))
-}
-
-/// What SQL shows for a bucket: `2018-03-05`, `2018-03-05T14`, `2018-03-05T14:05`, `2018-W10`, `2018-03`, or nothing.
+/// What SQL shows for a bucket of [`bucket_of`]: `2018-03-05`, `2018-03-05T14`, `2018-03-05T14:05`, `2018-W10`, `2018-03`,
+/// or nothing.
 pub(super) fn bucket_text(granularity: u8, bucket: i64) -> String {
+    let day_of = |bucket| Day(i32::try_from(bucket).unwrap_or_default());
     let within_day = |granularity, unit: u16| {
         let buckets_a_day = i64::from(MINUTES_A_DAY / unit);
         let within = u16::try_from(bucket.rem_euclid(buckets_a_day)).unwrap_or_default();
@@ -125,7 +121,7 @@ fn add_sorted(store: Store<'_>, changes: &[CellChange]) -> Result<()> {
     for changes in changes.chunk_by(same_bucket) {
         let CellChange { granularity, bucket, .. } = changes[0];
         store.execute(
-            "INSERT OR IGNORE INTO calendar(granularity, bucket, text) VALUES (?, ?, ?)",
+            "INSERT INTO calendar(granularity, bucket, text) VALUES (?, ?, ?) ON CONFLICT(granularity, bucket) DO NOTHING",
             params![granularity, bucket, bucket_text(granularity, bucket)],
         )?;
     }

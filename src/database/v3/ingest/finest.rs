@@ -11,7 +11,11 @@ use crate::error::Result;
 use crate::time::{Day, Granularity};
 
 /// Whether cells of a level and granularity have rows, if `finest` is the finest granularity of those of pages.
-pub(super) fn is_stored(finest: Granularity, level: u8, granularity: Granularity) -> bool {
+pub(in crate::database::v3) fn is_stored(
+    finest: Granularity,
+    level: u8,
+    granularity: Granularity,
+) -> bool {
     let most = match (level, finest) {
         (places::PAGE, _) => finest,
         (_, Granularity::Day) => Granularity::Hour,
@@ -21,7 +25,7 @@ pub(super) fn is_stored(finest: Granularity, level: u8, granularity: Granularity
 }
 
 /// The finest granularity of cells of pages.
-pub(super) fn get(store: Store<'_>) -> Result<Granularity> {
+pub(in crate::database::v3) fn get(store: Store<'_>) -> Result<Granularity> {
     let number = meta::get(store, meta::CELLS)?.unwrap_or_default();
     let granularity = usize::try_from(number).ok().and_then(|number| Granularity::ALL.get(number));
     granularity.copied().ok_or_else(|| store.damaged("finest granularity of cells"))

@@ -9,14 +9,14 @@
 mod content;
 mod days;
 mod fates;
-mod finest;
+pub(super) mod finest;
 mod numbers;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::ledger::sites::{self, Site};
 use super::ledger::{self, Recorded};
-use super::{Database, Store, meta};
+use super::{Database, Store, day_sums, meta, remove};
 use crate::count::Facts;
 use crate::error::{Error, Result};
 use crate::facts::tally::Tally;
@@ -192,12 +192,13 @@ fn ingest(
     options: IngestOptions,
     seen: &Look,
 ) -> Result<Ingested> {
-    let mut is_changed = false;
     let mut known = sites::sites(store)?;
+    let mut replaced = None;
     if options.replace {
-        is_changed |= replace_sites(store, batch, &known)?;
+        replaced = replace_sites(store, batch, &known)?;
         known = sites::sites(store)?;
     }
+    let mut is_changed = replaced.is_some();
     for site in known.iter().filter(|site| batch.sites.iter().any(|one| one.name == site.name)) {
         sites::check(store, site, batch.rules)?;
     }
@@ -207,9 +208,12 @@ fn ingest(
     if is_changed {
         let version = meta::next_version(store)?;
         refuse_pruned(batch, &accepted, &known)?;
+        for (site, day) in replaced.into_iter().flatten() {
+            day_sums::empty(store, site, day, version)?;
+        }
         for one in &accepted {
             if one.is_counted_anew {
-                take_out_facts(store, one.source.number)?;
+                remove::take_out_facts(store, one.source.number, version)?;
             }
         }
         let sites = make_sites(store, batch, &accepted, &known)?;
@@ -219,17 +223,26 @@ fn ingest(
     Ok(Ingested { fates, is_changed })
 }
 
-/// Takes out all that is stored of the sites of the batch, and gives them the rules of the run. Says whether there were
-/// any.
-fn replace_sites(store: Store<'_>, batch: &Batch<'_>, known: &[Site]) -> Result<bool> {
-    let _ = (store, batch, known);
-    Err(Error::Limit("not yet".to_owned()))
-}
-
-/// Takes out the facts of a source that is counted anew.
-fn take_out_facts(store: Store<'_>, source: i64) -> Result<()> {
-    let _ = (store, source);
-    Err(Error::Limit("not yet".to_owned()))
+/// Takes out all that is stored of the sites of the batch, and gives them the rules of the run. Returns the days that they
+/// had; `None` if the database has none of the sites.
+fn replace_sites(
+    store: Store<'_>,
+    batch: &Batch<'_>,
+    known: &[Site],
+) -> Result<Option<Vec<(i64, Day)>>> {
+    let of_run = |site: &Site| batch.sites.iter().find(|of_run| of_run.name == site.name);
+    let sites: BTreeSet<i64> =
+        known.iter().filter(|site| of_run(site).is_some()).map(|site| site.number).collect();
+    if sites.is_empty() {
+        return Ok(None);
+    }
+    let days = remove::take_out_sites(store, &sites)?;
+    for site in known {
+        if let Some(of_run) = of_run(site) {
+            remove::set_rules(store, site.number, batch.rules, of_run.is_named)?;
+        }
+    }
+    Ok(Some(days))
 }
 
 /// # Errors

@@ -311,4 +311,4 @@ impl Database {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -204,6 +204,25 @@ pub(in crate::database::v3) fn samples(
     rows.into_iter().map(read).collect()
 }
 
+/// Empties the samples of a site's shares of all days before one, which tell page views of visitors.
+pub(in crate::database::v3) fn empty_samples(
+    store: Store<'_>,
+    site: i64,
+    before: Day,
+) -> Result<()> {
+    let mut statement =
+        store.prepare("SELECT id, day, source FROM share WHERE site = ? AND day < ?")?;
+    let rows = statement
+        .query_map(params![site, before.0], |row| Ok((row.get(0)?, Day(row.get(1)?), row.get(2)?)))
+        .and_then(Iterator::collect);
+    let rows: Vec<(i64, Day, i64)> = rows.map_err(|error| store.fail(&error))?;
+    for (number, day, source) in rows {
+        let sample = sealed_sample(&Sample::default(), &belongs_to(site, day, source));
+        store.execute("UPDATE share SET sample = ? WHERE id = ?", params![sample, number])?;
+    }
+    Ok(())
+}
+
 /// The sums over the hits of some days of a site, of all sources together.
 pub(in crate::database::v3) fn hits(
     store: Store<'_>,

@@ -14,7 +14,7 @@ use crate::source::{BLOCK_BYTES, SourceIdentity};
 use crate::time::Day;
 
 /// The identity of a log of `bytes` bytes that begins as all logs of that `kind` do. Block hashes are made up.
-fn identity(kind: u64, bytes: u64) -> SourceIdentity {
+pub(in crate::database::v3) fn identity(kind: u64, bytes: u64) -> SourceIdentity {
     let hash = |part: u64, length: u64| {
         xxhash_rust::xxh3::xxh3_128(&[kind, part, length].map(u64::to_le_bytes).concat())
     };

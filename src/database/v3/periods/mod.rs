@@ -88,7 +88,8 @@ impl Period {
         Self { granularity: MONTH, bucket: bucket_of(MONTH, day, 0), first, end }
     }
 
-    fn has(&self, day: Day) -> bool {
+    /// Whether a day is in it.
+    pub(super) fn has(&self, day: Day) -> bool {
         self.first <= day && day < self.end
     }
 

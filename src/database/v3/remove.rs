@@ -1,1 +1,0 @@
-//! Taking facts out: forget, prune, replace, read again.
