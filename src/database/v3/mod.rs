@@ -21,6 +21,7 @@ mod migrate;
 mod periods;
 mod pieces;
 mod places;
+mod published;
 mod read;
 mod remove;
 mod rewrite;
@@ -39,11 +40,14 @@ use rusqlite::config::DbConfig;
 use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Params};
 
 use crate::error::{Error, Result};
+pub use day_sums::{DaySums, DayVersion};
+use file::{FileIdentity, FileState};
 pub use ledger::sites::Site;
 pub use ledger::{Recorded, SourceState};
-pub use read::{BlockRow, Reader, Wanted};
-
-use file::{FileIdentity, FileState};
+pub use published::Group;
+pub use read::{
+    ALL_DAYS, BlockDecoder, BlockRow, Groups, Items, Place, Reader, SectionGroup, Wanted,
+};
 use schema::State;
 
 /// Asked again and again while another run writes, with how long that has been; an error ends the waiting.

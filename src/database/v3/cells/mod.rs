@@ -35,7 +35,7 @@ const MINUTES_AN_HOUR: u16 = 60;
 /// Cells of one statement: fewer calls, and still far below SQLite's limit of variables.
 const ROWS: usize = 32;
 /// A class is a granularity times this, and a level.
-const LEVELS: u8 = 4;
+pub(super) const LEVELS: u8 = 4;
 
 /// By how much a cell rises.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

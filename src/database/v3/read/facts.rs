@@ -8,7 +8,7 @@ use std::ops::Range;
 use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::{BlockDecoder, BlockRow, ItemFactsReader, Reader};
+use super::{BlockDecoder, BlockRow, Reader};
 use crate::count::{Facts, FactsBuilder};
 use crate::error::Result;
 use crate::facts::{DayFacts, ShareKey};

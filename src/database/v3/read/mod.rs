@@ -18,7 +18,7 @@ use super::block::{BlockCounts, bytes_of};
 use super::pieces::{self, Kind};
 use super::places;
 use super::{Database, Store};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::facts::column::Damaged;
 use crate::time::Day;
 
@@ -205,6 +205,11 @@ impl Database {
         blocks(self.store(), site, days)
     }
 
+    /// What is not as it was written, in words.
+    pub(crate) fn damaged(&self, what: &str) -> Error {
+        self.store().damaged(what)
+    }
+
     /// The blocks of a source, by site, then by day.
     ///
     /// # Errors
@@ -341,15 +346,24 @@ impl Reader<'_> {
         self.read(|store| page_names(store, places))
     }
 
-    /// The numbers of a site's sections and pages, given as (level, section, page); `None` for those that have none.
+    /// The place of a section of a site; `None` if nothing of it was ever counted.
     ///
     /// # Errors
     /// [`Error::Database`](crate::error::Error::Database).
-    pub fn place_numbers(
-        &self,
-        site: i64,
-        names: &[places::PlaceName<'_>],
-    ) -> Result<Vec<Option<u32>>> {
-        self.read(|store| places::place_numbers(store, site, PAGE, names))
+    pub fn section_place(&self, site: i64, section: &str) -> Result<Option<u32>> {
+        self.place(site, (places::SECTION, section, ""))
+    }
+
+    /// The place of a page of a site; `None` if it was never counted.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn page_place(&self, site: i64, section: &str, page: &str) -> Result<Option<u32>> {
+        self.place(site, (places::PAGE, section, page))
+    }
+
+    fn place(&self, site: i64, name: places::PlaceName<'_>) -> Result<Option<u32>> {
+        let numbers = self.read(|store| places::place_numbers(store, site, PAGE, &[name]))?;
+        Ok(numbers.into_iter().flatten().next())
     }
 }
