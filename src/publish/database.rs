@@ -12,7 +12,7 @@ use std::sync::Arc;
 use super::{Decision, Publication, Publisher, write_days};
 use crate::cube::Cube;
 use crate::cube::rows::Rows;
-use crate::database::v3::{ALL_DAYS, BlockRow, Database, DayVersion, Group, Site, Wanted};
+use crate::database::{ALL_DAYS, BlockRow, Database, DayVersion, Group, Site, Wanted};
 use crate::error::{Error, Result};
 use crate::facts::DayKey;
 use crate::store::{Cell, Cells, Edition, Ledger, Slot, Source, Store, Writer, source_ids};

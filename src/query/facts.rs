@@ -12,7 +12,7 @@ use super::visits::{BlockVisitors, Visits};
 use super::{By, Question, Scope, definition};
 use crate::count::Facts;
 use crate::cube::Cube;
-use crate::database::v3::{Database, Reader, Wanted};
+use crate::database::{Database, Reader, Wanted};
 use crate::error::Result;
 use crate::facts::tally::Tally;
 use crate::facts::{DayKey, ShareKey};

@@ -19,7 +19,7 @@ mod visits;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use crate::database::v3::{ALL_DAYS, BlockRow, Database, Site};
+use crate::database::{ALL_DAYS, BlockRow, Database, Site};
 use crate::error::{Error, Result};
 use crate::facts::tally::Tally;
 pub use crate::query::summary::Summary;

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::Question;
 use super::visitors::VisitorSet;
 use super::visits::BlockVisitors;
-use crate::database::v3::{BlockDecoder, BlockRow, Groups, Reader};
+use crate::database::{BlockDecoder, BlockRow, Groups, Reader};
 use crate::error::Result;
 use crate::time::{Day, MINUTES_A_DAY};
 

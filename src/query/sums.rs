@@ -13,7 +13,7 @@ use super::visitors::VisitorBits;
 use super::visits::Visits;
 use super::{By, Question, Scope, definition};
 use crate::cube::Cube;
-use crate::database::v3::{BlockRow, Database, DaySums, Place, Reader, Wanted};
+use crate::database::{BlockRow, Database, DaySums, Place, Reader, Wanted};
 use crate::error::Result;
 use crate::query::summarize::summarize;
 use crate::query::summary::{BucketRow, PageRow, SectionRow, Summary};

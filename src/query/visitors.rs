@@ -140,7 +140,7 @@ mod tests {
             prop_assert_eq!(one.len(), expected.len() as u64);
             let removed: Vec<u32> = expected.iter().copied().step_by(2).collect();
             removed.iter().for_each(|&visitor| bits.remove(visitor));
-            prop_assert_eq!(bits.len() as usize, expected.len() - removed.len());
+            prop_assert_eq!(usize::try_from(bits.len()).unwrap(), expected.len() - removed.len());
         }
     }
 

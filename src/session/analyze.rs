@@ -299,10 +299,11 @@ fn publish_counts(
     let AnalyzeOptions { database, publish_to, replace, .. } = options;
     match database {
         None => publish_inputs(publish_to, inputs, analysis, cube, *replace, progress, output),
-        Some(StoreInDatabase { path, .. }) => {
+        Some(StoreInDatabase { path, lock_timeout, .. }) => {
             let mut database = Database::open_to_read(path)?;
             let sites = database.sites()?;
-            publish_database(publish_to, &mut database, &sites, false, progress, output)
+            let source = (&mut database, *lock_timeout);
+            publish_database(publish_to, source, &sites, false, progress, output)
         }
     }
 }

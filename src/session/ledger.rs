@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::Output;
 use super::lock;
-use crate::database::v3::{Database, Recorded};
+use crate::database::{Database, Recorded};
 use crate::error::{Error, Result};
 use crate::pipeline::thread_pool;
 use crate::system::progress::Progress;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Output;
-use crate::database::v3::Database;
+use crate::database::Database;
 use crate::error::Result;
 use crate::system::progress::Progress;
 

@@ -21,7 +21,7 @@ use std::io::Write;
 use std::path::Path;
 
 // Parts of options and results, so that callers need no other module for them.
-pub use crate::database::v3::Recorded;
+pub use crate::database::Recorded;
 pub use crate::pipeline::{CountingOptions, DEFAULT_PAGE_LIMIT, FormatChoice};
 pub use analyze::{AnalyzeOptions, CellsTarget, InvalidLimit, StoreInDatabase, analyze};
 pub use explain::{ExplainOptions, LineChoice, explain};

@@ -5,8 +5,8 @@
 
 use std::sync::Arc;
 
-use crate::database::v3::ingest::CountedFrom;
-use crate::database::v3::{Recorded, SourceState};
+use crate::database::ingest::CountedFrom;
+use crate::database::{Recorded, SourceState};
 use crate::error::Result;
 use crate::parse::Format;
 use crate::pipeline::{Counted, FormatChoice, TrackedInput};
