@@ -25,10 +25,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     (
         "database",
-        &[
-            "error", "text", "time", "system", "source", "select", "facts", "count", "cube",
-            "pipeline",
-        ],
+        &["error", "text", "time", "system", "source", "select", "facts", "count", "cube"],
     ),
     ("query", &["error", "time", "select", "facts", "count", "cube", "database"]),
     ("store", &["error", "text", "time", "system", "source"]),
@@ -41,8 +38,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "session",
         &[
-            "error", "text", "time", "system", "source", "parse", "select", "facts", "cube",
-            "pipeline", "database", "query", "store", "publish", "report", "generate",
+            "error", "text", "time", "system", "source", "parse", "select", "facts", "count",
+            "cube", "pipeline", "database", "query", "store", "publish", "report", "generate",
         ],
     ),
     (
