@@ -139,8 +139,13 @@ proptest! {
 
     #[test]
     fn pruned_days_keep_their_cells(
-        given in logs(), days in prop::collection::vec(17_588..17_602_i32, 1..4), more in views(60),
+        mut given in logs(),
+        days in prop::collection::vec(17_588..17_602_i32, 1..4),
+        late in views(30),
+        more in views(60),
     ) {
+        // Of the same weeks and months, and never pruned.
+        given.insert(8, late.into_iter().map(|view| (view.0, 17_602 + view.1 % 4, view.2, view.3, view.4)).collect());
         let (mut database, mut logs) = filled(&given);
         let mut model = Model::default();
         for day in days {
