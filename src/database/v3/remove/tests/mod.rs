@@ -337,3 +337,22 @@ fn a_source_without_lines_is_counted_again_by_other_rules() {
     }
     assert_eq!(database.database.sources().unwrap().len(), 1);
 }
+
+#[test]
+fn a_replaced_site_leaves_the_others() {
+    let mut database = TestDatabase::new();
+    let of_site = |site, kind| {
+        let views =
+            (0..40_i32).map(|view| (site, 17_590 + view % 9, 1, view.cast_unsigned() % 7, 1));
+        Log { kind, views: views.collect() }
+    };
+    let logs = [of_site(0, 1), of_site(1, 2)];
+    run(&mut database, &[&logs[0], &logs[1]]);
+    let sites = database.database.sites().unwrap();
+    let site = sites.iter().find(|site| site.name == SITES[0]).unwrap().number;
+    assert_eq!(take_out_sites(database.store(), &BTreeSet::from([site])).unwrap().len(), 9);
+    check(&database, &[&logs[1]], Granularity::Day);
+    check_nothing_else(database.store());
+    run(&mut database, &[&logs[0]]);
+    check(&database, &[&logs[0], &logs[1]], Granularity::Day);
+}
