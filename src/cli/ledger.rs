@@ -12,7 +12,7 @@ use super::console::{Console, ConsoleOptions};
 use super::output::eprint_message;
 use super::parse_seconds;
 use crate::error::{Error, Result};
-use crate::session::{self, Pruned, Recorded};
+use crate::session::{self, ListedSource, Pruned};
 use crate::text::escape_terminal;
 use crate::time::CivilTime;
 
@@ -77,29 +77,36 @@ pub(super) fn sources(arguments: &SourcesArgs) -> Result<()> {
     let rows: Vec<String> = if arguments.json {
         sources.iter().map(source_json).collect()
     } else {
-        let width = sources.iter().map(|source| source.short_id.len()).max().unwrap_or(0);
-        sources
-            .iter()
-            .map(|source| {
-                format!(
-                    "{:width$}  {}  {:>15} bytes  {:>12} lines  {}",
-                    source.short_id,
-                    time_text(source.changed),
-                    source.identity.bytes,
-                    source.tally.lines,
-                    escape_terminal(&source.name)
-                )
-            })
-            .collect()
+        let width = |text: &dyn Fn(&ListedSource) -> String| {
+            sources.iter().map(|listed| text(listed).chars().count()).max().unwrap_or(0)
+        };
+        let sites = |listed: &ListedSource| escape_terminal(&listed.sites.join(", ")).into_owned();
+        let id_width = width(&|listed| listed.source.short_id.clone());
+        let site_width = width(&sites);
+        let row = |listed: &ListedSource| {
+            let source = &listed.source;
+            format!(
+                "{:id_width$}  {}  {:>15} bytes  {:>12} lines  {:site_width$}  {}",
+                source.short_id,
+                time_text(source.changed),
+                source.identity.bytes,
+                source.tally.lines,
+                sites(listed),
+                escape_terminal(&source.name)
+            )
+        };
+        sources.iter().map(row).collect()
     };
     rows.iter().try_for_each(|row| writeln!(stdout, "{row}")).map_err(Error::Output)
 }
 
-fn source_json(source: &Recorded) -> String {
+fn source_json(listed: &ListedSource) -> String {
+    let source = &listed.source;
     serde_json::json!({
         "source": source.short_id,
         "id": source.identity.full_id(),
         "path": source.name,
+        "sites": listed.sites,
         "format": source.format,
         "bytes": source.identity.bytes,
         "lines": source.tally.lines,

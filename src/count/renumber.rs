@@ -99,6 +99,15 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// The facts in a builder, to add others.
+    #[must_use]
+    pub fn into_builder(self) -> FactsBuilder {
+        let Self { names, visitors, store } = self;
+        FactsBuilder { hasher: names.hasher().clone(), names, visitors, store }
+    }
+}
+
 /// The facts of some pages, which ascend, with the numbers that `visitor` gives to their visitors.
 fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts {
     let all: usize = pages.iter().map(|(_, facts)| facts.len()).sum();
@@ -222,6 +231,24 @@ impl FactsBuilder {
         for share in numbered {
             self.store.add_window(vec![share]);
         }
+    }
+
+    /// Adds a share whose visitors get the numbers `visitors`, by their index in the day; as [`add_numbered`](Self::add_numbered)
+    /// does.
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::error::Error::Limit) if there are too many pages to number.
+    pub fn add_day_numbered(
+        &mut self,
+        key: ShareKey,
+        day: &LocalDay,
+        visitors: &[u32],
+    ) -> Result<()> {
+        let pages = self.page_numbers(day.pages.iter())?;
+        let runs: Vec<(u32, &[Fact])> = day.facts.pages().collect();
+        let facts = renumber(&runs, |visitor| visitors[visitor as usize]);
+        self.add_numbered(vec![(key, facts, pages)]);
+        Ok(())
     }
 
     /// All facts that were added.

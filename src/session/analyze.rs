@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::copies::{copies, possible_copies};
 use super::doubts::{mostly_malformed_inputs, unparsed_inputs, visitors_of_one_view};
-use super::lock::open_to_write;
-use super::publish::{Rereadable, publish_database, publish_inputs};
+use super::into_database::count_into_database;
+use super::publish::{publish_database, publish_inputs};
+use super::rereadable::Rereadable;
 use super::{CellsFile, Output, Statistics};
 use crate::cube::{CellFormat, Cube, rows};
 use crate::database::Database;
-use crate::database::ingest::{self, IngestOptions, Ingested};
 use crate::error::{Error, Result};
 use crate::facts::tally::{MALFORMED_SAMPLES, Tally};
 use crate::pipeline::{self, Analysis, CountingOptions, TrackedInput, thread_pool};
@@ -26,6 +26,7 @@ use crate::source::Input;
 use crate::store::{self, StoreUrl};
 use crate::system::progress::{Phase, Progress};
 use crate::text::{self, counted};
+use crate::time::Granularity;
 
 /// Options of [`analyze`].
 #[derive(Clone, Debug)]
@@ -58,8 +59,8 @@ pub struct StoreInDatabase {
     pub path: PathBuf,
     /// Whether an input that is shorter than when it was last counted is a new source, rather than refused.
     pub as_new: bool,
-    /// Whether to store the cells of pages by the minute.
-    pub minute_pages: bool,
+    /// The finest granularity of cells of pages; `None` for the database's.
+    pub cells: Option<Granularity>,
     /// How long to wait for another run to end its writing.
     pub lock_timeout: Duration,
 }
@@ -100,7 +101,7 @@ impl std::str::FromStr for InvalidLimit {
 impl InvalidLimit {
     /// # Errors
     /// [`Error::TooManyInvalid`] if the lines exceed the limit.
-    fn check(self, tally: &Tally) -> Result<()> {
+    pub(super) fn check(self, tally: &Tally) -> Result<()> {
         let malformed = tally.malformed_lines;
         let is_exceeded = match self {
             Self::Lines(most) => malformed > most,
@@ -145,10 +146,14 @@ pub fn analyze(
     if is_direct {
         check_stores(publish_to, progress, output)?;
         counting.tracking.identify = true;
-        rereadable = Some(Rereadable::new(&mut counting.inputs, progress)?);
+        let (copies, failed) = Rereadable::new(&mut counting.inputs, progress)?;
+        if let Some(sentence) = failed.into_values().next() {
+            return Err(Error::Unreadable(sentence));
+        }
+        rereadable = Some(copies);
     }
     output.start_progress(counting.inputs.len() as u64);
-    let CountedLogs { mut analysis, tally, transaction } = match database {
+    let CountedLogs { mut analysis, tally } = match database {
         None => {
             let possible_copies = possible_copies(&counting.inputs).into_iter();
             counting.tracking.sources =
@@ -158,10 +163,16 @@ pub fn analyze(
                 rereadable.restore_names(&mut analysis);
             }
             drop_copies(&counting, &mut analysis);
-            CountedLogs { tally: total_tally(&analysis), analysis, transaction: None }
+            let tally = total_tally(&analysis);
+            analysis.warnings.extend(visitors_of_one_view(
+                analysis.facts.visitors().len(),
+                tally.page_views,
+                counting.rules.visitor.text(),
+            ));
+            CountedLogs { analysis, tally }
         }
-        Some(database) => {
-            pool.install(|| ingest(database, options, &mut counting, progress, output))?
+        Some(store) => {
+            pool.install(|| count_into_database(options, store, &mut counting, progress, output))?
         }
     };
     let limit = options.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
@@ -170,24 +181,13 @@ pub fn analyze(
         report_inputs(&analysis, output);
         return limit.and_then(|()| Err(unreadable(&analysis)));
     }
-    let is_nothing_parsed =
-        tally.malformed_lines > 0 && tally.lines == tally.empty_lines + tally.malformed_lines;
+    let is_nothing_parsed = is_nothing_parsed(&tally);
     let unparsed = unparsed_inputs(&analysis, &counting.format);
     if !is_nothing_parsed {
         // Beside others that could be parsed, such an input is one that could not be read.
         analysis.unreadable.extend(unparsed.iter().cloned());
     }
     analysis.warnings.extend(mostly_malformed_inputs(&analysis));
-    analysis.warnings.extend(visitors_of_one_view(
-        analysis.facts.visitors().len(),
-        tally.page_views,
-        counting.rules.visitor.text(),
-    ));
-    // If no line could be parsed, committing could only drop what --replace drops.
-    if let Some(transaction) = transaction.filter(|_| !is_nothing_parsed) {
-        progress.check()?;
-        pool.install(|| transaction.commit())?;
-    }
     let counted_at = Instant::now();
     progress.enter(Phase::Reporting);
     let rules = &counting.rules;
@@ -275,40 +275,16 @@ fn check_stores(
 }
 
 /// What was counted.
-struct CountedLogs {
+pub(super) struct CountedLogs {
     /// Everything in the inputs, counted in this run or an earlier one.
-    analysis: Analysis,
-    tally: Tally,
-    /// The database with the new counts, not yet committed.
-    transaction: Option<Database>,
+    pub(super) analysis: Analysis,
+    /// Sums over all its lines, each source once.
+    pub(super) tally: Tally,
 }
 
-/// Counts into a database what it does not have yet.
-fn ingest(
-    database: &StoreInDatabase,
-    options: &AnalyzeOptions,
-    counting: &mut CountingOptions,
-    progress: &Progress,
-    output: &mut dyn Output,
-) -> Result<CountedLogs> {
-    let AnalyzeOptions { rules, replace, .. } = options;
-    let mut transaction = open_to_write(&database.path, database.lock_timeout, progress, output)?;
-    let is_its = |site: &crate::database::Site| site.name == rules.site && !replace;
-    if let Some(site) = transaction.sites()?.into_iter().find(is_its) {
-        counting.rules = rules.with_stored(&site.rules).ok_or_else(|| {
-            let reason =
-                "it counts the site by rules that this hitmap does not know; a newer one reads it";
-            Error::Database { path: database.path.clone(), reason: reason.to_owned() }
-        })?;
-    }
-    let options = IngestOptions {
-        replace: *replace,
-        as_new: database.as_new,
-        minute_pages: database.minute_pages,
-    };
-    let Ingested { analysis, tally } =
-        ingest::ingest(&mut transaction, counting, options, progress)?;
-    Ok(CountedLogs { analysis, tally, transaction: Some(transaction) })
+/// Whether there were lines and none could be parsed. Storing them could only drop what --replace drops.
+pub(super) fn is_nothing_parsed(tally: &Tally) -> bool {
+    tally.malformed_lines > 0 && tally.lines == tally.empty_lines + tally.malformed_lines
 }
 
 /// Brings the stores up to date: with the database if there is one, else with what this run counted.
@@ -323,10 +299,11 @@ fn publish_counts(
     let AnalyzeOptions { database, publish_to, replace, .. } = options;
     match database {
         None => publish_inputs(publish_to, inputs, analysis, cube, *replace, progress, output),
-        Some(StoreInDatabase { path, .. }) => {
+        Some(StoreInDatabase { path, lock_timeout, .. }) => {
             let mut database = Database::open_to_read(path)?;
             let sites = database.sites()?;
-            publish_database(publish_to, &mut database, &sites, false, progress, output)
+            let source = (&mut database, *lock_timeout);
+            publish_database(publish_to, source, &sites, false, progress, output)
         }
     }
 }

@@ -9,10 +9,13 @@ mod doubts;
 mod explain;
 mod generate;
 mod inputs;
+mod into_database;
 mod ledger;
 mod lock;
 mod publish;
+mod relations;
 mod report;
+mod rereadable;
 
 use std::io::Write;
 use std::path::Path;
@@ -24,7 +27,7 @@ pub use analyze::{AnalyzeOptions, CellsTarget, InvalidLimit, StoreInDatabase, an
 pub use explain::{ExplainOptions, LineChoice, explain};
 pub use generate::{LogTarget, generate_log};
 pub use inputs::{check_outputs, distinct_inputs, read_visitor_key};
-pub use ledger::{Pruned, forget, prune, sources};
+pub use ledger::{ListedSource, Pruned, forget, prune, sources};
 pub use lock::DEFAULT_LOCK_TIMEOUT;
 pub use publish::{PublishOptions, publish};
 pub use report::{ReportOptions, report};

@@ -8,13 +8,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Output;
-use super::lock::{DEFAULT_LOCK_TIMEOUT, open_to_write};
+use super::lock;
 use crate::cube::Cube;
 use crate::database::{Database, Site};
 use crate::error::{Error, Result};
 use crate::pipeline::{Analysis, thread_pool};
 use crate::publish::{self, Publication};
-use crate::source::{Input, Spooled};
+use crate::source::Input;
 use crate::store::{self, StoreUrl};
 use crate::system::progress::{Phase, Progress};
 use crate::text::counted;
@@ -52,9 +52,10 @@ pub fn publish(
     progress.enter(Phase::Publishing);
     output.start_progress(0);
     if *replace {
-        let mut database = open_to_write(path, *lock_timeout, progress, output)?;
+        let mut database = lock::open_to_write(path, *lock_timeout, progress, output)?;
+        lock::begin(&database, *lock_timeout, progress, output)?;
         database.renew_days(site.as_deref())?;
-        pool.install(|| database.commit())?;
+        database.commit()?;
     }
     let mut database = Database::open_to_read(path)?;
     let mut sites = database.sites()?;
@@ -65,7 +66,8 @@ pub fn publish(
         }
     }
     let published = pool.install(|| {
-        publish_database(publish_to, &mut database, &sites, *replace, progress, output)
+        let source = (&mut database, *lock_timeout);
+        publish_database(publish_to, source, &sites, *replace, progress, output)
     });
     output.stop_progress();
     let notes = published?;
@@ -74,10 +76,11 @@ pub fn publish(
     Ok(())
 }
 
-/// Brings each store up to date with sites of a database; returns a sentence about each.
+/// Brings each store up to date with sites of a database, whose lock is waited for no longer than is said beside it;
+/// returns a sentence about each.
 pub(super) fn publish_database(
     publish_to: &[StoreUrl],
-    database: &mut Database,
+    (database, lock_timeout): (&mut Database, Duration),
     sites: &[Site],
     replace: bool,
     progress: &Progress,
@@ -87,7 +90,8 @@ pub(super) fn publish_database(
         let name = url.name();
         let opened = (name.as_str(), store);
         let done = publish::database::publish(database, sites, opened, replace, progress)?;
-        if let Err(error) = note_published(database, &name, &done, progress, output) {
+        if let Err(error) = note_published((database, lock_timeout), &name, &done, progress, output)
+        {
             // The note only helps later: without it, removing a source from the store may need --replace.
             output.warn(&format!("the database could not record what was published: {error}"));
         }
@@ -97,7 +101,7 @@ pub(super) fn publish_database(
 
 /// Records in the database which version of each span readers of a store now see.
 fn note_published(
-    database: &Database,
+    (database, lock_timeout): (&Database, Duration),
     target: &str,
     done: &Publication,
     progress: &Progress,
@@ -114,7 +118,8 @@ fn note_published(
     if new.is_empty() {
         return Ok(());
     }
-    let mut database = open_to_write(database.path(), DEFAULT_LOCK_TIMEOUT, progress, output)?;
+    let mut database = lock::open_to_write(database.path(), lock_timeout, progress, output)?;
+    lock::begin(&database, lock_timeout, progress, output)?;
     database.note_published(target, &new)?;
     database.commit()
 }
@@ -183,41 +188,5 @@ fn sentence(url: &StoreUrl, done: &Publication) -> String {
             counted(done.changed, one, many),
             counted(done.cells, "cell", "cells")
         ),
-    }
-}
-
-/// Makes inputs readable more than once, by copies of pipes in temporary files.
-pub(super) struct Rereadable {
-    copies: Vec<(String, Spooled)>,
-}
-
-impl Rereadable {
-    /// Replaces each input that can be read only once by its copy.
-    pub(super) fn new(inputs: &mut [Input], progress: &Progress) -> Result<Self> {
-        let mut copies = Vec::new();
-        for input in inputs.iter_mut().filter(|input| input.is_one_shot()) {
-            let name = input.display();
-            let copy = Spooled::new(input, &|| progress.is_interrupted());
-            progress.check()?;
-            let copy = copy.map_err(|error| {
-                Error::Unreadable(format!("{name:?} cannot be put into a temporary file: {error}"))
-            })?;
-            *input = copy.input();
-            copies.push((name, copy));
-        }
-        Ok(Self { copies })
-    }
-
-    /// Puts the names that the user knows in the place of the copies' names.
-    pub(super) fn restore_names(&self, analysis: &mut Analysis) {
-        for (name, copy) in &self.copies {
-            let stand_in = copy.input().display();
-            for input in analysis.inputs.iter_mut().filter(|input| input.name == stand_in) {
-                input.name.clone_from(name);
-            }
-            for reason in &mut analysis.unreadable {
-                *reason = reason.replace(&format!("{stand_in:?}"), &format!("{name:?}"));
-            }
-        }
     }
 }

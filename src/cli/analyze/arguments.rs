@@ -19,7 +19,7 @@ use crate::session::{
     AnalyzeOptions, CountingOptions, DEFAULT_PAGE_LIMIT, FormatChoice, InvalidLimit,
     StoreInDatabase, check_outputs, read_visitor_key,
 };
-use crate::time::Zone;
+use crate::time::{Granularity, Zone};
 
 /// Arguments of `hitmap analyze`.
 #[derive(Debug, Args)]
@@ -101,9 +101,10 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, requires = "db", help_heading = "Stores")]
     pub(super) as_new: bool,
 
-    /// Also store pages by the minute in the database, for SQL (reports have them either way)
-    #[arg(long, requires = "db", help_heading = "Stores")]
-    pub(super) db_minute_pages: bool,
+    /// Finest granularity at which the database has rows of pages for SQL; sites and sections are one step finer, and reports
+    /// have all of them either way [default: day, or as the database has them]
+    #[arg(long, value_name = "UNIT", value_enum, requires = "db", help_heading = "Stores")]
+    pub(super) db_cells: Option<CellsChoice>,
 
     /// Wait at most this many seconds while another run writes to the database
     #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds, requires = "db", help_heading = "Stores")]
@@ -155,6 +156,23 @@ pub(in crate::cli) fn parse_format(text: &str) -> std::result::Result<FormatChoi
         let names = Grammar::ALL.map(Grammar::name).join(", ");
         format!("formats are auto, {names}, and what hitmap explain says, as in 'combined inside syslog'")
     })
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum CellsChoice {
+    Day,
+    Hour,
+    Minute,
+}
+
+impl From<CellsChoice> for Granularity {
+    fn from(choice: CellsChoice) -> Self {
+        match choice {
+            CellsChoice::Day => Self::Day,
+            CellsChoice::Hour => Self::Hour,
+            CellsChoice::Minute => Self::Minute,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -214,7 +232,7 @@ pub(super) fn options(arguments: &AnalyzeArgs) -> Result<AnalyzeOptions> {
         database: arguments.db.clone().map(|path| StoreInDatabase {
             path,
             as_new: arguments.as_new,
-            minute_pages: arguments.db_minute_pages,
+            cells: arguments.db_cells.map(Granularity::from),
             lock_timeout: arguments.lock_timeout,
         }),
         publish_to: publish::stores(&arguments.to)?,

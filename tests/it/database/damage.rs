@@ -150,7 +150,10 @@ fn numbers(outcome: &Outcome) -> Vec<serde_json::Value> {
 fn anchors(database: &Path, bytes: &[u8]) -> Vec<usize> {
     let connection = rusqlite::Connection::open(database).unwrap();
     let mut statement = connection
-        .prepare("SELECT block FROM part UNION ALL SELECT CAST(sums AS BLOB) FROM day UNION ALL SELECT CAST(totals AS BLOB) FROM source")
+        .prepare(
+            "SELECT bytes FROM piece UNION ALL SELECT bytes FROM visitor UNION ALL SELECT CAST(sums AS BLOB) FROM day \
+             UNION ALL SELECT CAST(totals AS BLOB) FROM source UNION ALL SELECT CAST(totals AS BLOB) FROM share",
+        )
         .unwrap();
     let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     rows.map(|row| {

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::contract;
 use crate::database::stored::{
-    UNITS, View, analyze, analyze_with, assert_traffic, check, count, expected_traffic, on, oracle,
-    report, short_id, sources, traffic, traffic_of, views,
+    View, analyze, analyze_with, assert_traffic, check, count, expected_traffic,
+    expected_traffic_of, on, oracle, report, short_id, sources, traffic, traffic_of, views,
 };
 use crate::harness::{Folder, hitmap};
 use crate::logs::{self, head, log};
@@ -25,7 +25,7 @@ fn holds(database: &Path, bytes: &[u8]) -> bool {
 /// All cells of one site are those of its logs.
 #[track_caller]
 fn check_site(database: &Path, site: &str, files: &[&[u8]]) {
-    assert_traffic(&traffic_of(database, site), &expected_traffic(&views(files), &UNITS));
+    assert_traffic(&traffic_of(database, site), &expected_traffic(&views(files)));
     let expected = count(&views(files));
     let json = report(database, &["--site", site, "--json"]).expect_exit(0).json();
     let totals = &json["totals"];
@@ -62,6 +62,25 @@ fn sites_do_not_touch_each_other() {
     let is_there = |name: &str| names.iter().any(|path| path.contains(name));
     assert!(is_there("b.log") && is_there("c.log") && !is_there("a.log"), "{names:?}");
     assert!(is_there("pictures.log"), "a source without page views is its site's: {names:?}");
+
+    // Each source is listed with its site, and a report of a site is about its own.
+    let site_of = |name: &str| {
+        let sources = sources(&database);
+        let is_it = |source: &&serde_json::Value| source["path"].as_str().unwrap().ends_with(name);
+        sources.iter().find(is_it).unwrap()["sites"].clone()
+    };
+    assert_eq!(
+        [site_of("b.log"), site_of("pictures.log")],
+        ["y", "y"].map(|site| serde_json::json!([site]))
+    );
+    assert_eq!(site_of("c.log"), serde_json::json!(["x"]));
+    let list = on(&database, "sources", &[]).expect_exit(0).stdout_text();
+    assert!(list.lines().any(|line| line.contains(" x ") && line.ends_with("c.log")), "{list}");
+    let count = |site: &str| {
+        let json = report(&database, &["--site", site, "--json"]).expect_exit(0).json();
+        json["database"]["sources"].as_u64().unwrap()
+    };
+    assert_eq!((count("x"), count("y")), (1, 2));
 
     on(&database, "forget", &[&short_id(&database, "c.log")]).expect_exit(0);
     assert!(traffic_of(&database, "x").is_empty());
@@ -220,35 +239,36 @@ fn a_quiet_run_into_a_database_says_nothing() {
     assert!(!hitmap(&["analyze", "-q", path.to_str().unwrap()]).expect_exit(0).stdout.is_empty());
 }
 
-/// The view's rows of pages a minute are the oracle's.
+/// The view has the cells of `--db-cells UNIT`, and those of `--cells` are the oracle's.
 #[track_caller]
-fn check_minute_pages(database: &Path, files: &[&[u8]]) {
-    let mut expected = expected_traffic(&views(files), &UNITS);
-    for ((granularity, bucket, section, page), value) in oracle(files).cells {
-        if let (2, Some(page)) = (granularity, page) {
-            expected.insert(("minute".to_owned(), bucket.0, section.unwrap(), page), value);
-        }
-    }
-    assert_traffic(&traffic(database), &expected);
+fn check_cells_of(database: &Path, unit: &str, files: &[&[u8]]) {
+    assert_traffic(&traffic(database), &expected_traffic_of(&views(files), unit));
+    contract::check_cells(
+        &oracle(files),
+        &report(database, &["--cells", "-"]).expect_exit(0).stdout,
+    );
 }
 
 #[test]
-fn pages_a_minute_are_stored_when_asked_for_and_stay() {
+fn cells_are_as_fine_as_was_asked_for_last() {
     let folder = Folder::new();
-    let (database, late) = (folder.path("stats.db"), folder.path("late.db"));
     let (a, b) = (log(900, 6), log(800, 7));
     let (path_a, path_b) = (folder.write("a.log", &a), folder.write("b.log", &b));
-    analyze_with(&database, &["--db-minute-pages"], &[&path_a]).expect_exit(0);
-    check_minute_pages(&database, &[&a]);
-    analyze(&database, &[&path_b]).expect_exit(0);
-    check_minute_pages(&database, &[&a, &b]);
-    on(&database, "forget", &[&short_id(&database, "a.log")]).expect_exit(0);
-    check_minute_pages(&database, &[&b]);
-    analyze(&late, &[&path_a, &path_b]).expect_exit(0);
-    check(&late, &[&a, &b]);
-    let again = analyze_with(&late, &["--db-minute-pages"], &[&path_a]).expect_exit(0);
-    assert!(again.stderr_text().contains("already counted"));
-    check_minute_pages(&late, &[&a, &b]);
+    for unit in ["day", "hour", "minute"] {
+        let database = folder.path(format!("{unit}.db"));
+        analyze_with(&database, &["--db-cells", unit], &[&path_a]).expect_exit(0);
+        check_cells_of(&database, unit, &[&a]);
+        analyze(&database, &[&path_b]).expect_exit(0);
+        check_cells_of(&database, unit, &[&a, &b]);
+        // Another unit later, also where nothing is new; then back.
+        for other in ["minute", "day", "hour", unit] {
+            let again = analyze_with(&database, &["--db-cells", other], &[&path_a]).expect_exit(0);
+            assert!(again.stderr_text().contains("already counted"));
+            check_cells_of(&database, other, &[&a, &b]);
+        }
+        on(&database, "forget", &[&short_id(&database, "a.log")]).expect_exit(0);
+        check_cells_of(&database, unit, &[&b]);
+    }
 }
 
 #[test]
@@ -290,7 +310,7 @@ fn every_log_may_come_as_new() {
     let files: [&[u8]; 5] = [&log(300, 8), &log(300, 9), &other, &log(300, 8), &[]];
     let tail = &cut[whole.len() - log(300, 9).len()..];
     let views: Vec<View> = views(&[files[0], files[1], files[2], files[3], tail]);
-    assert_traffic(&traffic(&database), &expected_traffic(&views, &UNITS));
+    assert_traffic(&traffic(&database), &expected_traffic(&views));
 }
 
 #[test]

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use crate::contract;
-use crate::database::stored::{analyze, check, oracle, report, short_id, traffic};
-use crate::harness::{Folder, Lines, command, end_of, hitmap, hitmap_reading, start};
+use crate::database::stored::{analyze, check, oracle, report, short_id, sources, traffic};
+use crate::harness::{Folder, Lines, command, end_of, hitmap, hitmap_reading, start, wait_until};
 use crate::logs::{gzip, log};
 use crate::oracle;
 use crate::random::Random;
@@ -164,6 +165,86 @@ fn two_writers_take_turns_and_readers_read_on() {
     check(&database, &logs);
 }
 
+/// Whether the process has the file open.
+fn has_open(process: u32, path: &Path) -> bool {
+    let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    open.filter_map(|entry| fs::read_link(entry.path()).ok()).any(|target| target == path)
+}
+
+#[test]
+fn a_database_that_goes_during_a_run_is_noticed() {
+    let folder = Folder::new();
+    let (a, b) = (log(300, 22), log(300, 23));
+    let path_a = folder.write("a.log", &a);
+    for is_replaced in [false, true] {
+        let database = folder.path(format!("{is_replaced}.db"));
+        let other = folder.path("other.db");
+        for database in [&database, &other] {
+            analyze(database, &[&path_a]).expect_exit(0);
+        }
+        let name = database.to_str().unwrap();
+        let mut command = command(&["analyze", "-q", "--db", name, "-"]);
+        let mut child = start(command.stdin(std::process::Stdio::piped()));
+        // It reads its input when it has looked at the database.
+        wait_until("the database is open", || has_open(child.id(), &database));
+        if is_replaced {
+            fs::rename(&other, &database).unwrap();
+        } else {
+            fs::remove_file(&database).unwrap();
+        }
+        child.stdin.take().unwrap().write_all(&b).unwrap();
+        let outcome = end_of(child).expect_exit(4);
+        let words = outcome.stderr_text();
+        assert!(words.contains("deleted or replaced"), "{words}");
+        assert!(words.contains("stored nowhere"), "{words}");
+        if is_replaced {
+            check(&database, &[&a]);
+            fs::remove_file(folder.path("true.db-wal")).unwrap();
+        } else {
+            assert!(!database.exists());
+        }
+    }
+}
+
+/// However many inputs there are, in one run or one by one: they are scanned together and stored at once.
+#[test]
+fn many_inputs_at_once_are_the_same_as_one_by_one() {
+    let folder = Folder::new();
+    let whole = log(6_000, 24);
+    let lines: Vec<&[u8]> = whole.split_inclusive(|&byte| byte == b'\n').collect();
+    let pieces = lines.chunks(300).map(<[&[u8]]>::concat).enumerate();
+    let paths: Vec<_> = pieces
+        .map(|(number, piece)| match number % 3 {
+            0 => folder.write(format!("{number}.gz"), gzip(&piece)),
+            _ => folder.write(format!("{number}.log"), piece),
+        })
+        .collect();
+    let (together, single) = (folder.path("together.db"), folder.path("single.db"));
+    let all: Vec<&Path> = paths.iter().map(|path| &**path).collect();
+    let outcome = analyze(&together, &all).expect_exit(0);
+    contract::check_totals_only(&oracle(&[&whole]), &outcome.json());
+    check(&together, &[&whole]);
+    for path in all.iter().rev() {
+        analyze(&single, &[path]).expect_exit(0);
+    }
+    assert_eq!(traffic(&together), traffic(&single));
+    assert_eq!(sources(&together).len(), 20);
+    // Two runs over the same inputs at the same time store each once.
+    let twice = folder.path("twice.db");
+    let arguments = |database: &Path| {
+        let mut arguments =
+            vec!["analyze".into(), "-q".into(), "--db".into(), database.as_os_str().to_owned()];
+        arguments.extend(paths.iter().map(|path| path.as_os_str().to_owned()));
+        arguments
+    };
+    let runs = [(); 3].map(|()| start(&mut command(&arguments(&twice))));
+    for run in runs {
+        end_of(run).expect_exit(0);
+    }
+    assert_eq!(traffic(&twice), traffic(&together));
+    assert_eq!(sources(&twice).len(), 20);
+}
+
 /// A cron job that only shows warnings says that it waits, and does not wait for ever.
 #[test]
 fn a_wait_is_said_even_by_a_quiet_run_and_has_an_end() {
@@ -199,9 +280,9 @@ fn what_is_no_database_of_this_version_is_refused_unchanged() {
     analyze(&good, &[&path]).expect_exit(0);
     let bytes = fs::read(&good).unwrap();
     let mut newer = bytes.clone();
-    newer[60..64].copy_from_slice(&3_u32.to_be_bytes());
+    newer[60..64].copy_from_slice(&4_u32.to_be_bytes());
     let mut older = bytes.clone();
-    older[60..64].copy_from_slice(&1_u32.to_be_bytes());
+    older[60..64].copy_from_slice(&2_u32.to_be_bytes());
     let mut foreign = bytes.clone();
     foreign[68..72].copy_from_slice(&7_u32.to_be_bytes());
     let mut damaged = bytes.clone();

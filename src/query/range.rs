@@ -1,0 +1,259 @@
+//! What the blocks of a range hold, united: who came, and page views and visitors of sections and pages.
+//!
+//! Owns: [`Found`], [`visitors_of_pages`]. May import: what its parent may. Must not know: names of sections and pages,
+//! what is shown.
+//!
+//! Of days that are asked for whole, sets and counts are read; facts only of days that are cut, and of pages that are shown.
+//! Each thread has sets of its own, which are united once.
+
+use std::ops::Range;
+
+use hashbrown::HashMap;
+use rayon::prelude::*;
+
+use super::Question;
+use super::visitors::VisitorSet;
+use super::visits::BlockVisitors;
+use crate::database::{BlockDecoder, BlockRow, Groups, Reader};
+use crate::error::Result;
+use crate::time::{Day, MINUTES_A_DAY};
+
+/// So many blocks are read at once, or as many as a day has.
+const BATCH: usize = 64;
+
+/// What is found in the range before it is known which pages are shown, by place.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Page views and visitors of sections.
+    pub sections: HashMap<u32, (u64, VisitorSet)>,
+    /// Page views of pages.
+    pub pages: HashMap<u32, u64>,
+}
+
+/// What a thread reads with.
+#[derive(Debug, Default)]
+struct Task {
+    found: Found,
+    decoder: BlockDecoder,
+}
+
+/// Reads the blocks of a site, which are in order of day, and hands each day's blocks with their visitors to `each`. Of days
+/// of which nothing is asked for only visitors are read.
+pub(super) fn read_site(
+    reader: &Reader<'_>,
+    question: &Question,
+    blocks: &[BlockRow],
+    mut each: impl FnMut(&BlockRow, &[BlockVisitors]),
+) -> Result<Found> {
+    let threads = rayon::current_num_threads();
+    let mut tasks: Vec<Task> = (0..threads).map(|_| Task::default()).collect();
+    for batch in batches(blocks) {
+        let lists: Vec<Vec<BlockVisitors>> = tasks
+            .par_iter_mut()
+            .zip(batch.par_chunks(batch.len().div_ceil(threads)))
+            .map(|(task, blocks)| {
+                let read =
+                    |block: &BlockRow| task.read(reader, block, &question.minutes(block.day));
+                blocks.iter().map(read).collect::<Result<_>>()
+            })
+            .collect::<Result<_>>()?;
+        let lists: Vec<BlockVisitors> = lists.into_iter().flatten().collect();
+        let mut rest = &lists[..];
+        for of_day in batch.chunk_by(|one, next| one.day == next.day) {
+            let (lists, after) = rest.split_at(of_day.len());
+            rest = after;
+            each(&of_day[0], lists);
+        }
+    }
+    Ok(tasks.into_iter().map(|task| task.found).reduce(Found::merge).unwrap_or_default())
+}
+
+/// Hands the visitors of the blocks of each day to `each`, those of a block in one list. Blocks of days for which
+/// `is_read` is false are not read, and their lists are empty.
+pub(super) fn read_visitors(
+    reader: &Reader<'_>,
+    blocks: &[BlockRow],
+    is_read: impl Fn(Day) -> bool + Sync,
+    mut each: impl FnMut(Day, Vec<Vec<u32>>),
+) -> Result<()> {
+    for batch in batches(blocks) {
+        let mut lists: Vec<Vec<u32>> = batch
+            .par_iter()
+            .map_init(BlockDecoder::default, |decoder, block| {
+                if is_read(block.day) { reader.visitors(block, decoder) } else { Ok(Vec::new()) }
+            })
+            .collect::<Result<_>>()?;
+        for of_day in batch.chunk_by(|one, next| one.day == next.day) {
+            each(of_day[0].day, lists.drain(..of_day.len()).collect());
+        }
+    }
+    Ok(())
+}
+
+/// Some whole days at a time.
+fn batches(blocks: &[BlockRow]) -> impl Iterator<Item = &[BlockRow]> {
+    let mut rest = blocks;
+    std::iter::from_fn(move || {
+        let last = rest.get(BATCH.min(rest.len()).checked_sub(1)?)?;
+        let (batch, after) = rest.split_at(rest.partition_point(|block| block.day <= last.day));
+        rest = after;
+        Some(batch)
+    })
+}
+
+impl Found {
+    pub(super) fn merge(mut self, other: Self) -> Self {
+        for (place, (pv, visitors)) in other.sections {
+            let section = self.sections.entry(place).or_default();
+            section.0 = section.0.saturating_add(pv);
+            section.1.merge(visitors);
+        }
+        for (place, pv) in other.pages {
+            add(&mut self.pages, place, pv);
+        }
+        self
+    }
+}
+
+fn add(pages: &mut HashMap<u32, u64>, place: u32, pv: u64) {
+    let sum = pages.entry(place).or_default();
+    *sum = sum.saturating_add(pv);
+}
+
+fn is_whole(minutes: &Range<u16>) -> bool {
+    *minutes == (0..MINUTES_A_DAY)
+}
+
+/// The places of the section of each page.
+fn sections_of_pages(groups: &Groups) -> impl Iterator<Item = u32> {
+    groups.sections.iter().flat_map(|section| (0..section.items).map(|_| section.place))
+}
+
+impl Task {
+    fn read(
+        &mut self,
+        reader: &Reader<'_>,
+        block: &BlockRow,
+        minutes: &Range<u16>,
+    ) -> Result<BlockVisitors> {
+        let visitors = reader.visitors(block, &mut self.decoder)?;
+        if minutes.is_empty() {
+            return Ok(BlockVisitors { asked: Vec::new(), others: visitors });
+        }
+        let groups = reader.groups(block, &mut self.decoder)?;
+        if !is_whole(minutes) {
+            return self.read_cut(reader, block, minutes, visitors, &groups);
+        }
+        let items = reader.items(block, &groups, &mut self.decoder)?;
+        for (section, ranks) in groups.sections() {
+            let found = self.found.sections.entry(section.place).or_default();
+            found.0 = found.0.saturating_add(section.pv);
+            found.1.extend(ranks.iter().map(|&rank| visitors[rank as usize]));
+        }
+        for (&place, &pv) in items.places.iter().zip(&items.counts.views) {
+            add(&mut self.found.pages, place, pv);
+        }
+        let asked = match groups.site_ranks {
+            None => visitors,
+            Some(ranks) => ranks.iter().map(|&rank| visitors[rank as usize]).collect(),
+        };
+        Ok(BlockVisitors { asked, others: Vec::new() })
+    }
+
+    fn read_cut(
+        &mut self,
+        reader: &Reader<'_>,
+        block: &BlockRow,
+        minutes: &Range<u16>,
+        visitors: Vec<u32>,
+        groups: &Groups,
+    ) -> Result<BlockVisitors> {
+        let items = reader.items(block, groups, &mut self.decoder)?;
+        let sections: Vec<u32> = sections_of_pages(groups).collect();
+        let mut is_asked = vec![false; visitors.len()];
+        let Found { sections: found, pages } = &mut self.found;
+        reader.facts_of_items(
+            block,
+            &items,
+            |_| true,
+            &mut self.decoder,
+            |index, rank, minute, views| {
+                if minutes.contains(&minute) {
+                    is_asked[rank as usize] = true;
+                    let section = found.entry(sections[index]).or_default();
+                    section.0 = section.0.saturating_add(views);
+                    section.1.extend(std::iter::once(visitors[rank as usize]));
+                    add(pages, items.places[index], views);
+                }
+            },
+        )?;
+        let asked = visitors.iter().zip(is_asked).filter(|&(_, is_asked)| is_asked);
+        Ok(BlockVisitors { asked: asked.map(|(&visitor, _)| visitor).collect(), others: visitors })
+    }
+}
+
+/// Number of visitors of each of some distinct pages in the range.
+pub(super) fn visitors_of_pages(
+    reader: &Reader<'_>,
+    question: &Question,
+    blocks: &[BlockRow],
+    pages: &[u32],
+) -> Result<Vec<u64>> {
+    let rows: HashMap<u32, usize> = pages.iter().copied().zip(0..).collect();
+    let share = blocks.len().div_ceil(rayon::current_num_threads()).max(1);
+    let sets: Vec<Vec<VisitorSet>> = blocks
+        .par_chunks(share)
+        .map(|blocks| {
+            let mut sets = vec![VisitorSet::default(); pages.len()];
+            let mut decoder = BlockDecoder::default();
+            for block in blocks {
+                add_pages(
+                    reader,
+                    block,
+                    &question.minutes(block.day),
+                    &rows,
+                    &mut decoder,
+                    &mut sets,
+                )?;
+            }
+            Ok(sets)
+        })
+        .collect::<Result<_>>()?;
+    let united = sets.into_iter().reduce(|mut one, other| {
+        one.iter_mut().zip(other).for_each(|(one, other)| one.merge(other));
+        one
+    });
+    Ok(united.unwrap_or_default().into_iter().map(VisitorSet::len).collect())
+}
+
+fn add_pages(
+    reader: &Reader<'_>,
+    block: &BlockRow,
+    minutes: &Range<u16>,
+    rows: &HashMap<u32, usize>,
+    decoder: &mut BlockDecoder,
+    sets: &mut [VisitorSet],
+) -> Result<()> {
+    let groups = reader.groups(block, decoder)?;
+    let items = reader.items(block, &groups, decoder)?;
+    let row_of: Vec<Option<usize>> =
+        items.places.iter().map(|place| rows.get(place).copied()).collect();
+    if row_of.iter().all(Option::is_none) {
+        return Ok(());
+    }
+    let visitors = reader.visitors(block, decoder)?;
+    let is_wanted = |index: usize| row_of[index].is_some();
+    if is_whole(minutes) {
+        return reader.who(block, &items, is_wanted, decoder, |index, ranks| {
+            let runs = ranks.chunk_by(|one, next| one == next);
+            if let Some(row) = row_of[index] {
+                sets[row].extend(runs.map(|run| visitors[run[0] as usize]));
+            }
+        });
+    }
+    reader.facts_of_items(block, &items, is_wanted, decoder, |index, rank, minute, _| {
+        if let Some(row) = row_of[index].filter(|_| minutes.contains(&minute)) {
+            sets[row].extend(std::iter::once(visitors[rank as usize]));
+        }
+    })
+}
