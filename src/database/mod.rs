@@ -34,7 +34,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Params};
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Params, ffi};
 
 use crate::error::{Error, Result};
 pub use day_sums::{DaySums, DayVersion};
@@ -60,6 +60,9 @@ const READER_PATIENCE: Duration = Duration::from_secs(10);
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// Page cache of a reader, in KiB.
 const READER_CACHE_KIB: i64 = 8 * 1024;
+/// What SQLite says when a file is to be changed that can only be read.
+const READ_ONLY: ffi::Error =
+    ffi::Error { code: ErrorCode::ReadOnly, extended_code: ffi::SQLITE_READONLY };
 /// Prepared statements that are kept: more than there are in a commit.
 const STATEMENTS: usize = 64;
 
@@ -134,6 +137,10 @@ impl Database {
         let connection = Connection::open_with_flags(path, flags)
             .map_err(|error| file::cannot_open(path, &error))?;
         let mut database = Self { connection, path: path.to_owned(), identity, unlocked: None };
+        if !database.can_write() {
+            // SQLite opens it all the same, and would say so only after all inputs were read.
+            return Err(failure(path, &rusqlite::Error::SqliteFailure(READ_ONLY, None)));
+        }
         database.set_up(WRITER_CACHE_KIB)?;
         database.busy_timeout(READER_PATIENCE)?;
         // A foreign or newer file is not even given another journal.

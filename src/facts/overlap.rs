@@ -41,6 +41,12 @@ impl DaySamples {
         self.samples.insert(source, merged);
     }
 
+    /// The sample of a source, if it is among these.
+    #[must_use]
+    pub fn get(&self, source: u32) -> Option<&Sample> {
+        self.samples.get(&source)
+    }
+
     /// Takes a source out, and returns its sample.
     pub fn remove(&mut self, source: u32) -> Sample {
         let sample = self.samples.remove(&source).unwrap_or_default();

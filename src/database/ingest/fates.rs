@@ -13,7 +13,6 @@ use crate::database::ledger::sites::Site;
 use crate::database::ledger::{self, Recorded, SourceRecord, shares};
 use crate::error::Result;
 use crate::facts::overlap::{DaySamples, Overlap};
-use crate::facts::sample::Sample;
 use crate::facts::tally::Tally;
 use crate::facts::{ShareKey, ShareSums};
 use crate::time::Day;
@@ -202,14 +201,13 @@ impl Overlaps<'_> {
         let is_grown = matches!(change, Change::Grow(_));
         for (key, sums) in shares {
             let samples = self.day(*key)?;
+            // A copy that comes at the end of a large log is seen in the new lines, one that comes in small steps in all.
             let mut found = samples.overlap(own, &sums.sample);
-            if let Some(own) = own.filter(|_| is_grown && found.is_none()) {
-                let mut all = samples.remove(own);
-                samples.add(own, &all);
-                if all != Sample::default() {
-                    all.merge(&sums.sample);
-                    found = samples.overlap(Some(own), &all);
-                }
+            let before = own.filter(|_| is_grown).and_then(|own| samples.get(own));
+            if let (None, Some(before)) = (found, before) {
+                let mut all = before.clone();
+                all.merge(&sums.sample);
+                found = samples.overlap(own, &all);
             }
             let Some(Overlap { other, share }) = found else { continue };
             let other = ledger::source(self.store, other.into())?;

@@ -139,8 +139,13 @@ proptest! {
 
     #[test]
     fn pruned_days_keep_their_cells(
-        given in logs(), days in prop::collection::vec(17_588..17_602_i32, 1..4), more in views(60),
+        mut given in logs(),
+        days in prop::collection::vec(17_588..17_602_i32, 1..4),
+        late in views(30),
+        more in views(60),
     ) {
+        // Of the same weeks and months, and never pruned.
+        given.insert(8, late.into_iter().map(|view| (view.0, 17_602 + view.1 % 4, view.2, view.3, view.4)).collect());
         let (mut database, mut logs) = filled(&given);
         let mut model = Model::default();
         for day in days {
@@ -331,4 +336,23 @@ fn a_source_without_lines_is_counted_again_by_other_rules() {
         assert_eq!(matches!(ingested.fates[..], [Fate::Stored(_)]), is_stored);
     }
     assert_eq!(database.database.sources().unwrap().len(), 1);
+}
+
+#[test]
+fn a_replaced_site_leaves_the_others() {
+    let mut database = TestDatabase::new();
+    let of_site = |site, kind| {
+        let views =
+            (0..40_i32).map(|view| (site, 17_590 + view % 9, 1, view.cast_unsigned() % 7, 1));
+        Log { kind, views: views.collect() }
+    };
+    let logs = [of_site(0, 1), of_site(1, 2)];
+    run(&mut database, &[&logs[0], &logs[1]]);
+    let sites = database.database.sites().unwrap();
+    let site = sites.iter().find(|site| site.name == SITES[0]).unwrap().number;
+    assert_eq!(take_out_sites(database.store(), &BTreeSet::from([site])).unwrap().len(), 9);
+    check(&database, &[&logs[1]], Granularity::Day);
+    check_nothing_else(database.store());
+    run(&mut database, &[&logs[0]]);
+    check(&database, &[&logs[0], &logs[1]], Granularity::Day);
 }
