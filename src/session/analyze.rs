@@ -324,7 +324,7 @@ fn publish_counts(
     match database {
         None => publish_inputs(publish_to, inputs, analysis, cube, *replace, progress, output),
         Some(StoreInDatabase { path, .. }) => {
-            let mut database = Database::open_to_read(path)?;
+            let mut database = crate::database::v3::Database::open_to_read(path)?;
             let sites = database.sites()?;
             publish_database(publish_to, &mut database, &sites, false, progress, output)
         }

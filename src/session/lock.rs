@@ -45,3 +45,27 @@ pub(super) fn open_to_write(
         Ok(())
     })
 }
+
+/// Opens a database of version 3 and takes its write lock. Waits as [`open_to_write`] does, which goes at the switch.
+///
+/// # Errors
+/// [`Error::Database`], [`Error::Interrupted`].
+pub(super) fn open_and_begin(
+    path: &Path,
+    timeout: Duration,
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<crate::database::v3::Database> {
+    let mut is_announced = false;
+    let mut waiting = |waited| {
+        progress.check()?;
+        if waited > SILENT_WAIT && !is_announced {
+            is_announced = true;
+            output.warn(&format!("{path:?}: another run writes to it; waiting for it to end"));
+        }
+        Ok(())
+    };
+    let database = crate::database::v3::Database::open_to_write(path, timeout, &mut waiting)?;
+    database.begin(timeout, &mut waiting)?;
+    Ok(database)
+}

@@ -8,9 +8,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Output;
-use super::lock::{DEFAULT_LOCK_TIMEOUT, open_to_write};
+use super::lock::{DEFAULT_LOCK_TIMEOUT, open_and_begin};
 use crate::cube::Cube;
-use crate::database::{Database, Site};
+use crate::database::v3::{Database, Site};
 use crate::error::{Error, Result};
 use crate::pipeline::{Analysis, thread_pool};
 use crate::publish::{self, Publication};
@@ -52,7 +52,7 @@ pub fn publish(
     progress.enter(Phase::Publishing);
     output.start_progress(0);
     if *replace {
-        let mut database = open_to_write(path, *lock_timeout, progress, output)?;
+        let mut database = open_and_begin(path, *lock_timeout, progress, output)?;
         database.renew_days(site.as_deref())?;
         pool.install(|| database.commit())?;
     }
@@ -114,7 +114,7 @@ fn note_published(
     if new.is_empty() {
         return Ok(());
     }
-    let mut database = open_to_write(database.path(), DEFAULT_LOCK_TIMEOUT, progress, output)?;
+    let mut database = open_and_begin(database.path(), DEFAULT_LOCK_TIMEOUT, progress, output)?;
     database.note_published(target, &new)?;
     database.commit()
 }

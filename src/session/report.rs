@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use super::{CellsFile, CellsTarget, Output};
 use crate::cube::{CellFormat, rows};
-use crate::database::{Database, Site};
+use crate::database::v3::{Database, Site};
 use crate::error::{Error, Result};
 use crate::pipeline::thread_pool;
 use crate::query::summary::Timing;

@@ -12,7 +12,7 @@ mod change;
 mod checked;
 mod day_sums;
 mod file;
-mod ingest;
+pub mod ingest;
 mod ledger;
 mod levels;
 mod merge;

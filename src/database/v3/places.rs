@@ -23,10 +23,15 @@ pub(super) type PlaceName<'n> = (u8, &'n str, &'n str);
 /// What a number of a place means.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
+    /// Number of the site.
     pub site: i64,
+    /// 0 for pages.
     pub dimension: u32,
+    /// 0 site, 1 section, 2 page.
     pub level: u8,
+    /// Name of the section; empty for a site.
     pub section: String,
+    /// Name of the page; empty for a site and a section.
     pub page: String,
 }
 
