@@ -145,3 +145,82 @@ impl Database {
         Ok(found)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::cells::{CellChange, MONTH, WEEK, add_cells, bucket_of};
+    use super::super::places::{PAGE, SECTION, SITE, number_places};
+    use super::super::testing::TestDatabase;
+    use super::Group;
+    use crate::time::{Day, Period, Span};
+
+    #[test]
+    fn a_target_is_sent_each_version_once() {
+        let mut test = TestDatabase::new();
+        let span = |period| Span { site: "a".to_owned(), period };
+        let (week, day) = (Period::week_of(Day(17_000)), Period::Day(Day(17_000)));
+        let spans = [(span(week), 5), (span(day), u64::MAX)];
+        test.database.note_published("one", &spans).unwrap();
+        test.database.note_published("one", &[(span(week), 6)]).unwrap();
+        test.database.note_published("other", &[(span(week), 7)]).unwrap();
+        let expected = BTreeMap::from([(week.to_string(), 6), (day.to_string(), u64::MAX)]);
+        assert_eq!(test.database.published("one", "a").unwrap(), expected);
+        assert_eq!(test.database.published("one", "b").unwrap(), BTreeMap::new());
+    }
+
+    #[test]
+    fn days_are_renewed_by_site() {
+        let mut test = TestDatabase::new();
+        let sql = "INSERT INTO site(id, name, rules, is_named) VALUES (1, 'a', '{}', 1), (2, 'b', '{}', 1); \
+                   INSERT INTO day(site, day, version, sums) VALUES (1, 5, 1, ''), (2, 5, 1, '')";
+        test.store().connection.execute_batch(sql).unwrap();
+        let version =
+            |test: &TestDatabase, site| test.database.day_versions(site).unwrap()[&Day(5)].version;
+        test.database.renew_days(Some("b")).unwrap();
+        let last = test.database.last_version().unwrap();
+        assert_eq!((version(&test, 1), version(&test, 2)), (1, last));
+        test.database.renew_days(None).unwrap();
+        assert!(version(&test, 1) > last && version(&test, 2) == version(&test, 1));
+    }
+
+    #[test]
+    fn periods_have_their_cells() {
+        let test = TestDatabase::new();
+        // A page and a section can have no name.
+        let names = [(SITE, "", ""), (SECTION, "", ""), (SECTION, "/a/", ""), (PAGE, "", "")];
+        let places = number_places(test.store(), 1, 0, &names).unwrap();
+        let others = number_places(test.store(), 2, 0, &names[..2]).unwrap();
+        let day = Day(17_000);
+        let cell = |granularity, level, place: u32, pv| CellChange {
+            granularity,
+            level,
+            bucket: bucket_of(granularity, day, 0),
+            place,
+            pv,
+            uv: 1,
+        };
+        let cells = [
+            cell(WEEK, 0, places[0], 9),
+            cell(WEEK, 1, places[2], 4),
+            cell(MONTH, 1, places[1], 7),
+            cell(WEEK, 0, others[0], 3),
+        ];
+        add_cells(test.store(), &cells).unwrap();
+        let groups = test.database.groups().unwrap();
+        let group =
+            |place, section: &str, is_site| Group { place, section: section.to_owned(), is_site };
+        let of_site = [
+            group(places[0], "", true),
+            group(places[1], "", false),
+            group(places[2], "/a/", false),
+        ];
+        assert_eq!(groups[&1], of_site);
+        let cells =
+            |period| test.database.cells_of_period(period, Day(17_001), &groups[&1]).unwrap();
+        assert_eq!(cells(Period::week_of(day)), [(&of_site[0], 9, 1), (&of_site[2], 4, 1)]);
+        assert_eq!(cells(Period::month_of(day)), [(&of_site[1], 7, 1)]);
+        assert_eq!(cells(Period::All), []);
+    }
+}

@@ -255,3 +255,6 @@ fn words(question: &Question) -> String {
     }
     words.join(", ")
 }
+
+#[cfg(test)]
+mod tests;
