@@ -1,10 +1,9 @@
 //! From each version of the schema to the next.
 //!
-//! Owns: the ladder of steps. May import: rusqlite, `schema`. Must not know: when it is climbed, how locks are taken.
+//! Owns: the ladder of steps, the version of the tables. May import: rusqlite. Must not know: when it is climbed, how locks
+//! are taken, what the tables are.
 
 use rusqlite::Connection;
-
-use super::schema;
 
 /// The first version that can be migrated. Nothing older was released.
 pub(super) const FIRST_VERSION: i64 = 3;
@@ -26,10 +25,20 @@ pub(super) const fn last_version(steps: Steps<'_>) -> i64 {
 
 /// Takes the step from the version that the file has, if there is one, in the open transaction. Says whether there was.
 pub(super) fn take_next_step(connection: &Connection, steps: Steps<'_>) -> rusqlite::Result<bool> {
-    let version = schema::version(connection)?;
+    let version = version(connection)?;
     let step = usize::try_from(version - FIRST_VERSION).ok().and_then(|index| steps.get(index));
     let Some(step) = step else { return Ok(false) };
     step(connection)?;
-    schema::set_version(connection, version + 1)?;
+    set_version(connection, version + 1)?;
     Ok(true)
+}
+
+/// The version of the tables.
+pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// Sets the version of the tables, in the open transaction.
+pub(super) fn set_version(connection: &Connection, version: i64) -> rusqlite::Result<()> {
+    connection.pragma_update(None, "user_version", version)
 }

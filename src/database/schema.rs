@@ -32,7 +32,8 @@ fn pragma(connection: &Connection, name: &str) -> rusqlite::Result<i64> {
 pub(super) fn state(store: Store<'_>, steps: migrate::Steps<'_>) -> Result<State> {
     let read = |name| pragma(store.connection, name).map_err(|error| store.fail(&error));
     let refuse = |reason: String| Err(Error::Database { path: store.path.to_owned(), reason });
-    let (application, version) = (read("application_id")?, read("user_version")?);
+    let application = read("application_id")?;
+    let version = migrate::version(store.connection).map_err(|error| store.fail(&error))?;
     if application == 0 && version == 0 {
         let tables: i64 = store
             .connection
@@ -64,15 +65,5 @@ pub(super) fn state(store: Store<'_>, steps: migrate::Steps<'_>) -> Result<State
 pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(SCHEMA)?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
-    set_version(connection, migrate::FIRST_VERSION)
-}
-
-/// The version of the tables.
-pub(super) fn version(connection: &Connection) -> rusqlite::Result<i64> {
-    pragma(connection, "user_version")
-}
-
-/// Sets the version of the tables, in the open transaction.
-pub(super) fn set_version(connection: &Connection, version: i64) -> rusqlite::Result<()> {
-    connection.pragma_update(None, "user_version", version)
+    migrate::set_version(connection, migrate::FIRST_VERSION)
 }

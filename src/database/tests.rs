@@ -277,7 +277,7 @@ mod versions {
     }
 
     fn version(path: &Path) -> i64 {
-        schema::version(&Connection::open(path).unwrap()).unwrap()
+        migrate::version(&Connection::open(path).unwrap()).unwrap()
     }
 
     /// The colours of all sites, and whether `published` is there; the colour is `None` in version 3.
@@ -340,7 +340,7 @@ mod versions {
         let database = open_by(&path, &STEPS[..1]).unwrap();
         begin(&database).unwrap();
         STEPS[1](&database.connection).unwrap();
-        schema::set_version(&database.connection, 5).unwrap();
+        migrate::set_version(&database.connection, 5).unwrap();
         database
             .execute("PRAGMA cache_size = 1; INSERT INTO piece VALUES (1, zeroblob(99999))")
             .unwrap();

@@ -172,19 +172,24 @@ impl Scope {
 
     /// What a report says about the question, and sums over lines if it is about everything.
     fn about(&self, database: &Database, question: &Question) -> Result<(Stored, Tally)> {
+        let has_all_sites = self.sites.len() == database.sites()?.len();
         let is_everything = !question.has_filter()
             && question.since.is_none()
             && question.until.is_none()
-            && self.sites.len() == database.sites()?.len()
+            && has_all_sites
             && self.sites.iter().all(|site| site.pruned_before.is_none());
         let sources = database.sources()?;
         let mut tally = Tally::default();
         if is_everything {
             sources.iter().for_each(|source| tally.merge(source.tally.clone()));
         }
+        let source_count = match &self.sites[..] {
+            [site] if !has_all_sites => database.source_count(site.number)?,
+            _ => sources.len() as u64,
+        };
         let stored = Stored {
             database: database.path().display().to_string(),
-            sources: sources.len() as u64,
+            sources: source_count,
             question: words(question),
             is_everything,
             first_day: self.all.iter().map(|block| block.day).min(),

@@ -153,7 +153,7 @@ pub fn analyze(
         rereadable = Some(copies);
     }
     output.start_progress(counting.inputs.len() as u64);
-    let CountedLogs { mut analysis, tally } = match database {
+    let CountedLogs { mut analysis, tally, has_content } = match database {
         None => {
             let possible_copies = possible_copies(&counting.inputs).into_iter();
             counting.tracking.sources =
@@ -169,7 +169,7 @@ pub fn analyze(
                 tally.page_views,
                 counting.rules.visitor.text(),
             ));
-            CountedLogs { analysis, tally }
+            CountedLogs { analysis, tally, has_content: true }
         }
         Some(store) => {
             pool.install(|| count_into_database(options, store, &mut counting, progress, output))?
@@ -195,7 +195,7 @@ pub fn analyze(
     // A day counted in part must not be published as a whole day.
     let is_complete = analysis.unreadable.is_empty() && !is_nothing_parsed;
     let mut published = Ok(Vec::new());
-    if !publish_to.is_empty() && (is_complete || !is_direct) {
+    if !publish_to.is_empty() && if is_direct { is_complete } else { has_content } {
         progress.enter(Phase::Publishing);
         published = pool.install(|| {
             publish_counts(options, &counting.inputs, &analysis, &cube, progress, output)
@@ -280,6 +280,8 @@ pub(super) struct CountedLogs {
     pub(super) analysis: Analysis,
     /// Sums over all its lines, each source once.
     pub(super) tally: Tally,
+    /// Whether there is anything to publish: not if nothing was ever stored in the database.
+    pub(super) has_content: bool,
 }
 
 /// Whether there were lines and none could be parsed. Storing them could only drop what --replace drops.
@@ -300,10 +302,10 @@ fn publish_counts(
     match database {
         None => publish_inputs(publish_to, inputs, analysis, cube, *replace, progress, output),
         Some(StoreInDatabase { path, lock_timeout, .. }) => {
-            let mut database = Database::open_to_read(path)?;
+            let database = Database::open_to_read(path)?;
             let sites = database.sites()?;
-            let source = (&mut database, *lock_timeout);
-            publish_database(publish_to, source, &sites, false, progress, output)
+            let database = (database, *lock_timeout);
+            publish_database(publish_to, database, &sites, false, progress, output)
         }
     }
 }

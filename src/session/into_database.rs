@@ -535,6 +535,7 @@ impl Run<'_> {
     /// Puts together what the inputs hold: from the run if it read all of it, else from the database.
     fn finish(self, scanned: Option<Analysis>) -> Result<CountedLogs> {
         let tally = self.tally(&[]);
+        let has_content = self.database.last_version()? > 0;
         let reads_back = self.reads_back();
         let facts = match scanned {
             Some(analysis) if self.is_all_scanned || !reads_back => analysis.facts,
@@ -554,7 +555,7 @@ impl Run<'_> {
             warnings: self.warnings,
             stages: self.stages,
         };
-        Ok(CountedLogs { analysis, tally })
+        Ok(CountedLogs { analysis, tally, has_content })
     }
 }
 

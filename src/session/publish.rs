@@ -4,7 +4,7 @@
 //! `store`, `database`. Must not know: which stores there are.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Output;
@@ -18,6 +18,7 @@ use crate::source::Input;
 use crate::store::{self, StoreUrl};
 use crate::system::progress::{Phase, Progress};
 use crate::text::counted;
+use crate::time::Span;
 
 /// Options of [`publish()`].
 #[derive(Clone, Debug)]
@@ -57,7 +58,7 @@ pub fn publish(
         database.renew_days(site.as_deref())?;
         database.commit()?;
     }
-    let mut database = Database::open_to_read(path)?;
+    let database = Database::open_to_read(path)?;
     let mut sites = database.sites()?;
     if let Some(name) = site {
         sites.retain(|site| site.name == *name);
@@ -66,12 +67,10 @@ pub fn publish(
         }
     }
     let published = pool.install(|| {
-        let source = (&mut database, *lock_timeout);
-        publish_database(publish_to, source, &sites, *replace, progress, output)
+        publish_database(publish_to, (database, *lock_timeout), &sites, *replace, progress, output)
     });
     output.stop_progress();
     let notes = published?;
-    database.finish_reading()?;
     notes.iter().for_each(|note| output.note(note));
     Ok(())
 }
@@ -80,33 +79,37 @@ pub fn publish(
 /// returns a sentence about each.
 pub(super) fn publish_database(
     publish_to: &[StoreUrl],
-    (database, lock_timeout): (&mut Database, Duration),
+    (mut database, lock_timeout): (Database, Duration),
     sites: &[Site],
     replace: bool,
     progress: &Progress,
     output: &mut dyn Output,
 ) -> Result<Vec<String>> {
-    each(publish_to, progress, output, |url, store, output| {
+    let path = database.path().to_owned();
+    let mut seen = Vec::new();
+    let published = each(publish_to, progress, output, |url, store, _| {
         let name = url.name();
         let opened = (name.as_str(), store);
-        let done = publish::database::publish(database, sites, opened, replace, progress)?;
-        if let Err(error) = note_published((database, lock_timeout), &name, &done, progress, output)
-        {
-            // The note only helps later: without it, removing a source from the store may need --replace.
-            output.warn(&format!("the database could not record what was published: {error}"));
+        let done = publish::database::publish(&mut database, sites, opened, replace, progress)?;
+        let new = not_noted(&database, &name, &done)?;
+        if !new.is_empty() {
+            seen.push((name, new));
         }
         Ok(done)
-    })
+    });
+    // A reader would keep the log from being moved into the file.
+    database.finish_reading()?;
+    if !seen.is_empty()
+        && let Err(error) = note_published(&path, lock_timeout, &seen, progress, output)
+    {
+        // The note only helps later: without it, removing a source from the store may need --replace.
+        output.warn(&format!("the database could not record what was published: {error}"));
+    }
+    published
 }
 
-/// Records in the database which version of each span readers of a store now see.
-fn note_published(
-    (database, lock_timeout): (&Database, Duration),
-    target: &str,
-    done: &Publication,
-    progress: &Progress,
-    output: &mut dyn Output,
-) -> Result<()> {
+/// The spans that readers of a store now see in a version that the database has not noted.
+fn not_noted(database: &Database, target: &str, done: &Publication) -> Result<Vec<(Span, u64)>> {
     let mut new = done.seen.clone();
     let mut noted = BTreeMap::new();
     for (span, _) in &done.seen {
@@ -115,12 +118,22 @@ fn note_published(
         }
     }
     new.retain(|(span, version)| noted[&span.site].get(&span.period.to_string()) != Some(version));
-    if new.is_empty() {
-        return Ok(());
-    }
-    let mut database = lock::open_to_write(database.path(), lock_timeout, progress, output)?;
+    Ok(new)
+}
+
+/// Records in the database which version of each span readers of each store now see.
+fn note_published(
+    path: &Path,
+    lock_timeout: Duration,
+    seen: &[(String, Vec<(Span, u64)>)],
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<()> {
+    let mut database = lock::open_to_write(path, lock_timeout, progress, output)?;
     lock::begin(&database, lock_timeout, progress, output)?;
-    database.note_published(target, &new)?;
+    for (target, spans) in seen {
+        database.note_published(target, spans)?;
+    }
     database.commit()
 }
 

@@ -23,10 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "pipeline",
         &["error", "text", "time", "system", "source", "parse", "select", "facts", "count"],
     ),
-    (
-        "database",
-        &["error", "text", "time", "system", "source", "select", "facts", "count", "cube"],
-    ),
+    ("database", &["error", "time", "source", "select", "facts", "count", "cube"]),
     ("query", &["error", "time", "select", "facts", "count", "cube", "database"]),
     ("store", &["error", "text", "time", "system", "source"]),
     (

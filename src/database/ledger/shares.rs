@@ -267,6 +267,18 @@ impl Database {
         hits(self.store(), site, days)
     }
 
+    /// Number of sources that have hits on a site.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn source_count(&self, site: i64) -> Result<u64> {
+        let store = self.store();
+        let mut statement =
+            store.prepare("SELECT count(DISTINCT source) FROM share WHERE site = ?")?;
+        let count = statement.query_row([site], |row| row.get(0).map(i64::cast_unsigned));
+        count.map_err(|error| store.fail(&error))
+    }
+
     /// The sites of which a source has hits, by number, each with their first and last day.
     ///
     /// # Errors

@@ -148,7 +148,7 @@ fn what_is_pruned_neither_comes_back_nor_goes_silently() {
     };
     let id = short_id(&database, "old.log");
     let outcome = on(&database, "forget", &[&id]).expect_exit(4);
-    assert!(outcome.stderr_text().contains("parts were pruned"), "{}", outcome.stderr_text());
+    assert!(outcome.stderr_text().contains("facts were pruned"), "{}", outcome.stderr_text());
     unchanged();
     let other = folder.write("other.log", recent(15, 500, 4));
     let outcome = analyze(&database, &[&other]).expect_exit(4);
