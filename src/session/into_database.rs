@@ -186,7 +186,9 @@ impl Run<'_> {
             analysis.facts.drop_sources(&left_out);
         } else {
             for one in scanned {
-                self.take_scanned(one);
+                // It counts for --max-invalid and the report, though it is not stored.
+                let tally = self.take_scanned(one);
+                self.unstored_tally.merge(tally);
             }
             again.clear();
         }
