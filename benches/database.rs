@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use hitmap::database::Database;
+use hitmap::database::{ALL_DAYS, Database};
 use logs::{Log, Variant, compare, easy, month};
 use serde_json::Value;
 
@@ -63,9 +63,9 @@ fn cost(log: &Log) {
             Variant::new("the same with --db", || {
                 report = analyze(log, &["--db", database("bench.db").to_str().unwrap()]);
             }),
-            Variant::new("the same with --db --db-minute-pages", || {
+            Variant::new("the same with --db --db-cells minute", || {
                 let database = database("bench-minutes.db");
-                analyze(log, &["--db", database.to_str().unwrap(), "--db-minute-pages"]);
+                analyze(log, &["--db", database.to_str().unwrap(), "--db-cells", "minute"]);
             }),
             Variant::new("the same with --db, counted before", || {
                 let database = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench.db");
@@ -74,12 +74,11 @@ fn cost(log: &Log) {
         ],
     );
     let all = ["site", "section", "page"];
-    let stored = cells(&report, "day", &all)
-        + cells(&report, "hour", &all)
-        + cells(&report, "minute", &all[..2]);
-    let every = stored + cells(&report, "minute", &all[2..]);
+    let stored = cells(&report, "day", &all) + cells(&report, "hour", &all[..2]);
+    let every =
+        cells(&report, "day", &all) + cells(&report, "hour", &all) + cells(&report, "minute", &all);
     for (name, stored, seconds) in
-        [("--db", stored, medians[2]), ("with --db-minute-pages", every, medians[3])]
+        [("--db", stored, medians[2]), ("with --db-cells minute", every, medians[3])]
     {
         let cost = seconds - medians[1];
         let million = stored as f64 / 1e6;
@@ -91,14 +90,14 @@ fn cost(log: &Log) {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench.db");
     let opened = Database::open_to_read(&path).unwrap();
     let sites = opened.sites().unwrap();
-    let blocks = opened.blocks_of_site(sites[0].number).unwrap();
-    let part: usize = blocks.iter().map(|block| block.bytes).sum();
+    let blocks = opened.blocks(sites[0].number, ALL_DAYS).unwrap();
+    let facts: u64 = blocks.iter().map(|block| u64::from(block.facts)).sum();
     let file = std::fs::metadata(&path).unwrap().len();
     let share = |bytes: f64| bytes * 100.0 / log.bytes as f64;
     println!(
-        "part: {part} bytes, {:.2} % of the log; database: {file} bytes, {:.2} %",
-        share(part as f64),
-        share(file as f64)
+        "database: {file} bytes, {:.2} % of the log, for {facts} facts in {} blocks",
+        share(file as f64),
+        blocks.len()
     );
 }
 

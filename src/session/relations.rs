@@ -75,6 +75,9 @@ impl Ledger<'_> {
     /// # Errors
     /// Those of `is_elsewhere`. An input that cannot be read is to be counted: that says why.
     pub(super) fn plan(&self, input: NamedInput<'_>) -> Result<Plan> {
+        if self.candidates.is_empty() {
+            return Ok(Plan::Count(new(input)));
+        }
         // All its bytes: what was counted of it may end in a last line without its end, if it came compressed.
         let opening = Opening { map: self.map, whole_lines: false };
         let identities: Vec<_> =
@@ -111,11 +114,7 @@ impl Ledger<'_> {
                     Plan::Count(self.grown(input.may_grow, known, is_at_line_end))
                 }
             }),
-            (None, _) => Ok(Plan::Count(ToCount {
-                from: CountedFrom::Start,
-                before: None,
-                tracked: TrackedInput { whole_lines: input.may_grow, ..TrackedInput::default() },
-            })),
+            (None, _) => Ok(Plan::Count(new(input))),
         }
     }
 
@@ -173,6 +172,15 @@ impl Ledger<'_> {
             }
         }
         None
+    }
+}
+
+/// How to count an input that no source is known of.
+fn new(input: NamedInput<'_>) -> ToCount {
+    ToCount {
+        from: CountedFrom::Start,
+        before: None,
+        tracked: TrackedInput { whole_lines: input.may_grow, ..TrackedInput::default() },
     }
 }
 
