@@ -18,8 +18,10 @@ use crate::database::{BlockDecoder, BlockRow, Groups, Reader};
 use crate::error::Result;
 use crate::time::{Day, MINUTES_A_DAY};
 
-/// So many blocks are read at once, or as many as a day has.
+/// So many blocks are read at once, or a day's if it has more.
 const BATCH: usize = 64;
+/// Blocks of so many visitors are enough for a batch: about 32 MiB with their sections.
+const BATCH_VISITORS: u64 = 4 << 20;
 
 /// What is found in the range before it is known which pages are shown, by place.
 #[derive(Debug, Default)]
@@ -90,10 +92,17 @@ pub(super) fn read_visitors(
 fn batches(blocks: &[BlockRow]) -> impl Iterator<Item = &[BlockRow]> {
     let mut rest = blocks;
     std::iter::from_fn(move || {
-        let last = rest.get(BATCH.min(rest.len()).checked_sub(1)?)?;
-        let (batch, after) = rest.split_at(rest.partition_point(|block| block.day <= last.day));
+        let (mut count, mut visitors) = (0, 0);
+        for day in rest.chunk_by(|one, next| one.day == next.day) {
+            count += day.len();
+            visitors += day.iter().map(|block| u64::from(block.visitors)).sum::<u64>();
+            if count >= BATCH || visitors >= BATCH_VISITORS {
+                break;
+            }
+        }
+        let (batch, after) = rest.split_at(count);
         rest = after;
-        Some(batch)
+        (count > 0).then_some(batch)
     })
 }
 
