@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use roaring::RoaringBitmap;
 
+use super::numbers::NumberBits;
 use super::range::read_visitors;
-use super::visitors::VisitorBits;
 use super::visits::{BlockVisitors, Visits};
 use super::{By, Question, Scope, definition};
 use crate::count::Facts;
@@ -112,7 +112,7 @@ fn new_visitors(
     knows_all: impl Fn(Day) -> bool + Sync,
 ) -> Result<Vec<NewVisitors>> {
     let mut days = visitors_of_days(facts);
-    let (mut rows, mut all) = (Vec::new(), VisitorBits::default());
+    let (mut rows, mut all) = (Vec::new(), NumberBits::default());
     for (site, number) in scope.sites.iter().zip(0..) {
         let mut visits = Visits::new(&site.name, None);
         let is_read = |day| !knows_all(day);

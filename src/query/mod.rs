@@ -9,11 +9,11 @@
 //! for reports of whole sites. Both are compared with the oracle, and so with each other.
 
 mod facts;
+mod numbers;
 mod range;
 pub mod summarize;
 pub mod summary;
 mod sums;
-mod visitors;
 mod visits;
 
 use std::collections::BTreeMap;

@@ -12,20 +12,22 @@ use hashbrown::HashMap;
 use rayon::prelude::*;
 
 use super::Question;
-use super::visitors::VisitorSet;
+use super::numbers::{NumberBits, NumberSet};
 use super::visits::BlockVisitors;
 use crate::database::{BlockDecoder, BlockRow, Groups, Reader};
 use crate::error::Result;
 use crate::time::{Day, MINUTES_A_DAY};
 
-/// So many blocks are read at once, or as many as a day has.
+/// So many blocks are read at once, or a day's if it has more.
 const BATCH: usize = 64;
+/// Blocks of so many visitors are enough for a batch: about 32 MiB with their sections.
+const BATCH_VISITORS: u64 = 4 << 20;
 
 /// What is found in the range before it is known which pages are shown, by place.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     /// Page views and visitors of sections.
-    pub sections: HashMap<u32, (u64, VisitorSet)>,
+    pub sections: HashMap<u32, (u64, NumberSet)>,
     /// Page views of pages.
     pub pages: HashMap<u32, u64>,
 }
@@ -51,11 +53,7 @@ pub(super) fn read_site(
         let lists: Vec<Vec<BlockVisitors>> = tasks
             .par_iter_mut()
             .zip(batch.par_chunks(batch.len().div_ceil(threads)))
-            .map(|(task, blocks)| {
-                let read =
-                    |block: &BlockRow| task.read(reader, block, &question.minutes(block.day));
-                blocks.iter().map(read).collect::<Result<_>>()
-            })
+            .map(|(task, blocks)| task.read_all(reader, question, blocks))
             .collect::<Result<_>>()?;
         let lists: Vec<BlockVisitors> = lists.into_iter().flatten().collect();
         let mut rest = &lists[..];
@@ -94,10 +92,17 @@ pub(super) fn read_visitors(
 fn batches(blocks: &[BlockRow]) -> impl Iterator<Item = &[BlockRow]> {
     let mut rest = blocks;
     std::iter::from_fn(move || {
-        let last = rest.get(BATCH.min(rest.len()).checked_sub(1)?)?;
-        let (batch, after) = rest.split_at(rest.partition_point(|block| block.day <= last.day));
+        let (mut count, mut visitors) = (0, 0);
+        for day in rest.chunk_by(|one, next| one.day == next.day) {
+            count += day.len();
+            visitors += day.iter().map(|block| u64::from(block.visitors)).sum::<u64>();
+            if count >= BATCH || visitors >= BATCH_VISITORS {
+                break;
+            }
+        }
+        let (batch, after) = rest.split_at(count);
         rest = after;
-        Some(batch)
+        (count > 0).then_some(batch)
     })
 }
 
@@ -130,34 +135,64 @@ fn sections_of_pages(groups: &Groups) -> impl Iterator<Item = u32> {
 }
 
 impl Task {
+    fn read_all(
+        &mut self,
+        reader: &Reader<'_>,
+        question: &Question,
+        blocks: &[BlockRow],
+    ) -> Result<Vec<BlockVisitors>> {
+        let (mut visitors, mut groups) = (Vec::new(), Vec::new());
+        for block in blocks {
+            let of_block = self.read(reader, block, &question.minutes(block.day))?;
+            visitors.push(of_block.0);
+            groups.push(of_block.1);
+        }
+        let of_blocks = visitors.iter().zip(&groups);
+        let mut sections: Vec<_> = of_blocks
+            .flat_map(|(visitors, groups)| {
+                let sections = groups.sections();
+                sections.map(|(section, ranks)| (section.place, section.pv, ranks, visitors.all()))
+            })
+            .collect();
+        // Section by section, so that the section's bits stay in the cache.
+        sections.sort_by_key(|&(place, ..)| place);
+        for (place, pv, ranks, visitors) in sections {
+            let found = self.found.sections.entry(place).or_default();
+            found.0 = found.0.saturating_add(pv);
+            found.1.extend(ranks.iter().map(|&rank| visitors[rank as usize]));
+        }
+        Ok(visitors)
+    }
+
+    /// The visitors of a block, and its sections unless they are in `found` already.
     fn read(
         &mut self,
         reader: &Reader<'_>,
         block: &BlockRow,
         minutes: &Range<u16>,
-    ) -> Result<BlockVisitors> {
+    ) -> Result<(BlockVisitors, Groups)> {
         let visitors = reader.visitors(block, &mut self.decoder)?;
         if minutes.is_empty() {
-            return Ok(BlockVisitors { asked: Vec::new(), others: visitors });
+            let visitors = BlockVisitors { asked: Vec::new(), others: visitors };
+            return Ok((visitors, Groups::default()));
         }
         let groups = reader.groups(block, &mut self.decoder)?;
         if !is_whole(minutes) {
-            return self.read_cut(reader, block, minutes, visitors, &groups);
+            let visitors = self.read_cut(reader, block, minutes, visitors, &groups)?;
+            return Ok((visitors, Groups::default()));
         }
         let items = reader.items(block, &groups, &mut self.decoder)?;
-        for (section, ranks) in groups.sections() {
-            let found = self.found.sections.entry(section.place).or_default();
-            found.0 = found.0.saturating_add(section.pv);
-            found.1.extend(ranks.iter().map(|&rank| visitors[rank as usize]));
-        }
         for (&place, &pv) in items.places.iter().zip(&items.counts.views) {
             add(&mut self.found.pages, place, pv);
         }
-        let asked = match groups.site_ranks {
-            None => visitors,
-            Some(ranks) => ranks.iter().map(|&rank| visitors[rank as usize]).collect(),
+        let visitors = match &groups.site_ranks {
+            None => BlockVisitors { asked: visitors, others: Vec::new() },
+            Some(ranks) => BlockVisitors {
+                asked: ranks.iter().map(|&rank| visitors[rank as usize]).collect(),
+                others: visitors,
+            },
         };
-        Ok(BlockVisitors { asked, others: Vec::new() })
+        Ok((visitors, groups))
     }
 
     fn read_cut(
@@ -182,7 +217,7 @@ impl Task {
                     is_asked[rank as usize] = true;
                     let section = found.entry(sections[index]).or_default();
                     section.0 = section.0.saturating_add(views);
-                    section.1.extend(std::iter::once(visitors[rank as usize]));
+                    section.1.insert(visitors[rank as usize]);
                     add(pages, items.places[index], views);
                 }
             },
@@ -200,18 +235,23 @@ pub(super) fn visitors_of_pages(
     pages: &[u32],
 ) -> Result<Vec<u64>> {
     let rows: HashMap<u32, usize> = pages.iter().copied().zip(0..).collect();
+    // Most pages of a block are not wanted, and a bit says so faster.
+    let mut wanted = NumberBits::default();
+    for &page in pages {
+        wanted.insert(page);
+    }
     let share = blocks.len().div_ceil(rayon::current_num_threads()).max(1);
-    let sets: Vec<Vec<VisitorSet>> = blocks
+    let sets: Vec<Vec<NumberSet>> = blocks
         .par_chunks(share)
         .map(|blocks| {
-            let mut sets = vec![VisitorSet::default(); pages.len()];
+            let mut sets = vec![NumberSet::default(); pages.len()];
             let mut decoder = BlockDecoder::default();
             for block in blocks {
                 add_pages(
                     reader,
                     block,
                     &question.minutes(block.day),
-                    &rows,
+                    (&rows, &wanted),
                     &mut decoder,
                     &mut sets,
                 )?;
@@ -223,37 +263,36 @@ pub(super) fn visitors_of_pages(
         one.iter_mut().zip(other).for_each(|(one, other)| one.merge(other));
         one
     });
-    Ok(united.unwrap_or_default().into_iter().map(VisitorSet::len).collect())
+    Ok(united.unwrap_or_default().into_iter().map(NumberSet::len).collect())
 }
 
 fn add_pages(
     reader: &Reader<'_>,
     block: &BlockRow,
     minutes: &Range<u16>,
-    rows: &HashMap<u32, usize>,
+    (rows, wanted): (&HashMap<u32, usize>, &NumberBits),
     decoder: &mut BlockDecoder,
-    sets: &mut [VisitorSet],
+    sets: &mut [NumberSet],
 ) -> Result<()> {
     let groups = reader.groups(block, decoder)?;
     let items = reader.items(block, &groups, decoder)?;
-    let row_of: Vec<Option<usize>> =
-        items.places.iter().map(|place| rows.get(place).copied()).collect();
-    if row_of.iter().all(Option::is_none) {
+    let is_wanted = |index: usize| wanted.contains(items.places[index]);
+    if !(0..items.places.len()).any(is_wanted) {
         return Ok(());
     }
     let visitors = reader.visitors(block, decoder)?;
-    let is_wanted = |index: usize| row_of[index].is_some();
+    let row_of = |index: usize| rows.get(&items.places[index]).copied();
     if is_whole(minutes) {
         return reader.who(block, &items, is_wanted, decoder, |index, ranks| {
             let runs = ranks.chunk_by(|one, next| one == next);
-            if let Some(row) = row_of[index] {
+            if let Some(row) = row_of(index) {
                 sets[row].extend(runs.map(|run| visitors[run[0] as usize]));
             }
         });
     }
     reader.facts_of_items(block, &items, is_wanted, decoder, |index, rank, minute, _| {
-        if let Some(row) = row_of[index].filter(|_| minutes.contains(&minute)) {
-            sets[row].extend(std::iter::once(visitors[rank as usize]));
+        if let Some(row) = row_of(index).filter(|_| minutes.contains(&minute)) {
+            sets[row].insert(visitors[rank as usize]);
         }
     })
 }

@@ -8,8 +8,8 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::numbers::NumberBits;
 use super::range::{self, Found};
-use super::visitors::VisitorBits;
 use super::visits::Visits;
 use super::{By, Question, Scope, definition};
 use crate::cube::Cube;
@@ -38,7 +38,7 @@ pub(super) fn summary(
     add_whole_days(&mut summary, database, question, &scope)?;
     let reader = database.reader();
     let (mut found, mut all, mut buckets) =
-        (Found::default(), VisitorBits::default(), Buckets::new());
+        (Found::default(), NumberBits::default(), Buckets::new());
     let bucket = |day: Day| question.by.map(|by| by.bucket(day, 0)).unwrap_or_default();
     let has_buckets = matches!(question.by, Some(By::Week | By::Month));
     for site in &scope.sites {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::visitors::VisitorBits;
+use super::numbers::NumberBits;
 use crate::query::summary::NewVisitors;
 use crate::time::Day;
 
@@ -17,15 +17,24 @@ pub(super) struct BlockVisitors {
     pub others: Vec<u32>,
 }
 
+impl BlockVisitors {
+    /// Everybody, by rank.
+    pub(super) fn all(&self) -> &[u32] {
+        if self.others.is_empty() { &self.asked } else { &self.others }
+    }
+}
+
 /// Takes the days of a site one after the other.
 pub(super) struct Visits<'v> {
     site: &'v str,
     /// The name of a day's bucket, if there are any.
     bucket: Option<&'v dyn Fn(Day) -> String>,
     /// Visitors of earlier days.
-    seen: VisitorBits,
-    today: VisitorBits,
-    in_bucket: (String, VisitorBits),
+    seen: NumberBits,
+    /// Whether some of them were not asked for.
+    has_others: bool,
+    today: NumberBits,
+    in_bucket: (String, NumberBits),
     /// A row for each day that has visitors that are asked for.
     pub days: Vec<NewVisitors>,
     /// Distinct visitors of each bucket.
@@ -37,8 +46,9 @@ impl<'v> Visits<'v> {
         Self {
             site,
             bucket,
-            seen: VisitorBits::default(),
-            today: VisitorBits::default(),
+            seen: NumberBits::default(),
+            has_others: false,
+            today: NumberBits::default(),
             in_bucket: Default::default(),
             days: Vec::new(),
             buckets: BTreeMap::new(),
@@ -46,7 +56,7 @@ impl<'v> Visits<'v> {
     }
 
     /// Adds a day, which comes after all others, with its blocks; those that are asked for come to `all`, too.
-    pub(super) fn add(&mut self, day: Day, blocks: &[BlockVisitors], all: &mut VisitorBits) {
+    pub(super) fn add(&mut self, day: Day, blocks: &[BlockVisitors], all: &mut NumberBits) {
         if let Some(bucket) = self.bucket {
             let name = bucket(day);
             if self.in_bucket.0 != name {
@@ -62,14 +72,18 @@ impl<'v> Visits<'v> {
                     continue;
                 }
                 visitors += 1;
-                new += u64::from(self.seen.insert(visitor));
-                all.insert(visitor);
+                let is_new = self.seen.insert(visitor);
+                new += u64::from(is_new);
+                if is_new || self.has_others {
+                    all.insert(visitor);
+                }
                 if self.bucket.is_some() {
                     self.in_bucket.1.insert(visitor);
                 }
             }
         }
         for block in blocks {
+            self.has_others |= !block.others.is_empty();
             for &visitor in &block.others {
                 self.seen.insert(visitor);
             }
@@ -97,14 +111,14 @@ impl<'v> Visits<'v> {
 #[cfg(test)]
 mod tests {
     use super::{BlockVisitors, Visits};
-    use crate::query::visitors::VisitorBits;
+    use crate::query::numbers::NumberBits;
     use crate::time::Day;
 
     #[test]
     fn days_know_who_came_before() {
         let asked = |asked: &[u32]| BlockVisitors { asked: asked.to_vec(), others: Vec::new() };
         let name = |day: Day| format!("week {}", day.0 / 7);
-        let mut all = VisitorBits::default();
+        let mut all = NumberBits::default();
         let mut visits = Visits::new("a", Some(&name));
         // Before the range.
         visits.add(Day(5), &[BlockVisitors { others: vec![1, 2], asked: Vec::new() }], &mut all);

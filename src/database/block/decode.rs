@@ -101,9 +101,8 @@ impl BlockDecoder {
         let uv = take_count(from, counts.visitors).ok_or(GROUPS)?;
         let mut site_ranks = None;
         if uv < counts.visitors {
-            let mut ranks = Vec::new();
-            self.ranks(from, std::iter::once(uv), uv.into(), counts.visitors, &mut ranks)?;
-            site_ranks = Some(ranks);
+            let lengths = std::iter::once(uv).filter(|&uv| uv > 0);
+            site_ranks = Some(self.ranks(from, lengths, uv.into(), counts.visitors)?);
         }
         let count = take_count(from, counts.items).ok_or(GROUPS)? as usize;
         let places = ascending(&self.numbers(from, count).ok_or(GROUPS)?).ok_or(GROUPS)?;
@@ -127,9 +126,8 @@ impl BlockDecoder {
         if all_items != u64::from(counts.items) || all_ranks > u64::from(counts.facts) {
             return Err(GROUPS);
         }
-        let mut ranks = Vec::new();
         let of_sections = sections.iter().map(|section| section.uv);
-        self.ranks(from, of_sections, all_ranks, counts.visitors, &mut ranks)?;
+        let ranks = self.ranks(from, of_sections, all_ranks, counts.visitors)?;
         if from.is_empty() {
             Ok(Groups { pv, uv, site_ranks, sections, ranks })
         } else {
@@ -217,39 +215,58 @@ impl BlockDecoder {
         numbers.filter(|_| column.is_empty())
     }
 
-    /// Appends lists of ranks below `visitors` that ascend strictly, of those lengths, whose sum is `all`.
+    /// Lists of ranks below `visitors` that ascend strictly, of those lengths, whose sum is `all`, one after the other.
     fn ranks(
         &mut self,
         from: &mut &[u8],
         lengths: impl Iterator<Item = u32>,
         all: u64,
         visitors: u32,
-        ranks: &mut Vec<u32>,
-    ) -> Result<(), Damaged> {
+    ) -> Result<Vec<u32>, Damaged> {
         let all = usize::try_from(all).map_err(|_| GROUPS)?;
         let mut column = self.chunks.take_numbers(from, all).map_err(|_| GROUPS)?;
         if column.len() < all {
             return Err(GROUPS);
         }
-        ranks.reserve_exact(all);
-        let mut is_wrong = false;
+        let mut ranks = vec![0; all];
+        let mut rest = &mut ranks[..];
+        // Where most visitors are in a section, all differences are a byte each.
+        let are_bytes = column.len() == all && column.iter().all(|&byte| byte < 0x80);
         for length in lengths {
-            let mut next = 0_u64;
-            for index in 0..length {
-                let step = varint::take(&mut column).ok_or(GROUPS)?;
-                is_wrong |= step == 0 && index > 0;
-                // A sum that saturates is above the bound, and so refused.
-                next = next.saturating_add(step);
-                is_wrong |= next >= u64::from(visitors);
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "below `visitors`, or refused"
-                )]
-                ranks.push(next as u32);
+            let (of_list, after) = rest.split_at_mut_checked(length as usize).ok_or(GROUPS)?;
+            rest = after;
+            let last = if are_bytes {
+                let (bytes, after) = column.split_at_checked(of_list.len()).ok_or(GROUPS)?;
+                column = after;
+                let mut bytes = bytes.iter();
+                add_up(of_list, || bytes.next().map(|&byte| byte.into()))
+            } else {
+                add_up(of_list, || varint::take(&mut column))
+            };
+            if last.is_none_or(|last| last >= u64::from(visitors)) {
+                return Err(GROUPS);
             }
         }
-        if is_wrong || !column.is_empty() { Err(GROUPS) } else { Ok(()) }
+        if column.is_empty() { Ok(ranks) } else { Err(GROUPS) }
     }
+}
+
+/// Fills in numbers of which the first and the differences are given, and returns the last one; `None` if there are too few
+/// or they do not ascend strictly. The numbers are cut to 32 bits, which the caller checks by the last one.
+fn add_up(numbers: &mut [u32], mut step: impl FnMut() -> Option<u64>) -> Option<u64> {
+    let (mut last, mut is_wrong) = (0_u64, false);
+    let mut is_first = true;
+    for number in numbers {
+        let step = step()?;
+        is_wrong |= step == 0 && !is_first;
+        is_first = false;
+        // A sum that saturates is above every bound, and so refused.
+        last = last.saturating_add(step);
+        #[expect(clippy::cast_possible_truncation, reason = "said above")]
+        let cut = last as u32;
+        *number = cut;
+    }
+    (!is_wrong).then_some(last)
 }
 
 /// A number of at most `most`.
@@ -259,13 +276,7 @@ fn take_count(from: &mut &[u8], most: u32) -> Option<u32> {
 
 /// The numbers of which the first and the differences are given; `None` unless they ascend strictly within 32 bits.
 fn ascending(steps: &[u64]) -> Option<Vec<u32>> {
-    let (mut numbers, mut last) = (Vec::with_capacity(steps.len()), 0_u64);
-    for (index, &step) in steps.iter().enumerate() {
-        if step == 0 && index > 0 {
-            return None;
-        }
-        last = last.checked_add(step)?;
-        numbers.push(u32::try_from(last).ok()?);
-    }
-    Some(numbers)
+    let (mut numbers, mut steps) = (vec![0; steps.len()], steps.iter());
+    let last = add_up(&mut numbers, || steps.next().copied())?;
+    u32::try_from(last).is_ok().then_some(numbers)
 }
