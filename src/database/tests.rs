@@ -9,7 +9,7 @@ use rusqlite::Connection;
 use tempfile::TempDir;
 
 use super::testing::{TestDatabase, open};
-use super::{Database, file, meta, schema};
+use super::{Database, file, meta, migrate};
 use crate::error::{Error, Result};
 
 const NOW: Duration = Duration::ZERO;

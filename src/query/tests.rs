@@ -98,6 +98,9 @@ fn questions() -> impl Strategy<Value = Question> {
         })
 }
 
+/// The section and the page of a view's cell at a level.
+type GroupOf = dyn Fn(&View) -> (String, String);
+
 /// Counts the views of some sources into a database.
 fn ingest(database: &mut Database, views: &[View], sources: std::ops::Range<u32>) {
     let mut counter = Counter::new(1, 1000);
@@ -191,7 +194,7 @@ fn check(found: &Summary, all: &[View], views: &[View], question: &Question) {
     let daily = rows(Granularity::Day).iter().map(|row| row.uv).sum::<u64>();
     assert_eq!(found.totals.sum_of_daily_unique_visitors, daily);
     for (granularity, levels) in Granularity::ALL.into_iter().zip(&found.cells) {
-        let groups: [&dyn Fn(&View) -> (String, String); 3] =
+        let groups: [&GroupOf; 3] =
             [&|_| Default::default(), &|view| (section_of(view), String::new()), &|view| {
                 (section_of(view), format!("page {}", view.page))
             }];

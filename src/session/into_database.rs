@@ -11,14 +11,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Output;
-use super::analyze::{AnalyzeOptions, CountedLogs, StoreInDatabase, is_nothing_parsed};
 use super::copies::copies;
 use super::doubts::visitors_of_one_view;
 use super::lock;
+use super::options::{AnalyzeOptions, CountedLogs, StoreInDatabase, is_nothing_parsed};
 use super::relations::{self, Ledger, NamedInput, Plan, ToCount};
 use super::rereadable::Rereadable;
+use super::scanned::{ScannedInput, number, only_one_of_a_source};
 use crate::count::{Facts, FactsBuilder};
-use crate::database::ingest::{Batch, Fate, IngestOptions, Look, ScannedSource, SiteOfRun};
+use crate::database::ingest::{Batch, Fate, IngestOptions, Look, SiteOfRun};
 use crate::database::{Database, Recorded, Site, Wanted};
 use crate::error::{Error, Result};
 use crate::facts::tally::Tally;
@@ -113,13 +114,6 @@ struct Run<'r> {
     is_all_scanned: bool,
 }
 
-/// An input that was scanned, to be stored.
-struct Scanned {
-    input: usize,
-    to_count: ToCount,
-    report: InputReport,
-}
-
 /// What a round has left.
 struct Round {
     /// What was scanned, without sources that were left out.
@@ -170,7 +164,7 @@ impl Run<'_> {
             let fates = self.store(&analysis, &scanned, &look, replaced.is_some(), output)?;
             let mut left_out = BTreeSet::new();
             for (one, fate) in scanned.drain(..).zip(fates) {
-                let source = number(one.report.index);
+                let source = one.number();
                 let input = one.input;
                 match self.settle(one, fate)? {
                     Settled::Stored => {}
@@ -186,9 +180,7 @@ impl Run<'_> {
             analysis.facts.drop_sources(&left_out);
         } else {
             for one in scanned {
-                // It counts for --max-invalid and the report, though it is not stored.
-                let tally = self.take_scanned(one);
-                self.unstored_tally.merge(tally);
+                self.keep_unstored(one, &analysis);
             }
             again.clear();
         }
@@ -276,14 +268,14 @@ impl Run<'_> {
         &mut self,
         to_scan: Vec<(usize, ToCount)>,
         analysis: &mut Analysis,
-    ) -> (Vec<Scanned>, Vec<usize>) {
+    ) -> (Vec<ScannedInput>, Vec<usize>) {
         let inputs: Vec<Input> =
             to_scan.iter().map(|&(input, _)| self.counting.inputs[input].clone()).collect();
         let copies = copies(&inputs, &analysis.inputs);
         let mut dropped: BTreeSet<u32> = copies.keys().map(|&copy| number(copy)).collect();
         let names: BTreeMap<usize, String> =
             analysis.inputs.iter().map(|report| (report.index, report.name.clone())).collect();
-        let mut scanned: Vec<Scanned> = Vec::new();
+        let mut scanned: Vec<ScannedInput> = Vec::new();
         let mut plans: BTreeMap<usize, (usize, ToCount)> =
             to_scan.into_iter().enumerate().collect();
         for report in std::mem::take(&mut analysis.inputs) {
@@ -292,8 +284,8 @@ impl Run<'_> {
                 self.notes.push(copy.sentence(&report.name, &names[&copy.of]));
                 continue;
             }
-            let one = Scanned { input, to_count, report };
-            match reason_not_to_store(&one) {
+            let one = ScannedInput { input, to_count, report };
+            match one.reason_not_to_store() {
                 Some(note) => {
                     self.notes.extend(note);
                     self.keep_unstored(one, analysis);
@@ -301,38 +293,14 @@ impl Run<'_> {
                 None => scanned.push(one),
             }
         }
-        let again = Self::only_one_of_a_source(&mut scanned, &mut dropped);
+        let again = only_one_of_a_source(&mut scanned, &mut dropped);
         analysis.facts.drop_sources(&dropped);
         (scanned, again)
     }
 
-    /// Of inputs that have grown from the same source, the longest; the others are to be compared with what that becomes.
-    fn only_one_of_a_source(scanned: &mut Vec<Scanned>, dropped: &mut BTreeSet<u32>) -> Vec<usize> {
-        let bytes = |one: &Scanned| one.report.identity.as_ref().map(|identity| identity.bytes);
-        let mut longest: BTreeMap<i64, (Option<u64>, usize)> = BTreeMap::new();
-        for one in scanned.iter() {
-            let Some(before) = &one.to_count.before else { continue };
-            let found = longest.entry(before.number).or_insert((bytes(one), one.input));
-            if bytes(one) > found.0 {
-                *found = (bytes(one), one.input);
-            }
-        }
-        let mut again = Vec::new();
-        scanned.retain(|one| {
-            let before = one.to_count.before.as_ref();
-            let is_kept = before.is_none_or(|before| longest[&before.number].1 == one.input);
-            if !is_kept {
-                dropped.insert(number(one.report.index));
-                again.push(one.input);
-            }
-            is_kept
-        });
-        again
-    }
-
     /// Keeps what an input holds that is not stored, for the report.
-    fn keep_unstored(&mut self, one: Scanned, analysis: &mut Analysis) {
-        let Scanned { input, to_count, mut report } = one;
+    fn keep_unstored(&mut self, one: ScannedInput, analysis: &Analysis) {
+        let ScannedInput { input, to_count, mut report } = one;
         self.unstored_tally.merge(Tally { samples: Vec::new(), ..report.tally.clone() });
         if let Some(before) = to_count.resumed() {
             self.sources.insert(before.number, before.tally.clone());
@@ -360,7 +328,7 @@ impl Run<'_> {
 
     /// Whether the run stores anything at all: not if an input of the wrong kind could only drop what --replace drops, or if
     /// there are too many malformed lines.
-    fn is_stored(&self, scanned: &[Scanned]) -> bool {
+    fn is_stored(&self, scanned: &[ScannedInput]) -> bool {
         let tally = self.tally(scanned);
         let is_within_limit =
             self.options.max_invalid.is_none_or(|limit| limit.check(&tally).is_ok());
@@ -369,10 +337,10 @@ impl Run<'_> {
     }
 
     /// Sums over the lines of all inputs, each source once.
-    fn tally(&self, scanned: &[Scanned]) -> Tally {
+    fn tally(&self, scanned: &[ScannedInput]) -> Tally {
         let mut all = self.unstored_tally.clone();
         for (source, tally) in &self.sources {
-            let is_grown = |one: &Scanned| {
+            let is_grown = |one: &ScannedInput| {
                 one.to_count.before.as_ref().is_some_and(|before| before.number == *source)
             };
             if !scanned.iter().any(is_grown) {
@@ -389,7 +357,7 @@ impl Run<'_> {
     fn store(
         &mut self,
         analysis: &Analysis,
-        scanned: &[Scanned],
+        scanned: &[ScannedInput],
         look: &Look,
         is_replaced: bool,
         output: &mut dyn Output,
@@ -407,7 +375,7 @@ impl Run<'_> {
             shares: &analysis.shares,
             sites: vec![SiteOfRun { name: self.counting.rules.site.clone(), is_named: true }],
             rules: &rules,
-            sources: scanned.iter().map(|one| self.scanned_source(one)).collect(),
+            sources: scanned.iter().map(|one| one.source(self.store.as_new)).collect(),
         };
         let options = IngestOptions { replace: is_replaced, cells: self.store.cells };
         lock::begin(&self.database, self.store.lock_timeout, self.progress, output)?;
@@ -422,22 +390,8 @@ impl Run<'_> {
         Ok(ingested.fates)
     }
 
-    fn scanned_source(&self, one: &Scanned) -> ScannedSource {
-        let Scanned { to_count, report, .. } = one;
-        ScannedSource {
-            number: number(report.index),
-            identity: report.identity.clone().unwrap_or_else(|| unreachable!("it is whole")),
-            counted_from: to_count.from,
-            name: report.name.clone(),
-            format: report.format.as_ref().map(ToString::to_string),
-            lines: report.tally.clone(),
-            as_new: self.store.as_new,
-            is_named: true,
-        }
-    }
-
     /// Takes what became of a source.
-    fn settle(&mut self, one: Scanned, fate: Fate) -> Result<Settled> {
+    fn settle(&mut self, one: ScannedInput, fate: Fate) -> Result<Settled> {
         match fate {
             Fate::Stored(source) => {
                 if let (Some(before), Some(identity)) = (&one.to_count.before, &one.report.identity)
@@ -470,9 +424,9 @@ impl Run<'_> {
     }
 
     /// Takes a scanned input into the report, with what was counted of it before; returns the sums over all its lines.
-    fn take_scanned(&mut self, one: Scanned) -> Tally {
+    fn take_scanned(&mut self, one: ScannedInput) -> Tally {
         let tally = one.tally();
-        let Scanned { input, to_count, mut report } = one;
+        let ScannedInput { input, to_count, mut report } = one;
         self.is_all_scanned &= to_count.resumed().is_none();
         if report.pending_bytes > 0 {
             self.notes.push(relations::pending(&report.name, report.pending_bytes));
@@ -561,45 +515,9 @@ impl Run<'_> {
     }
 }
 
-/// Why an input is not stored, if it is not: in words if there is something to say.
-fn reason_not_to_store(one: &Scanned) -> Option<Option<String>> {
-    let Scanned { report, to_count, .. } = one;
-    let tally = &report.tally;
-    let Some(identity) = &report.identity else {
-        return Some((tally.lines > 0).then(|| relations::not_whole(&report.name)));
-    };
-    if identity.bytes == 0 {
-        return Some(None);
-    }
-    if to_count.before.is_none() && tally.hits + tally.other_lines == 0 {
-        if tally.malformed_lines > 0 {
-            return Some(Some(relations::not_parsed(&report.name)));
-        }
-        if tally.empty_lines == 0 {
-            return Some(None);
-        }
-    }
-    None
-}
-
 /// What became of a scanned input.
 enum Settled {
     Stored,
     LeftOut,
     Again,
-}
-
-impl Scanned {
-    /// Sums over all lines of the input's, those counted before included.
-    fn tally(&self) -> Tally {
-        let resumed = self.to_count.resumed();
-        let mut tally = resumed.map(|before| before.tally.clone()).unwrap_or_default();
-        tally.merge(self.report.tally.clone());
-        tally
-    }
-}
-
-/// The number of an input's source in the facts of a round.
-fn number(index: usize) -> u32 {
-    u32::try_from(index).unwrap_or(u32::MAX)
 }
