@@ -180,6 +180,7 @@ impl Run<'_> {
             analysis.facts.drop_sources(&left_out);
         } else {
             for one in scanned {
+                // It counts for --max-invalid and the report all the same.
                 self.keep_unstored(one, &analysis);
             }
             again.clear();
