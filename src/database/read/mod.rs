@@ -231,10 +231,7 @@ impl Reader<'_> {
     }
 
     /// What was decoded, or the sentence that it is damaged.
-    ///
-    /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
-    pub fn check<T>(&self, result: std::result::Result<T, Damaged>) -> Result<T> {
+    fn check<T>(&self, result: std::result::Result<T, Damaged>) -> Result<T> {
         result.or_else(|damaged| self.read(|store| Err(store.damaged(damaged.0))))
     }
 
