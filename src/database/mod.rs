@@ -1,6 +1,6 @@
 //! The SQLite database, as the guide's page "The database format" specifies it: one file, one transaction a run.
 //!
-//! Owns: [`Database`] (opening, refusing, locking, committing), [`Store`], the sentences of SQLite's errors. May import:
+//! Owns: [`Database`] (opening, refusing, locking, committing), `Store`, the sentences of SQLite's errors. May import:
 //! rusqlite, its sub-modules. Must not know: what is in a run.
 
 mod block;

@@ -53,7 +53,7 @@ pub struct StoreInDatabase {
 /// Where to write all cells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CellsTarget {
-    /// To [`Output::cells`], in place of the report.
+    /// To [`Output::cells`](super::Output::cells), in place of the report.
     Output,
     /// To a file: CSV if its name ends in `.csv`, else NDJSON.
     File(PathBuf),

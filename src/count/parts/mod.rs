@@ -1,6 +1,6 @@
 //! Facts from blocks and parts, and parts from facts.
 //!
-//! Owns: [`write`], [`load`], [`load_blocks`]. May import: `count::renumber`, `facts` (parts), `select` (rules), rayon. Must
+//! Owns: [`write()`], [`load`], [`load_blocks`]. May import: `count::renumber`, `facts` (parts), `select` (rules), rayon. Must
 //! not know: where parts are kept.
 
 use std::collections::BTreeMap;

@@ -201,7 +201,7 @@ impl Database {
     /// The blocks of some days of a site, by day, then by source.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
+    /// [`Error::Database`].
     pub fn blocks(&self, site: i64, days: RangeInclusive<Day>) -> Result<Vec<BlockRow>> {
         blocks(self.store(), site, days)
     }
@@ -214,7 +214,7 @@ impl Database {
     /// The blocks of a source, by site, then by day.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
+    /// [`Error::Database`].
     pub fn blocks_of_source(&self, source: i64) -> Result<Vec<BlockRow>> {
         blocks_of_source(self.store(), source)
     }
@@ -238,7 +238,7 @@ impl Reader<'_> {
     /// The numbers of a block's visitors, which ascend; a visitor's rank is its index.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
+    /// [`Error::Database`].
     pub fn visitors(&self, block: &BlockRow, decoder: &mut BlockDecoder) -> Result<Vec<u32>> {
         let bytes = self.bytes(block, Kind::Visitors, None)?;
         self.check(decoder.visitors(&bytes, block.counts()))
@@ -247,7 +247,7 @@ impl Reader<'_> {
     /// The sets of visitors of a block.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
+    /// [`Error::Database`].
     pub fn groups(&self, block: &BlockRow, decoder: &mut BlockDecoder) -> Result<Groups> {
         let bytes = self.bytes(block, Kind::Groups, None)?;
         self.check(decoder.groups(&bytes, block.counts()))
@@ -256,7 +256,7 @@ impl Reader<'_> {
     /// The counts of a block's pages; `groups` are the block's own.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
+    /// [`Error::Database`].
     pub fn items(
         &self,
         block: &BlockRow,
@@ -271,7 +271,7 @@ impl Reader<'_> {
     /// visitor of several minutes is there several times. `is_wanted` is asked about indices of `items`.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
+    /// [`Error::Database`].
     pub fn who(
         &self,
         block: &BlockRow,
@@ -303,7 +303,7 @@ impl Reader<'_> {
     /// page by page; of a page they ascend by rank and minute. `is_wanted` is asked about indices of `items`.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
+    /// [`Error::Database`].
     pub fn facts_of_items(
         &self,
         block: &BlockRow,
@@ -331,7 +331,7 @@ impl Reader<'_> {
     /// What numbers of places mean.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database), also if there is no such place.
+    /// [`Error::Database`], also if there is no such place.
     pub fn places(&self, numbers: &[u32]) -> Result<Vec<Place>> {
         self.read(|store| places::places(store, numbers))
     }
@@ -339,7 +339,7 @@ impl Reader<'_> {
     /// The names of pages, given by ascending places.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database), also if there is no such place.
+    /// [`Error::Database`], also if there is no such place.
     pub fn page_names(&self, places: &[u32]) -> Result<Vec<String>> {
         self.read(|store| page_names(store, places))
     }
@@ -347,7 +347,7 @@ impl Reader<'_> {
     /// The place of a section of a site; `None` if nothing of it was ever counted.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
+    /// [`Error::Database`].
     pub fn section_place(&self, site: i64, section: &str) -> Result<Option<u32>> {
         self.place(site, (places::SECTION, section, ""))
     }
@@ -355,7 +355,7 @@ impl Reader<'_> {
     /// The place of a page of a site; `None` if it was never counted.
     ///
     /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
+    /// [`Error::Database`].
     pub fn page_place(&self, site: i64, section: &str, page: &str) -> Result<Option<u32>> {
         self.place(site, (places::PAGE, section, page))
     }
