@@ -30,7 +30,7 @@ fn main() {
     let analysis =
         pool.install(|| analyze(&options, &Progress::default())).expect("a readable log");
     let facts = &analysis.facts;
-    let days: Vec<_> = facts.days().map(|key| facts.day(key).into_owned()).collect();
+    let days: Vec<_> = facts.days().map(|key| facts.day(key.site, key.day).into_owned()).collect();
     let count: usize = days.iter().flatten().map(|piece| piece.len()).sum();
     let bounds = Bounds { pages: 1 << 32, visitors: 1 << 32 };
     let (mut encoder, mut decoder) = (Encoder::default(), Decoder::default());

@@ -1,42 +1,57 @@
-//! What `--db` costs on *easy*, how large the database is, and reports of ranges of a month of *easy*.
+//! What a database costs: to fill, to add to and to ask, after histories of 30, 365 and 1,095 days; and on a large day.
+//!
+//! The logs take 14 GB in `target/tmp`; `HITMAP_BENCH_SCALE=0.1` takes a tenth of the lines, of the same days.
 
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout, reason = "a bench")]
 #![allow(clippy::cast_precision_loss, reason = "printed with three digits")]
 
 mod logs;
 
+use std::fs::File;
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
-use hitmap::database::Database;
-use logs::{Log, Variant, compare, easy, month};
+use logs::{Log, history, large_day, one_day};
+use rusqlite::Connection;
 use serde_json::Value;
 
-/// Rounds of a report.
-const ROUNDS: usize = 7;
+/// Rounds of what is fast.
+const ROUNDS: usize = 5;
+/// Lines that a run adds.
+const ADDED: usize = 1000;
 
-fn hitmap(arguments: &[&str]) -> Value {
-    let output = Command::new(env!("CARGO_BIN_EXE_hitmap")).args(arguments).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).unwrap()
+/// A run: what it printed, its seconds and its peak of resident memory in MiB.
+struct Run {
+    report: Value,
+    seconds: f64,
+    peak_mib: f64,
 }
 
-fn analyze(log: &Log, options: &[&str]) -> Value {
-    let path = log.path.to_str().unwrap();
-    let report = hitmap(&[&["analyze", "--json", "--quiet", path], options].concat());
-    check(log, &report);
-    report
+fn hitmap(arguments: &[&str]) -> Run {
+    let start = Instant::now();
+    let output = Command::new(env!("CARGO_BIN_EXE_hitmap")).args(arguments).output().unwrap();
+    let seconds = start.elapsed().as_secs_f64();
+    let told = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{told}");
+    let peak = told.lines().find_map(|line| line.strip_prefix("memory"));
+    let kib: Option<f64> = peak.and_then(|peak| peak.trim().strip_suffix(" kB")?.parse().ok());
+    let report = if output.stdout.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_slice(&output.stdout).unwrap()
+    };
+    Run { report, seconds, peak_mib: kib.unwrap_or(f64::NAN) / 1024.0 }
 }
 
 fn check(log: &Log, report: &Value) {
     assert_eq!(report["totals"]["page_views"], log.page_views);
     assert_eq!(report["totals"]["unique_visitors"], log.unique_visitors);
-    assert_eq!(report["cell_sums"]["minute"]["page"]["pv"], log.page_views);
 }
 
-/// A database that is not there yet.
-fn database(name: &str) -> PathBuf {
+/// A file of that name that is not there yet.
+fn no_file(name: &str) -> PathBuf {
     let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
     for end in ["", "-wal", "-shm"] {
         let _ = std::fs::remove_file(format!("{}{end}", path.display()));
@@ -44,105 +59,128 @@ fn database(name: &str) -> PathBuf {
     path
 }
 
-/// The cells that the report counts for one level of one granularity.
-fn cells(report: &Value, granularity: &str, levels: &[&str]) -> u64 {
-    levels.iter().map(|level| report["cells"][granularity][level].as_u64().unwrap()).sum()
+/// Median, least and most of several runs' seconds, and the highest memory peak, in words.
+fn in_words(runs: &[Run]) -> String {
+    let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
+    seconds.sort_by(f64::total_cmp);
+    let peak = runs.iter().map(|run| run.peak_mib).fold(f64::NAN, f64::max);
+    let (least, most) = (seconds[0], seconds[seconds.len() - 1]);
+    format!("{:>7.3} s ({least:.3}-{most:.3}), {peak:.0} MiB", seconds[seconds.len() / 2])
 }
 
-fn cost(log: &Log) {
-    let mut report = Value::Null;
-    let medians = compare(
-        log,
-        &mut [
-            Variant::new("newline count, 2 threads (the unit)", || {
-                assert_eq!(log.count_newlines(2), log.lines);
-            }),
-            Variant::new("hitmap analyze --json", || {
-                analyze(log, &[]);
-            }),
-            Variant::new("the same with --db", || {
-                report = analyze(log, &["--db", database("bench.db").to_str().unwrap()]);
-            }),
-            Variant::new("the same with --db --db-minute-pages", || {
-                let database = database("bench-minutes.db");
-                analyze(log, &["--db", database.to_str().unwrap(), "--db-minute-pages"]);
-            }),
-            Variant::new("the same with --db, counted before", || {
-                let database = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench.db");
-                analyze(log, &["--db", database.to_str().unwrap()]);
-            }),
-        ],
-    );
-    let all = ["site", "section", "page"];
-    let stored = cells(&report, "day", &all)
-        + cells(&report, "hour", &all)
-        + cells(&report, "minute", &all[..2]);
-    let every = stored + cells(&report, "minute", &all[2..]);
-    for (name, stored, seconds) in
-        [("--db", stored, medians[2]), ("with --db-minute-pages", every, medians[3])]
-    {
-        let cost = seconds - medians[1];
-        let million = stored as f64 / 1e6;
-        println!(
-            "{name}: {stored} cells, {cost:.3} s more, {:.2} s a million cells",
-            cost / million
-        );
+/// Lines that grow a log.
+struct Growth {
+    path: PathBuf,
+    more: BufReader<File>,
+}
+
+impl Growth {
+    /// A source of its own, whose lines are taken from `from`.
+    fn new(from: &Log) -> Self {
+        let path = no_file("bench-grown.log");
+        File::create(&path).unwrap();
+        let mut more = BufReader::new(File::open(&from.path).unwrap());
+        more.seek(SeekFrom::Start(from.bytes / 2)).unwrap();
+        more.read_until(b'\n', &mut Vec::new()).unwrap();
+        Self { path, more }
     }
-    let path = Path::new(env!("CARGO_TARGET_TMPDIR")).join("bench.db");
-    let opened = Database::open_to_read(&path).unwrap();
-    let sites = opened.sites().unwrap();
-    let blocks = opened.blocks_of_site(sites[0].number).unwrap();
-    let part: usize = blocks.iter().map(|block| block.bytes).sum();
-    let file = std::fs::metadata(&path).unwrap().len();
-    let share = |bytes: f64| bytes * 100.0 / log.bytes as f64;
-    println!(
-        "part: {part} bytes, {:.2} % of the log; database: {file} bytes, {:.2} %",
-        share(part as f64),
-        share(file as f64)
-    );
+
+    fn grow(&mut self) {
+        let mut lines = Vec::new();
+        for _ in 0..ADDED {
+            assert!(self.more.read_until(b'\n', &mut lines).unwrap() > 0);
+        }
+        File::options().append(true).open(&self.path).unwrap().write_all(&lines).unwrap();
+    }
 }
 
-fn reports(log: &Log) {
-    let path = database("bench-month.db");
-    let path = path.to_str().unwrap();
-    analyze(log, &["--db", path]);
-    let everything = hitmap(&["report", "--json", "--db", path]);
-    check(log, &everything);
-    println!("\nreports of {} ({} page views), median of {ROUNDS}", log.name, log.page_views);
+/// Fills a database and adds to it.
+fn runs(log: &Log, more: &Log) -> PathBuf {
+    println!("\n{}: {} lines, {:.1} GB", log.name, log.lines, log.bytes as f64 / 1e9);
+    let path = log.path.to_str().unwrap();
+    log.warm();
+    let direct = hitmap(&["analyze", "--json", "--quiet", "--stats", path]);
+    check(log, &direct.report);
+    let database = no_file(&format!("bench-{}.db", log.name));
+    let db = database.to_str().unwrap();
+    log.warm();
+    let filled = hitmap(&["analyze", "--quiet", "--stats", "--db", db, path]);
+    check(log, &hitmap(&["report", "--json", "--db", db]).report);
+    println!("direct                       {}", in_words(&[direct]));
+    println!("first run into the database  {}", in_words(&[filled]));
+    let bytes = database.metadata().unwrap().len() as f64;
+    println!(
+        "size                         {:.1} MB, {:.2} % of the log",
+        bytes / 1e6,
+        bytes * 100.0 / log.bytes as f64
+    );
+    let again = || hitmap(&["analyze", "--quiet", "--stats", "--db", db, path]);
+    let runs: Vec<Run> = (0..ROUNDS).map(|_| again()).collect();
+    println!("nothing new                  {}", in_words(&runs));
+    let mut growth = Growth::new(more);
+    let source = growth.path.clone();
+    let mut add = || {
+        growth.grow();
+        hitmap(&["analyze", "--quiet", "--stats", "--db", db, source.to_str().unwrap()])
+    };
+    // The first of them adds a source.
+    add();
+    let runs: Vec<Run> = (0..ROUNDS * 5).map(|_| add()).collect();
+    println!("{ADDED} lines added             {}", in_words(&runs));
+    let sources = Command::new(env!("CARGO_BIN_EXE_hitmap"))
+        .args(["sources", "--json", "--db", db])
+        .output()
+        .unwrap();
+    let sources = serde_json::Deserializer::from_slice(&sources.stdout).into_iter::<Value>();
+    let lines: u64 = sources.map(|source| source.unwrap()["lines"].as_u64().unwrap()).sum();
+    assert_eq!(lines, log.lines + (ADDED * (1 + ROUNDS * 5)) as u64);
+    database
+}
+
+/// Bytes of each table.
+fn sizes(database: &Path) {
+    let connection = Connection::open(database).unwrap();
+    let mut statement = connection
+        .prepare("SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC LIMIT 12")
+        .unwrap();
+    let rows = statement
+        .query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, f64>(1)?)))
+        .unwrap();
+    for row in rows {
+        let (name, bytes) = row.unwrap();
+        println!("  {name:<26} {:>7.2} MB", bytes / 1e6);
+    }
+}
+
+fn reports(log: &Log, database: &Path) {
+    println!("\nreports of {}, median of {ROUNDS}", log.name);
     for range in [
         &[][..],
-        &["--since", "2018-03-10", "--until", "2018-03-19"],
-        &["--since", "2018-03-06T07:30", "--until", "2018-03-30T20:15"],
-        &["--since", "2018-03-20", "--until", "2018-03-20"],
-        &["--by", "week"],
+        &["--since", "2018-06-01", "--until", "2018-08-31"],
+        &["--since", "2018-03-06T07:30", "--until", "2019-02-20T20:15"],
         &["--section", "/movie/"],
-        &["--by", "minute", "--since", "2018-03-20", "--until", "2018-03-20"],
+        &["--page", "/list/1.html"],
+        &["--by", "week"],
+        &["--by", "minute", "--since", "2018-06-20", "--until", "2018-06-20"],
     ] {
-        let arguments = [&["report", "--json", "--db", path], range].concat();
-        let mut seconds = Vec::new();
-        let mut report = Value::Null;
-        for _ in 0..ROUNDS {
-            let start = Instant::now();
-            report = hitmap(&arguments);
-            seconds.push(start.elapsed().as_secs_f64());
-        }
+        let fixed = ["report", "--json", "--db", database.to_str().unwrap()];
+        let arguments = [&fixed, range].concat();
+        let runs: Vec<Run> = (0..ROUNDS).map(|_| hitmap(&arguments)).collect();
+        let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
         seconds.sort_by(f64::total_cmp);
-        let sum = |pv: &str| -> u64 {
-            report["days"].as_array().unwrap().iter().map(|day| day[pv].as_u64().unwrap()).sum()
-        };
-        assert_eq!(report["totals"]["page_views"], sum("pv"));
-        println!(
-            "{:<60} {:>7.3} s ({:.3}-{:.3})  {} page views",
-            range.join(" "),
-            seconds[ROUNDS / 2],
-            seconds[0],
-            seconds[ROUNDS - 1],
-            sum("pv")
-        );
+        println!("{:<60} {:>7.3} s", range.join(" "), seconds[ROUNDS / 2]);
     }
 }
 
 fn main() {
-    cost(&easy());
-    reports(&month());
+    for days in [30, 365, 1095] {
+        let log = history(days);
+        let database = runs(&log, &one_day(days));
+        if days == 365 {
+            sizes(&database);
+            reports(&log, &database);
+        }
+        std::fs::remove_file(database).unwrap();
+    }
+    runs(&large_day(), &one_day(1));
 }

@@ -10,7 +10,7 @@ use std::time::Instant;
 use hitmap::count::Facts;
 use hitmap::count::parts::{Scanned, load_blocks, write};
 use hitmap::cube::Cube;
-use hitmap::facts::DayKey;
+use hitmap::facts::ShareKey;
 use hitmap::facts::chunks::ChunkDecoder;
 use hitmap::facts::part::{Block, Part, SourceRange, merge};
 use hitmap::facts::sums::Sums;
@@ -111,10 +111,10 @@ fn measure(range: &SourceRange, facts: &Facts, tally: &Tally) {
     );
     drop(days);
     let blocks = part.blocks();
-    let keys: Vec<(DayKey, usize)> = (0..MONTH)
+    let keys: Vec<(ShareKey, usize)> = (0..MONTH)
         .map(|day| {
             (
-                DayKey { site: 0, day: Day(17_000 + day) },
+                ShareKey { site: 0, day: Day(17_000 + day), source: 0 },
                 blocks[day as usize % blocks.len()].bytes.len(),
             )
         })

@@ -18,6 +18,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use hitmap::generate::{Format, GeneratorOptions, Size, generate};
+use hitmap::time::Day;
 
 /// A log with the totals that any right answer has.
 pub(crate) struct Log {
@@ -59,13 +60,53 @@ pub(crate) fn easy_or(default_scale: f64) -> Log {
     log("easy", scale, &GeneratorOptions::new(scaled(5_000_000, scale), Format::Combined))
 }
 
-/// As [`easy`], of 30 days: 21 M lines, 4.7 GB.
-pub(crate) fn month() -> Log {
+/// As many lines a day as 15 M in a year, from a pool of 2 M visitors, for so many days.
+pub(crate) fn history(days: u32) -> Log {
     let options = GeneratorOptions {
-        days: 30,
-        ..GeneratorOptions::new(scaled(21_428_571, scale()), Format::Combined)
+        days,
+        visitors: 2_000_000,
+        seed: 9,
+        ..GeneratorOptions::new(
+            scaled(15_000_000 * u64::from(days) / 365, scale()),
+            Format::Combined,
+        )
     };
-    log("month", scale(), &options)
+    let name = match days {
+        30 => "month",
+        365 => "year",
+        _ => "three-years",
+    };
+    log(name, scale(), &options)
+}
+
+/// The last day of a [`history`] again, with other lines.
+pub(crate) fn one_day(days: u32) -> Log {
+    let first = GeneratorOptions::new(Size::Lines(1), Format::Combined).start;
+    let options = GeneratorOptions {
+        days: 1,
+        start: Day(first.0 + i32::try_from(days).unwrap() - 1),
+        visitors: 2_000_000,
+        seed: 10,
+        ..GeneratorOptions::new(Size::Lines(100_000), Format::Combined)
+    };
+    let name = match days {
+        1 => "day-1",
+        30 => "day-30",
+        365 => "day-365",
+        _ => "day-1095",
+    };
+    log(name, 1.0, &options)
+}
+
+/// A day of 10 M page views.
+pub(crate) fn large_day() -> Log {
+    let options = GeneratorOptions {
+        days: 1,
+        visitors: 2_000_000,
+        seed: 9,
+        ..GeneratorOptions::new(scaled(15_500_000, scale()), Format::Combined)
+    };
+    log("large-day", scale(), &options)
 }
 
 /// 5 M combined lines of 7 days: 1 M pages in 20 sections, 5 M visitors, 20 k user agents.

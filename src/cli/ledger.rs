@@ -4,13 +4,15 @@
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::console::{Console, ConsoleOptions};
 use super::output::eprint_message;
+use super::parse_seconds;
 use crate::error::{Error, Result};
-use crate::session::{self, Pruned, Recorded};
+use crate::session::{self, ListedSource, Pruned};
 use crate::text::escape_terminal;
 use crate::time::CivilTime;
 
@@ -36,6 +38,10 @@ pub(super) struct ForgetArgs {
     /// The source to remove, as the first column of `hitmap sources` names it
     #[arg(value_name = "SOURCE")]
     source: String,
+
+    /// Wait at most this many seconds while another run writes to the database
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    lock_timeout: Duration,
 }
 
 /// Arguments of `hitmap prune`.
@@ -48,6 +54,10 @@ pub(super) struct PruneArgs {
     /// Keep the details of this many days, today included, as in 400d
     #[arg(long, value_name = "DAYS", value_parser = parse_days)]
     keep: u32,
+
+    /// Wait at most this many seconds while another run writes to the database
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    lock_timeout: Duration,
 }
 
 fn parse_days(text: &str) -> std::result::Result<u32, String> {
@@ -67,29 +77,36 @@ pub(super) fn sources(arguments: &SourcesArgs) -> Result<()> {
     let rows: Vec<String> = if arguments.json {
         sources.iter().map(source_json).collect()
     } else {
-        let width = sources.iter().map(|source| source.short_id.len()).max().unwrap_or(0);
-        sources
-            .iter()
-            .map(|source| {
-                format!(
-                    "{:width$}  {}  {:>15} bytes  {:>12} lines  {}",
-                    source.short_id,
-                    time_text(source.changed),
-                    source.identity.bytes,
-                    source.tally.lines,
-                    escape_terminal(&source.name)
-                )
-            })
-            .collect()
+        let width = |text: &dyn Fn(&ListedSource) -> String| {
+            sources.iter().map(|listed| text(listed).chars().count()).max().unwrap_or(0)
+        };
+        let sites = |listed: &ListedSource| escape_terminal(&listed.sites.join(", ")).into_owned();
+        let id_width = width(&|listed| listed.source.short_id.clone());
+        let site_width = width(&sites);
+        let row = |listed: &ListedSource| {
+            let source = &listed.source;
+            format!(
+                "{:id_width$}  {}  {:>15} bytes  {:>12} lines  {:site_width$}  {}",
+                source.short_id,
+                time_text(source.changed),
+                source.identity.bytes,
+                source.tally.lines,
+                sites(listed),
+                escape_terminal(&source.name)
+            )
+        };
+        sources.iter().map(row).collect()
     };
     rows.iter().try_for_each(|row| writeln!(stdout, "{row}")).map_err(Error::Output)
 }
 
-fn source_json(source: &Recorded) -> String {
+fn source_json(listed: &ListedSource) -> String {
+    let source = &listed.source;
     serde_json::json!({
         "source": source.short_id,
         "id": source.identity.full_id(),
         "path": source.name,
+        "sites": listed.sites,
         "format": source.format,
         "bytes": source.identity.bytes,
         "lines": source.tally.lines,
@@ -103,7 +120,8 @@ fn source_json(source: &Recorded) -> String {
 /// Runs `hitmap forget`.
 pub(super) fn forget(arguments: &ForgetArgs) -> Result<()> {
     let mut console = Console::new(ConsoleOptions::default());
-    let source = session::forget(&arguments.db, &arguments.source, &mut console)?;
+    let source =
+        session::forget(&arguments.db, &arguments.source, arguments.lock_timeout, &mut console)?;
     eprint_message(&format!(
         "forgot {} ({:?}, {} lines)",
         source.short_id, source.name, source.tally.lines
@@ -114,7 +132,8 @@ pub(super) fn forget(arguments: &ForgetArgs) -> Result<()> {
 /// Runs `hitmap prune`.
 pub(super) fn prune(arguments: &PruneArgs) -> Result<()> {
     let mut console = Console::new(ConsoleOptions::default());
-    let Pruned { first, days } = session::prune(&arguments.db, arguments.keep, &mut console)?;
+    let Pruned { first, days } =
+        session::prune(&arguments.db, arguments.keep, arguments.lock_timeout, &mut console)?;
     eprint_message(&if days == 0 {
         format!("nothing to prune: no part is older than {first}")
     } else {

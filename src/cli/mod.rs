@@ -17,6 +17,7 @@ mod size;
 
 use std::path::Path;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::{Parser, Subcommand};
 
@@ -98,6 +99,12 @@ pub fn run() -> ExitCode {
             ExitCode::from(error.exit_code())
         }
     }
+}
+
+/// A time in whole seconds.
+fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
+    let seconds = text.strip_suffix('s').unwrap_or(text).parse().map(Duration::from_secs);
+    seconds.map_err(|_| "expected a number of seconds".to_owned())
 }
 
 /// The number of worker threads that `--threads` asks for; 0 is one per core.

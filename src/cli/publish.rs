@@ -4,12 +4,13 @@
 //! siblings. Must not know: how stores work.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::console::{Console, ConsoleOptions};
 use super::output::{self, When};
-use super::threads;
+use super::{parse_seconds, threads};
 use crate::error::Result;
 use crate::session::{self, PublishOptions};
 use crate::store::{self, StoreUrl};
@@ -36,6 +37,10 @@ pub(super) struct PublishArgs {
     /// Publish everything again: after a change of options in the URL, or over days that something else published
     #[arg(long)]
     replace: bool,
+
+    /// Wait at most this many seconds while another run writes to the database
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds)]
+    lock_timeout: Duration,
 
     /// Worker threads; 0 is one per core
     #[arg(short = 'j', long, value_name = "N", default_value_t = 0)]
@@ -74,6 +79,7 @@ pub(super) fn run(arguments: &PublishArgs) -> Result<()> {
         publish_to: stores(&arguments.to)?,
         site: arguments.site.clone(),
         replace: arguments.replace,
+        lock_timeout: arguments.lock_timeout,
         threads: threads(arguments.threads)?,
     };
     let mut console = Console::new(ConsoleOptions {

@@ -16,7 +16,7 @@ pub(super) struct PageViewRecord {
     visitor_low: u64,
     /// The worker's number of the page.
     pub(super) page: u32,
-    /// The worker's number of the day in the upper bits, and the minute of the day in the lower 11.
+    /// The worker's number of the share in the upper bits, and the minute of the day in the lower 11.
     pub(super) when: u32,
 }
 

@@ -5,12 +5,12 @@
 //! reports.
 //!
 //! How it works, and why it is exact:
-//! 1. Each worker turns the page views it parses into 24-byte records (visitor hash, the worker's page number, day and
+//! 1. Each worker turns the page views it parses into 24-byte records (visitor hash, the worker's page number, share and
 //!    minute) and appends each to one of 256 partitions, chosen by the visitor's hash (`exchange`).
 //! 2. At the end of a window the workers' page names get run-wide numbers (`names`).
 //! 3. Each partition owns its visitors, so it can give them run-wide numbers on its own (`visitors`). It distributes its
-//!    records to buckets, each of a day and some of its pages (`window`).
-//! 4. Each bucket owns its (day, page)s: once sorted, it *is* their facts (`facts::day_facts`), which are kept in bounded
+//!    records to buckets, each of a share and some of its pages (`window`).
+//! 4. Each bucket owns its (share, page)s: once sorted, it *is* their facts (`facts::day_facts`), which are kept in bounded
 //!    memory (`fact_store`).
 //! 5. Every cell of a day comes from a walk over its sorted facts (`cube::walk`): those of a page as they are, those of a
 //!    section or the site after sorting the facts of their pages by visitor. Distinct visitors are never added up.
@@ -25,18 +25,20 @@ mod window;
 mod worker;
 
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::facts::{DayFacts, DayKey};
+use crate::facts::{DayFacts, DayKey, ShareKey};
+use crate::time::Day;
 use fact_store::FactStore;
 use names::NameHasher;
 pub use names::PageNames;
 pub use renumber::FactsBuilder;
 pub use visitors::Visitors;
-use worker::MAX_DAYS;
+use worker::MAX_SHARES;
 pub use worker::{Checkpoint, Worker};
 
 /// Wall-clock time of the steps at the end of a window.
@@ -90,12 +92,12 @@ impl Counter {
     /// Turns the page views of the workers into day facts. Call it after each window, in the thread pool to use.
     ///
     /// # Errors
-    /// [`Error::Limit`] if there are too many days in the window, or too many pages or visitors in the run.
+    /// [`Error::Limit`] if there are too many shares in the window, or too many pages or visitors in the run.
     pub fn end_window(&mut self) -> Result<WindowTimes> {
         let start = Instant::now();
-        if self.workers.iter().any(|worker| worker.too_many_days) {
+        if self.workers.iter().any(|worker| worker.too_many_shares) {
             return Err(Error::Limit(format!(
-                "more than {MAX_DAYS} days in one window; use a smaller --window"
+                "more than {MAX_SHARES} days in one window; use a smaller --window"
             )));
         }
         self.workers.par_iter_mut().for_each(Worker::flush);
@@ -157,25 +159,48 @@ impl Facts {
         self.store.days().get(&key).copied().unwrap_or(0)
     }
 
-    /// The facts of a day, in pieces that have no page in common; empty for a day without facts.
+    /// The facts of a day, of all sources together, in pieces that have no page in common; empty for a day without facts.
     #[must_use]
-    pub fn day(&self, key: DayKey) -> Cow<'_, [DayFacts]> {
-        self.load(&[key]).pop().unwrap_or_default()
+    pub fn day(&self, site: u32, day: Day) -> Cow<'_, [DayFacts]> {
+        self.load_days(&[DayKey { site, day }]).pop().unwrap_or_default()
     }
 
     /// The facts of some days, given in ascending order, each as [`Facts::day`] returns it. Days close to each other cost
     /// less when loaded together. Decodes in parallel; decoded facts take 8 bytes each.
     #[must_use]
-    pub fn load(&self, keys: &[DayKey]) -> Vec<Cow<'_, [DayFacts]>> {
+    pub fn load_days(&self, keys: &[DayKey]) -> Vec<Cow<'_, [DayFacts]>> {
+        self.store.load_days(keys)
+    }
+
+    /// The shares that have facts, in ascending order: by site, by day, then by source.
+    pub fn shares(&self) -> impl ExactSizeIterator<Item = ShareKey> {
+        self.store.shares().keys().copied()
+    }
+
+    /// An upper bound of the number of a share's facts, as [`Facts::day_len`] is for a day.
+    #[must_use]
+    pub fn share_len(&self, key: ShareKey) -> usize {
+        self.store.shares().get(&key).copied().unwrap_or(0)
+    }
+
+    /// The facts of some shares, given in ascending order, each in pieces that have no page in common. As for
+    /// [`Facts::load_days`], shares close to each other cost less when loaded together.
+    #[must_use]
+    pub fn load(&self, keys: &[ShareKey]) -> Vec<Cow<'_, [DayFacts]>> {
         self.store.load(keys)
     }
 
-    /// Folds over all facts in parallel, in any order, with little memory. `add` gets pieces of days; the same (page,
+    /// Drops the facts of some sources. Pages and visitors that only they had stay, but no fact has them.
+    pub fn drop_sources(&mut self, sources: &BTreeSet<u32>) {
+        self.store.drop_sources(sources);
+    }
+
+    /// Folds over all facts in parallel, in any order, with little memory. `add` gets pieces of shares; the same (page,
     /// visitor, minute) may be in several of them.
     pub fn fold_pieces<T: Send>(
         &self,
         new: impl Fn() -> T + Send + Sync,
-        add: impl Fn(&mut T, DayKey, &DayFacts) + Send + Sync,
+        add: impl Fn(&mut T, ShareKey, &DayFacts) + Send + Sync,
         join: impl Fn(T, T) -> T + Send + Sync,
     ) -> T {
         self.store.fold(new, add, join)

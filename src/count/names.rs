@@ -256,6 +256,11 @@ pub struct PageNames {
 const MAX_SHARD_NAMES: usize = 1 << 26;
 
 impl PageNames {
+    /// How names are hashed.
+    pub(super) fn hasher(&self) -> &NameHasher {
+        &self.hasher
+    }
+
     pub(super) fn new(hasher: NameHasher) -> Self {
         Self { hasher, shards: (0..SHARDS).map(|_| Interner::default()).collect() }
     }

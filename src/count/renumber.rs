@@ -11,7 +11,7 @@ use super::names::{LocalNames, NameHasher, PageNames};
 use super::visitors::Visitors;
 use crate::error::Result;
 use crate::facts::day_facts::{Fact, VISITOR_SHIFT};
-use crate::facts::{DayFacts, DayKey, LocalDay, Texts, radix};
+use crate::facts::{DayFacts, DayKey, LocalDay, ShareKey, Texts, radix};
 use crate::select::VisitorHash;
 
 /// A set of numbers that knows the rank of each: how many of its numbers are smaller.
@@ -56,10 +56,20 @@ impl NumberSet {
 }
 
 impl Facts {
-    /// The facts of a day, with its own numbers of visitors and pages.
+    /// The facts of a day, of all sources together, with its own numbers of visitors and pages.
     #[must_use]
     pub fn local_day(&self, key: DayKey) -> LocalDay {
-        let pieces = self.day(key);
+        self.local(&self.day(key.site, key.day))
+    }
+
+    /// The facts of a share, with its own numbers of visitors and pages.
+    #[must_use]
+    pub fn local_share(&self, key: ShareKey) -> LocalDay {
+        self.local(&self.load(&[key]).pop().unwrap_or_default())
+    }
+
+    /// The facts of pieces that have no page in common.
+    fn local(&self, pieces: &[DayFacts]) -> LocalDay {
         let numbers = pieces.iter().flat_map(|piece| piece.facts()).map(|fact| fact.visitor());
         let bound = usize::try_from(self.visitors.number_bound()).unwrap_or(usize::MAX);
         let set = NumberSet::new(bound, numbers);
@@ -89,6 +99,15 @@ impl Facts {
     }
 }
 
+impl Facts {
+    /// The facts in a builder, to add others.
+    #[must_use]
+    pub fn into_builder(self) -> FactsBuilder {
+        let Self { names, visitors, store } = self;
+        FactsBuilder { hasher: names.hasher().clone(), names, visitors, store }
+    }
+}
+
 /// The facts of some pages, which ascend, with the numbers that `visitor` gives to their visitors.
 fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts {
     let all: usize = pages.iter().map(|(_, facts)| facts.len()).sum();
@@ -110,7 +129,7 @@ fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts 
 /// Number of facts from which on they are encoded: 128 MiB, a month of a site with half a million page views a day.
 const ENCODED_FROM: usize = 16 * 1024 * 1024;
 
-/// Merges days of any runs. Their order, and how they are split, does not change any cell.
+/// Merges shares of any runs. Their order, and how they are split, does not change any cell.
 #[derive(Debug)]
 pub struct FactsBuilder {
     names: PageNames,
@@ -132,11 +151,11 @@ impl Default for FactsBuilder {
 }
 
 impl FactsBuilder {
-    /// Adds some days, in parallel. The same day may be added several times, with different facts.
+    /// Adds some shares, in parallel. The same share may be added several times, with different facts.
     ///
     /// # Errors
     /// [`Error::Limit`](crate::error::Error::Limit) if there are too many visitors or pages to number.
-    pub fn add(&mut self, days: &[(DayKey, LocalDay)]) -> Result<()> {
+    pub fn add(&mut self, days: &[(ShareKey, LocalDay)]) -> Result<()> {
         if self.store.plain_facts() >= ENCODED_FROM {
             self.store.encode();
         }
@@ -171,6 +190,64 @@ impl FactsBuilder {
         for (&(key, _), facts) in days.iter().zip(facts) {
             self.store.add_window(vec![(key, facts)]);
         }
+        Ok(())
+    }
+
+    /// The numbers of pages with these names, for [`add_numbered`](Self::add_numbered).
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::error::Error::Limit) if there are too many pages to number.
+    pub fn page_numbers<'n>(&mut self, names: impl Iterator<Item = &'n str>) -> Result<Vec<u32>> {
+        let mut local = LocalNames::new(self.hasher.clone());
+        let locals: Vec<u32> = names.map(|name| local.intern(name.as_bytes())).collect();
+        self.names.absorb(&mut [&mut local])?;
+        let numbers = local.run_wide();
+        Ok(locals.into_iter().map(|local| numbers[local as usize]).collect())
+    }
+
+    /// Adds some shares whose visitors have numbers, which they keep; a builder that is given such shares is given no
+    /// others, and [`Facts::visitors`] does not know their hashes. The number of a page is an index of the list beside
+    /// its facts, which holds numbers from [`page_numbers`](Self::page_numbers), none twice.
+    pub fn add_numbered(&mut self, shares: Vec<(ShareKey, DayFacts, Vec<u32>)>) {
+        if self.store.plain_facts() >= ENCODED_FROM {
+            self.store.encode();
+        }
+        let numbered: Vec<(ShareKey, DayFacts)> = shares
+            .into_par_iter()
+            .map(|(key, facts, numbers)| {
+                let mut pages: Vec<(u32, &[Fact])> = facts
+                    .pages()
+                    .map(|(page, of_page)| (numbers[page as usize], of_page))
+                    .collect();
+                pages.sort_unstable_by_key(|&(page, _)| page);
+                let (mut ends, mut all) = (Vec::new(), Vec::with_capacity(facts.len()));
+                for (page, of_page) in pages {
+                    all.extend_from_slice(of_page);
+                    ends.push((page, all.len()));
+                }
+                (key, DayFacts::from_columns(ends, all))
+            })
+            .collect();
+        for share in numbered {
+            self.store.add_window(vec![share]);
+        }
+    }
+
+    /// Adds a share whose visitors get the numbers `visitors`, by their index in the day; as [`add_numbered`](Self::add_numbered)
+    /// does.
+    ///
+    /// # Errors
+    /// [`Error::Limit`](crate::error::Error::Limit) if there are too many pages to number.
+    pub fn add_day_numbered(
+        &mut self,
+        key: ShareKey,
+        day: &LocalDay,
+        visitors: &[u32],
+    ) -> Result<()> {
+        let pages = self.page_numbers(day.pages.iter())?;
+        let runs: Vec<(u32, &[Fact])> = day.facts.pages().collect();
+        let facts = renumber(&runs, |visitor| visitors[visitor as usize]);
+        self.add_numbered(vec![(key, facts, pages)]);
         Ok(())
     }
 

@@ -87,8 +87,27 @@ impl Visitors {
         Ok(numbers)
     }
 
+    /// The hashes of those visitors for whose numbers `is_wanted` is true, ascending, and their numbers. Works in parallel.
+    #[must_use]
+    pub fn sorted(&self, is_wanted: impl Fn(u32) -> bool + Sync) -> (Vec<VisitorHash>, Vec<u32>) {
+        // A partition has one first byte, so that those of one after the other ascend.
+        let of_partition = |partition: &Partition| {
+            let visitors = partition.hashes.iter().zip(0..);
+            let mut visitors: Vec<(VisitorHash, u32)> = visitors
+                .map(|(&hash, place)| (VisitorHash(hash), number(place, VisitorHash(hash))))
+                .filter(|&(_, number)| is_wanted(number))
+                .collect();
+            visitors.sort_unstable();
+            visitors
+        };
+        let sorted: Vec<Vec<(VisitorHash, u32)>> =
+            self.partitions.par_iter().map(of_partition).collect();
+        sorted.into_iter().flatten().unzip()
+    }
+
     /// A bound of all numbers: each is smaller.
-    pub(super) fn number_bound(&self) -> u64 {
+    #[must_use]
+    pub fn number_bound(&self) -> u64 {
         let most =
             self.partitions.iter().map(|partition| partition.hashes.len()).max().unwrap_or(0);
         (most * PARTITIONS) as u64

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 
 use super::exchange::Exchange;
 use super::names::{BATCH, LocalNames, NameHasher};
-use crate::facts::DayKey;
+use crate::facts::ShareKey;
 use crate::select::VisitorHash;
 use crate::time::CivilTime;
 
@@ -21,20 +21,23 @@ pub struct Worker {
     pub(super) names: LocalNames,
     pub(super) exchange: Exchange,
     pending: PendingViews,
-    /// The days of this window and the number of their page views.
-    pub(super) days: Vec<(DayKey, u64)>,
-    pub(super) day_numbers: BTreeMap<DayKey, u32>,
-    /// Number of the last page view's day, which is mostly that of the next one, too.
-    last_day: u32,
-    /// Whether there were more than [`MAX_DAYS`] days; then nothing more is counted.
-    pub(super) too_many_days: bool,
+    /// Number of the source whose page views are added.
+    source: u32,
+    /// The shares of this window and the number of their page views.
+    pub(super) shares: Vec<(ShareKey, u64)>,
+    share_numbers: BTreeMap<ShareKey, u32>,
+    /// Number of the last page view's share, which is mostly that of the next one, too. It is of the present source, or
+    /// [`NO_SHARE`].
+    last_share: u32,
+    /// Whether there were more than [`MAX_SHARES`] shares; then nothing more is counted.
+    pub(super) too_many_shares: bool,
 }
 
 /// Page views that wait until their pages are numbered, [`BATCH`] at a time.
 #[derive(Debug, Default)]
 struct PendingViews {
     hashes: Vec<u64>,
-    /// Visitor, day and minute, and the index in `pages` at which the page ends.
+    /// Visitor, share and minute, and the index in `pages` at which the page ends.
     views: Vec<(VisitorHash, u32, usize)>,
     pages: Vec<u8>,
 }
@@ -52,13 +55,15 @@ impl PendingViews {
 #[derive(Debug)]
 pub struct Checkpoint {
     records: Vec<usize>,
-    days: usize,
+    shares: usize,
 }
 
 /// Number of bits of a minute of the day in a record.
 pub(super) const MINUTE_BITS: u32 = 11;
-/// Most days, over all sites, of one worker in a window.
-pub(super) const MAX_DAYS: usize = 1 << (32 - MINUTE_BITS);
+/// Most shares, over all sites, days and sources, of one worker in a window.
+pub(super) const MAX_SHARES: usize = 1 << (32 - MINUTE_BITS);
+/// Stands for the number of a share, and is none.
+const NO_SHARE: u32 = u32::MAX;
 
 impl Worker {
     pub(super) fn new(hasher: NameHasher) -> Self {
@@ -66,24 +71,34 @@ impl Worker {
             names: LocalNames::new(hasher),
             exchange: Exchange::default(),
             pending: PendingViews::default(),
-            days: Vec::new(),
-            day_numbers: BTreeMap::new(),
-            last_day: 0,
-            too_many_days: false,
+            source: 0,
+            shares: Vec::new(),
+            share_numbers: BTreeMap::new(),
+            last_share: NO_SHARE,
+            too_many_shares: false,
+        }
+    }
+
+    /// Page views that are added from now on are of source number `source`; before the first call they are of source 0.
+    pub fn set_source(&mut self, source: u32) {
+        if self.source != source {
+            self.source = source;
+            self.last_share = NO_SHARE;
         }
     }
 
     /// Counts a page view of `page` on site number `site`.
     #[inline]
     pub fn add(&mut self, site: u32, time: CivilTime, page: &[u8], visitor: VisitorHash) {
-        let key = DayKey { site, day: time.day() };
-        if self.days.get(self.last_day as usize).is_none_or(|(last, _)| *last != key)
-            && !self.find_day(key)
+        let day = time.day();
+        let is_last = |(last, _): &(ShareKey, u64)| last.day == day && last.site == site;
+        if !self.shares.get(self.last_share as usize).is_some_and(is_last)
+            && !self.find_share(ShareKey { site, day, source: self.source })
         {
             return;
         }
-        self.days[self.last_day as usize].1 += 1;
-        let when = self.last_day << MINUTE_BITS | u32::from(time.minute_of_day());
+        self.shares[self.last_share as usize].1 += 1;
+        let when = self.last_share << MINUTE_BITS | u32::from(time.minute_of_day());
         self.pending.push(self.names.hash(page), page, visitor, when);
         if self.pending.hashes.len() == BATCH {
             self.flush();
@@ -112,32 +127,39 @@ impl Worker {
     #[must_use]
     pub fn checkpoint(&mut self) -> Checkpoint {
         self.flush();
-        Checkpoint { records: self.exchange.lengths(), days: self.days.len() }
+        Checkpoint { records: self.exchange.lengths(), shares: self.shares.len() }
     }
 
     /// Undoes everything counted since `checkpoint`. Page names stay, but without a fact they are in no result.
     pub fn roll_back(&mut self, checkpoint: &Checkpoint) {
         self.flush();
-        let Self { exchange, days, day_numbers, last_day, .. } = self;
+        let Self { exchange, shares, share_numbers, last_share, .. } = self;
         exchange.truncate(&checkpoint.records, |record| {
-            days[(record.when >> MINUTE_BITS) as usize].1 -= 1;
+            shares[(record.when >> MINUTE_BITS) as usize].1 -= 1;
         });
-        days.truncate(checkpoint.days);
-        day_numbers.retain(|_, &mut number| (number as usize) < checkpoint.days);
-        *last_day = 0;
+        shares.truncate(checkpoint.shares);
+        share_numbers.retain(|_, &mut number| (number as usize) < checkpoint.shares);
+        *last_share = NO_SHARE;
     }
 
-    /// Makes `key` the last day; false if there are too many days.
-    fn find_day(&mut self, key: DayKey) -> bool {
-        if let Some(&number) = self.day_numbers.get(&key) {
-            self.last_day = number;
-        } else if self.days.len() < MAX_DAYS {
-            self.last_day = u32::try_from(self.days.len()).unwrap_or(u32::MAX);
-            self.day_numbers.insert(key, self.last_day);
-            self.days.push((key, 0));
+    /// Forgets the shares of the window, which has ended, and returns them.
+    pub(super) fn take_shares(&mut self) -> Vec<(ShareKey, u64)> {
+        self.share_numbers.clear();
+        self.last_share = NO_SHARE;
+        std::mem::take(&mut self.shares)
+    }
+
+    /// Makes `key` the last share; false if there are too many.
+    fn find_share(&mut self, key: ShareKey) -> bool {
+        if let Some(&number) = self.share_numbers.get(&key) {
+            self.last_share = number;
+        } else if self.shares.len() < MAX_SHARES {
+            self.last_share = u32::try_from(self.shares.len()).unwrap_or(NO_SHARE);
+            self.share_numbers.insert(key, self.last_share);
+            self.shares.push((key, 0));
         } else {
-            self.too_many_days = true;
+            self.too_many_shares = true;
         }
-        !self.too_many_days
+        !self.too_many_shares
     }
 }

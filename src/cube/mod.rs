@@ -133,7 +133,7 @@ impl<'f> Cube<'f> {
             }
             let walked: Vec<Vec<S>> = self
                 .facts
-                .load(&batch)
+                .load_days(&batch)
                 .into_par_iter()
                 .map(|pieces| walk_day(&pieces, &self.sections.of_page, &new_sink))
                 .collect();

@@ -98,15 +98,25 @@ fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(CellGroup, 
 
 /// Buffers for the facts of a section or a site.
 #[derive(Default)]
-struct Gathered {
-    facts: Vec<Fact>,
+pub(crate) struct Gathered {
+    pub(crate) facts: Vec<Fact>,
     spare: Vec<Fact>,
     walk: Walk,
 }
 
 impl Gathered {
+    /// The cells of the group with the gathered facts.
+    pub(crate) fn cells(&mut self) -> &[BucketCount] {
+        self.walk.cells(&self.facts)
+    }
+
+    /// The cells of the group with other facts, sorted by visitor and minute; the gathered ones stay.
+    pub(crate) fn cells_of(&mut self, facts: &[Fact]) -> &[BucketCount] {
+        self.walk.cells(facts)
+    }
+
     /// Merges the facts of several pages, sorted by visitor and minute.
-    fn gather(&mut self, runs: &[&[Fact]]) {
+    pub(crate) fn gather(&mut self, runs: &[&[Fact]]) {
         self.facts.clear();
         for run in runs {
             self.facts.extend_from_slice(run);

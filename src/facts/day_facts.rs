@@ -7,7 +7,7 @@ use rayon::prelude::*;
 /// A visitor, a minute of the day, and a number of page views, in 64 bits that sort by visitor, then by minute.
 ///
 /// More than [`MAX_VIEWS`] views take several facts, whose views are to be added up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fact(pub(crate) u64);
 
 /// Number of bits of the views. One less than the views is stored.

@@ -64,29 +64,47 @@ pub fn take_numbers(
     if column.len() < count {
         return Err(DAMAGED);
     }
-    let mut numbers = Vec::with_capacity(count);
-    let mut next = 0_u64;
-    for index in 0..count {
-        let step =
-            if is_dense && index > 0 { take_step(&mut column) } else { varint::take(&mut column) };
-        let number = next.checked_add(step.ok_or(DAMAGED)?).ok_or(DAMAGED)?;
-        numbers.push(u32::try_from(number).map_err(|_| DAMAGED)?);
-        next = number + 1;
-    }
-    if column.is_empty() { Ok(numbers) } else { Err(DAMAGED) }
+    let Some(others) = count.checked_sub(1) else {
+        return if column.is_empty() { Ok(Vec::new()) } else { Err(DAMAGED) };
+    };
+    let first = varint::take(&mut column).ok_or(DAMAGED)?;
+    let first = u32::try_from(first).map_err(|_| DAMAGED)?;
+    let mut numbers = vec![0; others + 1];
+    numbers[0] = first;
+    let last = if is_dense {
+        add_bytes(column, first, &mut numbers[1..])
+    } else {
+        add_varints(column, first, &mut numbers[1..])
+    };
+    // They ascend, so that all have 32 bits if the last has.
+    if last.is_some_and(|last| u32::try_from(last).is_ok()) { Ok(numbers) } else { Err(DAMAGED) }
 }
 
-#[inline]
-fn take_step(column: &mut &[u8]) -> Option<u64> {
-    let mut step = 0;
-    loop {
-        let (&byte, rest) = column.split_first()?;
-        *column = rest;
-        step += u64::from(byte);
+/// Fills in the numbers after `first`, and returns the last one; `None` unless there are as many.
+#[expect(clippy::cast_possible_truncation, reason = "the caller checks the last number")]
+fn add_bytes(column: &[u8], first: u32, numbers: &mut [u32]) -> Option<u64> {
+    let (mut last, mut index) = (u64::from(first), 0);
+    for &byte in column {
+        last += u64::from(byte);
         if byte < 255 {
-            return Some(step);
+            last += 1;
+            *numbers.get_mut(index)? = last as u32;
+            index += 1;
         }
     }
+    let is_ended = column.last().is_none_or(|&byte| byte < 255);
+    (index == numbers.len() && is_ended).then_some(last)
+}
+
+/// As [`add_bytes`].
+#[expect(clippy::cast_possible_truncation, reason = "the caller checks the last number")]
+fn add_varints(mut column: &[u8], first: u32, numbers: &mut [u32]) -> Option<u64> {
+    let mut last = u64::from(first);
+    for number in numbers {
+        last = last.checked_add(varint::take_short(&mut column)?)?.checked_add(1)?;
+        *number = last as u32;
+    }
+    column.is_empty().then_some(last)
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use hashbrown::HashMap;
+
 use super::sample::Sample;
 
 /// Fewest values that two sources must share: values are of different visitors.
@@ -12,7 +14,12 @@ const LEAST_VALUES: usize = 20;
 
 /// The samples of the sources of one day of a site, by the sources' numbers.
 #[derive(Clone, Debug, Default)]
-pub struct DaySamples(BTreeMap<u32, Sample>);
+pub struct DaySamples {
+    samples: BTreeMap<u32, Sample>,
+    /// By value: the sources whose samples have it. With this table a search costs what its own sample costs, however many
+    /// sources there are.
+    sources: HashMap<u64, Vec<u32>>,
+}
 
 /// A source that another overlaps.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -26,49 +33,77 @@ pub struct Overlap {
 impl DaySamples {
     /// Adds page views of a source.
     pub fn add(&mut self, source: u32, sample: &Sample) {
-        self.0.entry(source).or_default().merge(sample);
+        let mut merged = self.remove(source);
+        merged.merge(sample);
+        for &value in merged.values() {
+            self.sources.entry(value).or_default().push(source);
+        }
+        self.samples.insert(source, merged);
     }
 
-    /// Whether a source with the sample `x`, which is not among these, overlaps them. For a source that has grown ask twice:
-    /// with the sample of all its lines, and with that of the new ones.
+    /// The sample of a source, if it is among these.
     #[must_use]
-    pub fn overlap(&self, x: &Sample) -> Option<Overlap> {
-        let is_found = self.0.values().any(|other| is_copy(x, other))
-            || self.is_made_of_others(x)
-            || self.contains_others(x);
-        if !is_found {
+    pub fn get(&self, source: u32) -> Option<&Sample> {
+        self.samples.get(&source)
+    }
+
+    /// Takes a source out, and returns its sample.
+    pub fn remove(&mut self, source: u32) -> Sample {
+        let sample = self.samples.remove(&source).unwrap_or_default();
+        for value in sample.values() {
+            if let Some(sources) = self.sources.get_mut(value) {
+                sources.retain(|&other| other != source);
+            }
+        }
+        sample
+    }
+
+    /// Whether a source with the sample `x` overlaps these, other than source `own`, which it is itself. For a source that
+    /// has grown ask twice: with the sample of all its lines, and with that of the new ones.
+    #[must_use]
+    pub fn overlap(&self, own: Option<u32>, x: &Sample) -> Option<Overlap> {
+        // Number of values in common, of those sources that have any; the rules cannot find any other source.
+        let mut in_common: BTreeMap<u32, usize> = BTreeMap::new();
+        let mut found = 0;
+        for value in x.values() {
+            let mut is_found = false;
+            for &source in self.sources.get(value).into_iter().flatten() {
+                if own != Some(source) {
+                    *in_common.entry(source).or_default() += 1;
+                    is_found = true;
+                }
+            }
+            found += usize::from(is_found);
+        }
+        let others = || in_common.keys().filter_map(|source| self.samples.get(source));
+        // Rule 2: hourly logs were counted, and `x` is of their concatenation.
+        let is_made_of_others = is_most(found, x.values().len()) && found >= LEAST_VALUES;
+        if !is_made_of_others
+            && !others().any(|other| is_copy(x, other))
+            && !contains_others(x, others())
+        {
             return None;
         }
-        let shared = |other: &Sample| shared(x.values(), other.values());
         // Of equal ones `max_by_key` takes the last.
-        let (&other, _) = self.0.iter().rev().max_by_key(|(_, other)| shared(other))?;
-        let all: BTreeSet<u64> = self.0.values().flat_map(Sample::values).copied().collect();
-        let found = x.values().iter().filter(|value| all.contains(value)).count();
+        let (&other, _) = in_common.iter().rev().max_by_key(|&(_, &values)| values)?;
         #[expect(clippy::cast_precision_loss, reason = "at most 256")]
         let share = found as f32 / x.values().len() as f32;
         Some(Overlap { other, share })
     }
+}
 
-    /// Rule 2: hourly logs were counted, and `x` is of their concatenation.
-    fn is_made_of_others(&self, x: &Sample) -> bool {
-        let all: BTreeSet<u64> = self.0.values().flat_map(Sample::values).copied().collect();
-        let found = x.values().iter().filter(|value| all.contains(value)).count();
-        is_most(found, x.values().len()) && found >= LEAST_VALUES
-    }
-
-    /// Rule 3: some of the hourly logs were counted, and `x` is of the concatenation of all.
-    fn contains_others(&self, x: &Sample) -> bool {
-        let is_in_x = |value: &&u64| x.values().binary_search(value).is_ok();
-        let mut found: BTreeSet<u64> = BTreeSet::new();
-        for other in self.0.values() {
-            let comparable = up_to(other.values(), x.end());
-            let in_x: Vec<&u64> = comparable.iter().filter(is_in_x).collect();
-            if is_most(in_x.len(), comparable.len()) {
-                found.extend(in_x);
-            }
+/// Rule 3: some of the hourly logs were counted, and `x` is of the concatenation of all.
+fn contains_others<'s>(x: &Sample, others: impl Iterator<Item = &'s Sample>) -> bool {
+    let is_in_x = |value: &&u64| x.values().binary_search(value).is_ok();
+    let mut found: BTreeSet<u64> = BTreeSet::new();
+    for other in others {
+        let comparable = up_to(other.values(), x.end());
+        let in_x: Vec<&u64> = comparable.iter().filter(is_in_x).collect();
+        if is_most(in_x.len(), comparable.len()) {
+            found.extend(in_x);
         }
-        found.len() >= LEAST_VALUES
     }
+    found.len() >= LEAST_VALUES
 }
 
 /// Rule 1: one is a copy of the other, whole or cut.
@@ -120,7 +155,7 @@ mod tests {
         for (number, &(from, to)) in (0..).zip(others) {
             samples.add(number, &sample(from..to, 5_000));
         }
-        samples.overlap(&sample(x.0..x.1, 5_000)).is_some()
+        samples.overlap(None, &sample(x.0..x.1, 5_000)).is_some()
     }
 
     #[test]
@@ -149,7 +184,7 @@ mod tests {
         };
         let mut samples = DaySamples::default();
         samples.add(1, &checked(0));
-        assert_eq!(samples.overlap(&checked(20_000)), None);
+        assert_eq!(samples.overlap(None, &checked(20_000)), None);
     }
 
     #[test]
@@ -157,13 +192,20 @@ mod tests {
         let mut samples = DaySamples::default();
         samples.add(4, &sample(90_000..99_000, 5_000));
         samples.add(7, &sample(0..25_000, 5_000));
-        let overlap = samples.overlap(&sample(0..25_000, 5_000)).unwrap();
+        let x = sample(0..25_000, 5_000);
+        let overlap = samples.overlap(None, &x).unwrap();
         assert_eq!((overlap.other, overlap.share), (7, 1.0));
+        // Not by itself, nor by what is there no more.
+        assert_eq!(samples.overlap(Some(7), &x), None);
+        samples.add(5, &x);
+        assert_eq!(samples.overlap(Some(7), &x).unwrap().other, 5);
+        assert_eq!((samples.remove(5), samples.remove(9)), (x.clone(), Sample::default()));
+        assert_eq!(samples.overlap(Some(7), &x), None);
         // Few page views are of no use: 20 values are 20 visitors.
         let few = |views: u32| {
             let mut samples = DaySamples::default();
             samples.add(1, &sample(0..views, 5_000));
-            samples.overlap(&sample(0..views, 5_000)).is_some()
+            samples.overlap(None, &sample(0..views, 5_000)).is_some()
         };
         assert!(few(20) && !few(19));
     }

@@ -48,6 +48,11 @@ impl Sums {
         }
     }
 
+    /// Adds other sums, number by number.
+    pub fn merge(&mut self, other: &Self) {
+        other.iter().for_each(|(number, count)| self.add(number, count));
+    }
+
     /// A sum.
     #[must_use]
     pub fn get(&self, number: u64) -> u64 {

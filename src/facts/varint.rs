@@ -20,6 +20,18 @@ pub(crate) fn take(bytes: &mut &[u8]) -> Option<u64> {
     if first < 0x80 { Some(u64::from(first)) } else { take_rest(bytes, u64::from(first & 0x7f)) }
 }
 
+/// As [`take`], without a branch between one byte and two: faster where both are frequent.
+#[inline]
+pub(crate) fn take_short(bytes: &mut &[u8]) -> Option<u64> {
+    let Some((&[first, second], _)) = bytes.split_first_chunk() else { return take(bytes) };
+    let more = first >> 7;
+    if more & u8::from(second.wrapping_sub(1) >= 0x7f) != 0 {
+        return take(bytes);
+    }
+    *bytes = &bytes[1 + usize::from(more)..];
+    Some(u64::from(first & 0x7f) | u64::from(second * more) << 7)
+}
+
 fn take_rest(bytes: &mut &[u8], mut value: u64) -> Option<u64> {
     for shift in (7..70).step_by(7) {
         let (&byte, rest) = bytes.split_first()?;
@@ -50,7 +62,7 @@ pub(crate) fn take_bytes<'a>(bytes: &mut &'a [u8], length: usize) -> Option<&'a 
 
 #[cfg(test)]
 mod tests {
-    use super::{put, take, take_bytes};
+    use super::{put, take, take_bytes, take_short};
 
     #[test]
     fn integers_come_back() {
@@ -64,8 +76,11 @@ mod tests {
                 assert_eq!(take(&mut &bytes[..end]), None);
             }
             bytes.push(7);
-            let mut rest = &bytes[..];
-            assert_eq!((take(&mut rest), rest), (Some(value), &[7][..]));
+            for take in [take, take_short] {
+                let mut rest = &bytes[..];
+                assert_eq!((take(&mut rest), rest), (Some(value), &[7][..]));
+            }
+            assert_eq!(take_short(&mut &bytes[..bytes.len() - 1]), Some(value));
         }
     }
 
@@ -77,6 +92,9 @@ mod tests {
         assert_eq!(take(&mut &ten[..]), None);
         // Zero in two bytes: a number has one form, so that equal content is equal bytes.
         assert_eq!(take(&mut &[0x80, 0][..]), None);
+        assert_eq!(take_short(&mut &[0x80, 0][..]), None);
+        assert_eq!(take_short(&mut &[0x80, 0, 5][..]), None);
+        assert_eq!((take_short(&mut &[0x80][..]), take_short(&mut &[][..])), (None, None));
         assert_eq!(take_bytes(&mut &[1, 2][..], 3), None);
     }
 }

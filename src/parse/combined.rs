@@ -147,11 +147,7 @@ pub(super) fn readable(request: &[u8]) -> Option<Request<'_>> {
         [major, b'.', minor] if major.is_ascii_digit() && minor.is_ascii_digit() => {}
         _ => return None,
     }
-    let method = match method {
-        b"GET" => Method::Get,
-        b"POST" => Method::Post,
-        _ => Method::Other,
-    };
+    let method = Method::of(method);
     Some(Request { method, target, logged_target: target })
 }
 
@@ -243,6 +239,7 @@ mod tests {
             assert_eq!(found, target.map(str::as_bytes), "{request}");
         }
         assert_eq!(readable(b"POST / HTTP/1.0").unwrap().method, Method::Post);
-        assert_eq!(readable(b"HEAD / HTTP/1.0").unwrap().method, Method::Other);
+        assert_eq!(readable(b"HEAD / HTTP/1.0").unwrap().method, Method::Head);
+        assert_eq!(readable(b"HEADS / HTTP/1.0").unwrap().method, Method::Other);
     }
 }

@@ -31,7 +31,7 @@ pub struct Record<'a> {
 /// A readable request: method, target and protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Request<'a> {
-    /// GET, POST or another method.
+    /// The method.
     pub method: Method,
     /// What was asked for; of a beacon, the page it reports.
     pub target: &'a [u8],
@@ -39,15 +39,57 @@ pub struct Request<'a> {
     pub logged_target: &'a [u8],
 }
 
-/// The methods that counting tells apart.
+/// The methods that are told apart, with the numbers that parts and databases have for them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
+    /// Any that has no other number.
+    Other = 0,
     /// GET
-    Get,
+    Get = 1,
+    /// HEAD
+    Head = 2,
     /// POST
-    Post,
-    /// Any other.
-    Other,
+    Post = 3,
+    /// PUT
+    Put = 4,
+    /// DELETE
+    Delete = 5,
+    /// CONNECT
+    Connect = 6,
+    /// OPTIONS
+    Options = 7,
+    /// TRACE
+    Trace = 8,
+    /// PATCH
+    Patch = 9,
+}
+
+impl Method {
+    /// Number of methods: their numbers are below it.
+    pub const COUNT: usize = 10;
+
+    /// The method with that name.
+    #[must_use]
+    pub fn of(name: &[u8]) -> Self {
+        match name {
+            b"GET" => Self::Get,
+            b"HEAD" => Self::Head,
+            b"POST" => Self::Post,
+            b"PUT" => Self::Put,
+            b"DELETE" => Self::Delete,
+            b"CONNECT" => Self::Connect,
+            b"OPTIONS" => Self::Options,
+            b"TRACE" => Self::Trace,
+            b"PATCH" => Self::Patch,
+            _ => Self::Other,
+        }
+    }
+
+    /// Whether it can ask for a page: GET and POST.
+    #[must_use]
+    pub const fn asks_for_page(self) -> bool {
+        matches!(self, Self::Get | Self::Post)
+    }
 }
 
 /// A request target without the `http://host` or `https://host` it may begin with (RFC 9112 section 3.2.2).

@@ -1,8 +1,8 @@
 //! The intake of a run: what is to be read next, when a window ends, and what has been read. Workers share no other state
 //! while they scan.
 //!
-//! Owns: the order of inputs and blocks, windows, format detection of files, the tallies of inputs. May import: `error`,
-//! `source`, `parse` (detection), `facts::tally`, `system::progress`, `pipeline::{feed, invalid}`. Must not know: what is
+//! Owns: the order of inputs and blocks, windows, format detection of files. May import: `error`, `source`, `parse`
+//! (detection), `facts::tally`, `system::progress`, `pipeline::{feed, input_state, invalid}`. Must not know: what is
 //! counted.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -13,16 +13,16 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::feed::{Event, Feed, Feeds};
+use super::input_state::InputState;
 use super::invalid::InvalidLines;
 use super::judge::Judge;
-use super::{CountingOptions, InputReport};
+use super::{CountingOptions, FormatChoice, InputReport};
 use crate::error::Result;
 use crate::facts::tally::Tally;
+use crate::parse::Format;
 use crate::parse::detect::Refusal;
-use crate::parse::{Format, HostForm, Wrapping};
-use crate::source::{BlockHash, FileSource, Opened, Opening, SourceIdentity, Stream, StreamBlock};
+use crate::source::{BlockHash, FileSource, Opened, Opening, Stream, StreamBlock};
 use crate::system::progress::Progress;
-use crate::text::counted;
 
 /// Time that a worker waits for a stream before it checks whether the run was interrupted.
 const STREAM_WAIT: Duration = Duration::from_millis(50);
@@ -33,6 +33,8 @@ pub(super) struct Task {
     input: usize,
     /// Number of the block in the input, from 0.
     block: usize,
+    /// Number of the source that the lines are of.
+    pub(super) source: u32,
     pub(super) format: Option<Arc<Format>>,
     pub(super) lines: Lines,
 }
@@ -115,26 +117,6 @@ struct Results {
     /// Inputs that are left out whole.
     refused: BTreeSet<usize>,
     invalid: Option<InvalidLines>,
-}
-
-#[derive(Default)]
-struct InputState {
-    bytes: u64,
-    format: Option<Arc<Format>>,
-    tally: Tally,
-    /// By block: number of its lines, once it is done. Needed to turn line numbers in a block into those in the input.
-    block_lines: Vec<u64>,
-    /// Samples by block and offset; their line index still counts from the first line of the block.
-    samples: BTreeMap<(usize, u64), crate::facts::tally::Sample>,
-    /// Of a plain file: hashes of its blocks.
-    block_hashes: BTreeMap<usize, u128>,
-    /// Of a plain file: [`SourceIdentity::beginnings`], once its first block is hashed.
-    beginnings: Vec<u128>,
-    /// Of a plain file: offset at which its counted bytes end.
-    file_bytes: Option<u64>,
-    pending_bytes: u64,
-    /// Of a stream: its identity.
-    identity: Option<SourceIdentity>,
 }
 
 /// The final results.
@@ -226,9 +208,11 @@ impl<'o> Intake<'o> {
             queue.next_input += 1;
             // Opening a pipe may block, so it is left to the reading thread.
             let opened = if input.bytes().is_some() {
-                input.open(self.opening()).and_then(|opened| self.start(queue, number, opened))
+                input
+                    .open(self.opening(number))
+                    .and_then(|opened| self.start(queue, number, opened))
             } else {
-                let (input, opening) = (input.clone(), self.opening());
+                let (input, opening) = (input.clone(), self.opening(number));
                 self.feed(&mut queue.feeds, number, move || {
                     Ok(match input.open(opening)? {
                         Opened::Stream(stream) => stream,
@@ -243,18 +227,32 @@ impl<'o> Intake<'o> {
         }
     }
 
-    fn opening(&self) -> Opening {
-        Opening { map: self.options.map, whole_lines: self.options.tracking.whole_lines }
+    fn opening(&self, input: usize) -> Opening {
+        let whole_lines = self.options.tracking.has_whole_lines(input);
+        Opening { map: self.options.map, whole_lines }
+    }
+
+    /// Number of the source that an input's lines are of.
+    fn source(&self, input: usize) -> u32 {
+        self.options.tracking.source(input, self.options.inputs.len())
+    }
+
+    fn judge(&self, input: usize) -> Judge {
+        let tracked = self.options.tracking.sources.get(&input);
+        match tracked.and_then(|tracked| tracked.kept_format.clone()) {
+            Some(format) => Judge::new(&FormatChoice::Kept(format)),
+            None => Judge::new(&self.options.format),
+        }
     }
 
     /// Offset in the log of an input at which counting starts.
     fn start_offset(&self, input: usize) -> u64 {
-        self.options.tracking.counted.get(&input).map_or(0, |counted| counted.identity.bytes)
+        self.options.tracking.counted(input).map_or(0, |counted| counted.identity.bytes)
     }
 
     /// Puts an opened input into the queue; of a file, detects the format first.
     fn start(&self, queue: &mut Queue, input: usize, opened: Opened) -> io::Result<()> {
-        let mut judge = Judge::new(&self.options.format);
+        let mut judge = self.judge(input);
         lock(&self.results).inputs.entry(input).or_default().format = judge.format();
         let file = match opened {
             Opened::Stream(stream) => return self.feed(&mut queue.feeds, input, || Ok(stream)),
@@ -288,9 +286,9 @@ impl<'o> Intake<'o> {
     ) -> io::Result<()> {
         let feed = Feed {
             input,
-            judge: Judge::new(&self.options.format),
+            judge: self.judge(input),
             start_offset: self.start_offset(input),
-            hashed_blocks: self.options.tracking.identify.then_some(self.block_bytes),
+            hashed_blocks: self.options.tracking.identifies(input).then_some(self.block_bytes),
         };
         feeds.start(feed, open)
     }
@@ -303,7 +301,8 @@ impl<'o> Intake<'o> {
                 None
             }
             Event::Lines { input, block, format, lines } => {
-                Some(Task { input, block, format, lines: Lines::Block(lines) })
+                let source = self.source(input);
+                Some(Task { input, block, source, format, lines: Lines::Block(lines) })
             }
             Event::Judged { input, verdict } => {
                 self.judged(input, verdict);
@@ -345,10 +344,11 @@ impl<'o> Intake<'o> {
         let lines = Lines::File {
             file: Arc::clone(&current.file),
             range: start..end,
-            hashed: self.options.tracking.identify.then_some(hashed),
+            hashed: self.options.tracking.identifies(current.input).then_some(hashed),
         };
         let block = usize::try_from(block).unwrap_or(usize::MAX);
-        Some(Task { input: current.input, block, format: current.format.clone(), lines })
+        let (input, source) = (current.input, self.source(current.input));
+        Some(Task { input, block, source, format: current.format.clone(), lines })
     }
 
     /// Takes what the first lines of an input say about it.
@@ -375,7 +375,7 @@ impl<'o> Intake<'o> {
 
     /// Takes the outcome of a task.
     pub(super) fn done(&self, task: &Task, outcome: TaskOutcome) -> Result<()> {
-        let TaskOutcome { bytes, mut tally, invalid, hash, error } = outcome;
+        let TaskOutcome { bytes, tally, invalid, hash, error } = outcome;
         let input_bytes = match &task.lines {
             Lines::File { .. } => bytes,
             Lines::Block(block) => block.input_bytes,
@@ -386,25 +386,10 @@ impl<'o> Intake<'o> {
         }
         let mut results = lock(&self.results);
         let state = results.inputs.entry(task.input).or_default();
-        state.bytes += bytes;
+        state.add(task.block, bytes, tally, hash);
         if state.format.is_none() {
             state.format.clone_from(&task.format);
         }
-        if let Some(BlockHash { hash, beginnings }) = hash {
-            state.block_hashes.insert(task.block, hash);
-            state.beginnings.extend(beginnings);
-        }
-        if state.block_lines.len() <= task.block {
-            state.block_lines.resize(task.block + 1, 0);
-        }
-        state.block_lines[task.block] = tally.lines;
-        for sample in std::mem::take(&mut tally.samples) {
-            state.samples.insert((task.block, sample.offset), sample);
-        }
-        while state.samples.len() > crate::facts::tally::MALFORMED_SAMPLES {
-            state.samples.pop_last();
-        }
-        state.tally.merge(tally);
         match &mut results.invalid {
             Some(lines) => lines.done((task.input, task.block), invalid),
             None => Ok(()),
@@ -420,30 +405,11 @@ impl<'o> Intake<'o> {
         let tracking = &self.options.tracking;
         let mut notes: Vec<String> = results.notes.into_values().collect();
         let read = results.inputs.into_iter().filter(|(input, _)| !results.refused.contains(input));
-        let inputs = read.map(|(input, mut state)| {
-            let counted = tracking.counted.get(&input);
-            let is_whole = tracking.identify && !results.unreadable.contains_key(&input);
-            let before = counted.map(|counted| &counted.identity);
-            let identity = is_whole.then(|| state.identity(before, self.block_bytes)).flatten();
-            let lines_before = counted.map_or(0, |counted| counted.lines);
-            let mut tally = state.tally;
+        let inputs = read.map(|(input, state)| {
+            let is_whole = tracking.identifies(input) && !results.unreadable.contains_key(&input);
             let name = self.options.inputs[input].display();
-            notes.extend(
-                reading_notes(state.format.as_deref(), &tally)
-                    .map(|note| format!("{name:?}: {note}")),
-            );
-            for ((block, _), mut sample) in state.samples {
-                sample.line_index += lines_before + state.block_lines[..block].iter().sum::<u64>();
-                tally.samples.push(sample);
-            }
-            InputReport {
-                name,
-                bytes: state.bytes,
-                format: state.format,
-                identity,
-                pending_bytes: state.pending_bytes,
-                tally,
-            }
+            notes.extend(state.reading_notes().map(|note| format!("{name:?}: {note}")));
+            state.report(input, name, tracking.counted(input), is_whole.then_some(self.block_bytes))
         });
         let inputs = inputs.collect();
         Ok(ReadInputs {
@@ -452,33 +418,6 @@ impl<'o> Intake<'o> {
             notes,
             warnings: results.warnings.into_values().flatten().collect(),
         })
-    }
-}
-
-impl InputState {
-    /// The identity of the input, from blocks counted `before` and in this run; `None` if a block is missing.
-    fn identity(
-        &mut self,
-        before: Option<&SourceIdentity>,
-        block_bytes: u64,
-    ) -> Option<SourceIdentity> {
-        let Some(bytes) = self.file_bytes else { return self.identity.take() };
-        let mut hashes = Vec::new();
-        if let Some(before) = before {
-            if before.bytes == bytes {
-                return Some(before.clone());
-            }
-            let whole = usize::try_from(before.bytes / block_bytes).ok()?;
-            hashes.extend_from_slice(before.block_hashes.get(..whole)?);
-            if whole > 0 {
-                // The first block is not read again.
-                self.beginnings.clone_from(&before.beginnings);
-            }
-        }
-        hashes.extend(self.block_hashes.values());
-        let is_complete = hashes.len() as u64 == bytes.div_ceil(block_bytes);
-        is_complete
-            .then(|| SourceIdentity::new(bytes, hashes, std::mem::take(&mut self.beginnings)))
     }
 }
 
@@ -496,23 +435,4 @@ fn judge_file(
         }
     }
     Ok(Ok(()))
-}
-
-/// What was left out of an input's lines to read them, in words.
-fn reading_notes(format: Option<&Format>, tally: &Tally) -> impl Iterator<Item = String> {
-    let has_virtual_hosts =
-        format.is_some_and(|format| format.wrappings().contains(&Wrapping::VirtualHost));
-    let has_lists = format.is_some_and(|format| format.host_form() == HostForm::ForwardedList);
-    let has_hits = tally.hits > 0;
-    let virtual_hosts = (has_virtual_hosts && has_hits).then(|| {
-        "the virtual hosts in front of its lines are left out, so pages of all of them count together".to_owned()
-    });
-    let lists = (has_lists && has_hits).then(|| {
-        "the first address of each list is taken for the client, which is what the client itself sent".to_owned()
-    });
-    let nul_lines = (tally.nul_lines > 0).then(|| {
-        let lines = counted(tally.nul_lines, "line begins", "lines begin");
-        format!("{lines} with NUL bytes, as after a truncation while the log was written; they are passed over")
-    });
-    [virtual_hosts, lists, nul_lines].into_iter().flatten()
 }

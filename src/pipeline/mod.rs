@@ -4,10 +4,12 @@
 //! `source`, `parse`, `select`, `facts`, `count`, rayon. Must not know: command line, cells, databases, reports, stores.
 
 mod feed;
+mod input_state;
 mod intake;
 mod invalid;
 mod judge;
 mod scan;
+mod shares;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +25,7 @@ pub use crate::count::DEFAULT_PAGE_LIMIT;
 use crate::count::{Counter, Facts};
 use crate::error::{Error, Result};
 use crate::facts::tally::Tally;
+use crate::facts::{ShareKey, ShareSums};
 use crate::parse::Format;
 use crate::select::Rules;
 use crate::source::{BLOCK_BYTES, Input, SourceIdentity};
@@ -67,16 +70,53 @@ pub struct CountingOptions {
     pub tracking: Tracking,
 }
 
-/// Options for inputs that are counted in several runs. The default is to count each input as a whole, unidentified.
+/// Which inputs are followed as sources. The default is none: each input is counted as a whole, unidentified, and the facts
+/// of all are kept together.
 #[derive(Clone, Debug, Default)]
 pub struct Tracking {
-    /// Whether to compute [`InputReport::identity`].
+    /// Whether to compute [`InputReport::identity`] of all inputs.
     pub identify: bool,
+    /// The inputs that are identified and whose facts are kept apart, by index in [`CountingOptions::inputs`].
+    pub sources: BTreeMap<usize, TrackedInput>,
+    /// Whether to compute [`Analysis::shares`].
+    pub shares: bool,
+}
+
+impl Tracking {
+    /// Number in [`ShareKey::source`] of input `input`: of those kept apart their index, of all others one that no input
+    /// has for its index, and 0 if none is kept apart.
+    fn source(&self, input: usize, inputs: usize) -> u32 {
+        let number = match (self.sources.is_empty(), self.sources.contains_key(&input)) {
+            (true, _) => 0,
+            (false, true) => input,
+            (false, false) => inputs,
+        };
+        u32::try_from(number).unwrap_or(u32::MAX)
+    }
+
+    fn identifies(&self, input: usize) -> bool {
+        self.identify || self.sources.contains_key(&input)
+    }
+
+    fn has_whole_lines(&self, input: usize) -> bool {
+        self.sources.get(&input).is_some_and(|tracked| tracked.whole_lines)
+    }
+
+    fn counted(&self, input: usize) -> Option<&Counted> {
+        self.sources.get(&input)?.counted.as_ref()
+    }
+}
+
+/// How an input is followed as a source.
+#[derive(Clone, Debug, Default)]
+pub struct TrackedInput {
     /// Whether a plain file is counted only up to its last line end. The rest may be a line that is still being written:
     /// it is counted in [`InputReport::pending_bytes`]. Compressed files and pipes are counted to their end.
     pub whole_lines: bool,
-    /// The part of inputs that was counted before, by index in [`CountingOptions::inputs`]. Only the rest is counted.
-    pub counted: BTreeMap<usize, Counted>,
+    /// The part that was counted before. Only the rest is counted.
+    pub counted: Option<Counted>,
+    /// The format that was found when the input's first lines were counted; `None` for that of [`CountingOptions`].
+    pub kept_format: Option<Arc<Format>>,
 }
 
 /// The part of an input that was counted before: its first bytes.
@@ -110,8 +150,10 @@ impl Default for CountingOptions {
 /// The result of a run.
 #[derive(Debug)]
 pub struct Analysis {
-    /// The facts of every day.
+    /// The facts of every day. [`Tracking::sources`] says which inputs have facts of their own.
     pub facts: Facts,
+    /// What else is known of each share, also of those without facts; empty without [`Tracking::shares`].
+    pub shares: BTreeMap<ShareKey, ShareSums>,
     /// The inputs that could be opened, in the order given.
     pub inputs: Vec<InputReport>,
     /// A sentence for each input that could not be read, or only in part.
@@ -127,16 +169,18 @@ pub struct Analysis {
 /// What was read of one input.
 #[derive(Debug)]
 pub struct InputReport {
+    /// Index of the input in [`CountingOptions::inputs`].
+    pub index: usize,
     /// Name of the input; see [`Input::display`].
     pub name: String,
     /// Number of bytes of the log read, after decoding.
     pub bytes: u64,
     /// The format; `None` if no line of a known format was found.
     pub format: Option<Arc<Format>>,
-    /// Identity of all bytes counted, in this run and before, if [`Tracking::identify`] asked for it and the input could be
-    /// read to its end.
+    /// Identity of all bytes counted, in this run and before, if [`Tracking`] asked for it and the input could be read to
+    /// its end.
     pub identity: Option<SourceIdentity>,
-    /// Number of bytes after the last line end that were not counted; see [`Tracking::whole_lines`].
+    /// Number of bytes after the last line end that were not counted; see [`TrackedInput::whole_lines`].
     pub pending_bytes: u64,
     /// Sums over the lines read.
     pub tally: Tally,
@@ -187,9 +231,10 @@ fn analyze_by(
     };
     let intake = Intake::new(options, block_bytes, window_bytes, progress)?;
     let mut counter = Counter::new(options.threads, options.page_limit);
-    let mut scanners: Vec<Scanner<'_>> =
-        (0..options.threads).map(|_| Scanner::new(&options.rules)).collect();
-    let mut stages = Stages::default();
+    let mut scanners: Vec<Scanner<'_>> = (0..options.threads)
+        .map(|_| Scanner::new(&options.rules, options.tracking.shares))
+        .collect();
+    let (mut stages, mut shares) = (Stages::default(), BTreeMap::new());
     while !intake.is_done() {
         let start = Instant::now();
         progress.enter(Phase::Counting);
@@ -211,6 +256,7 @@ fn analyze_by(
         let start = Instant::now();
         progress.enter(Phase::Counting);
         let times = counter.end_window()?;
+        scanners.iter_mut().for_each(|scanner| scanner.move_shares_into(&mut shares));
         progress.check()?;
         stages.fold += start.elapsed();
         stages.visitors += times.visitors;
@@ -220,6 +266,7 @@ fn analyze_by(
     let read = intake.finish()?;
     Ok(Analysis {
         facts: counter.finish(),
+        shares,
         inputs: read.inputs,
         unreadable: read.unreadable,
         notes: read.notes,

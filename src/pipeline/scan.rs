@@ -1,13 +1,15 @@
 //! One worker's way through one block: parse, select, count; and again, from what is left, if its file was truncated meanwhile.
 //!
-//! Owns: [`Scanner`]. May import: `error`, `time`, `source`, `parse`, `select`, `count`, `facts::tally`,
-//! `pipeline::intake`. Must not know: the list of inputs.
+//! Owns: [`Scanner`]. May import: `error`, `time`, `source`, `parse`, `select`, `count`, `facts`,
+//! `pipeline::{intake, shares}`. Must not know: the list of inputs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::count::{Checkpoint, Worker};
 use crate::error::Result;
 use crate::facts::tally::Tally;
+use crate::facts::{ShareKey, ShareSums};
 use crate::parse::record::Record;
 use crate::parse::{Format, Grammar, LineSink, Parser, Reason, without_byte_order_mark};
 use crate::select::{Rules, Selector};
@@ -15,6 +17,7 @@ use crate::source::ReadBuffer;
 use crate::time::{CivilTime, Day};
 
 use super::intake::{Intake, Lines, Task, TaskOutcome};
+use super::shares::ShareTallies;
 
 /// The number of the only site, until there are formats with virtual hosts.
 const SITE: u32 = 0;
@@ -29,16 +32,27 @@ pub(super) struct Scanner<'r> {
     buffer: ReadBuffer,
     /// Days that are in a tally already.
     repeated_hour_days: Vec<Day>,
+    /// `None` if they are not wanted.
+    shares: Option<ShareTallies>,
 }
 
 impl<'r> Scanner<'r> {
-    pub(super) fn new(rules: &'r Rules) -> Self {
+    /// A scanner that counts by `rules`, with sums and samples of shares if `has_shares`.
+    pub(super) fn new(rules: &'r Rules, has_shares: bool) -> Self {
         Self {
             selector: Selector::new(rules),
             parser: None,
             unknown: Arc::new(Grammar::Combined.into()),
             buffer: ReadBuffer::default(),
             repeated_hour_days: Vec::new(),
+            shares: has_shares.then(ShareTallies::default),
+        }
+    }
+
+    /// Moves the sums and samples of the shares into `shares`.
+    pub(super) fn move_shares_into(&mut self, shares: &mut BTreeMap<ShareKey, ShareSums>) {
+        if let Some(tallies) = &mut self.shares {
+            tallies.move_into(shares);
         }
     }
 
@@ -55,9 +69,14 @@ impl<'r> Scanner<'r> {
             Some((last, parser)) if Arc::ptr_eq(last, format) || last == format => parser,
             other => &mut other.insert((Arc::clone(format), Parser::new(format))).1,
         };
+        worker.set_source(task.source);
+        if let Some(shares) = &mut self.shares {
+            shares.begin_task(task.source);
+        }
         let mut sink = Sink {
             selector: &mut self.selector,
             worker,
+            shares: self.shares.as_mut(),
             is_beacon: format.grammar().is_beacon(),
             tally: Tally::default(),
             invalid: intake.keeps_invalid_lines().then(Vec::new),
@@ -94,7 +113,10 @@ impl<'r> Scanner<'r> {
             }
             Lines::Block(block) => sink.count(parser, block.offset, &block.bytes),
         }
-        let Sink { mut tally, invalid, .. } = sink;
+        let Sink { mut tally, invalid, shares, .. } = sink;
+        if let Some(shares) = shares {
+            shares.finish_task();
+        }
         let days = self.selector.repeated_hour_days();
         if days.len() > self.repeated_hour_days.len() {
             tally.repeated_hour_days.extend(&days);
@@ -108,6 +130,7 @@ impl<'r> Scanner<'r> {
 struct Sink<'s, 'r> {
     selector: &'s mut Selector<'r>,
     worker: &'s mut Worker,
+    shares: Option<&'s mut ShareTallies>,
     is_beacon: bool,
     tally: Tally,
     /// The malformed lines; `None` not to keep them.
@@ -129,6 +152,9 @@ impl Sink<'_, '_> {
     /// Undoes all that was counted since `checkpoint`, which is all of this task.
     fn forget(&mut self, checkpoint: &Checkpoint) {
         self.worker.roll_back(checkpoint);
+        if let Some(shares) = &mut self.shares {
+            shares.drop_task();
+        }
         self.tally = Tally::default();
         self.last_offset_minutes = None;
         if let Some(invalid) = &mut self.invalid {
@@ -150,9 +176,15 @@ impl LineSink for Sink<'_, '_> {
         let time: CivilTime = self.selector.time(record);
         self.tally.hit(record, time);
         self.note_offset(record.offset_minutes);
+        if let Some(shares) = &mut self.shares {
+            shares.hit(SITE, time, record);
+        }
         if let Some(view) = self.selector.page_view(record, self.is_beacon) {
             self.tally.page_views += 1;
             self.worker.add(SITE, time, view.page, view.visitor);
+            if let Some(shares) = &mut self.shares {
+                shares.page_view(time, record, &view);
+            }
         }
     }
 

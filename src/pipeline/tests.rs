@@ -8,7 +8,12 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::{Analysis, Counted, CountingOptions, FormatChoice, Tracking, analyze_by, thread_pool};
+use super::{
+    Analysis, Counted, CountingOptions, FormatChoice, TrackedInput, Tracking, analyze_by,
+    thread_pool,
+};
+use crate::facts::sums::{Sums, of_hits};
+use crate::facts::{DayKey, ShareKey, ShareSums};
 use crate::select::{Count, Rules, VisitorDefinition};
 use crate::source::{Input, SourceIdentity};
 use crate::system::progress::Progress;
@@ -161,6 +166,112 @@ fn many_inputs_of_every_kind() {
     }
 }
 
+/// The facts and sums of each share, by day and source, in a form that does not depend on how pages and visitors were
+/// numbered.
+fn shares(analysis: &Analysis) -> Vec<(ShareKey, usize, u64, ShareSums)> {
+    let keys = analysis.shares.iter();
+    keys.map(|(&key, sums)| {
+        let pieces = analysis.facts.load(&[key]).pop().unwrap();
+        let facts = pieces.iter().flat_map(|piece| piece.facts());
+        let views = facts.clone().map(|fact| fact.views()).sum();
+        (key, facts.count(), views, sums.clone())
+    })
+    .collect()
+}
+
+#[test]
+fn facts_and_sums_of_inputs_are_kept_apart() {
+    let directory = TempDir::new().unwrap();
+    let text = log(30_000);
+    let lines: Vec<&[u8]> = text.split_inclusive(|&byte| byte == b'\n').collect();
+    // The second input overlaps the first and the third, each of the same day.
+    let cuts = [0..9_000, 5_000..16_000, 15_000..30_000, 100..100];
+    let paths: Vec<PathBuf> = cuts
+        .into_iter()
+        .enumerate()
+        .map(|(number, range)| {
+            let bytes = lines[range].concat();
+            let bytes = if number == 1 { gzip(&bytes) } else { bytes };
+            write(&directory, &number.to_string(), &bytes)
+        })
+        .collect();
+    let apart = |inputs: &[usize]| Tracking {
+        sources: inputs.iter().map(|&input| (input, TrackedInput::default())).collect(),
+        shares: true,
+        ..Tracking::default()
+    };
+    let mut expected = Vec::new();
+    for (number, path) in (0..).zip(&paths) {
+        let tracking = apart(&[0]);
+        let (alone, _) =
+            run(&CountingOptions { tracking, ..options(vec![path.clone()], 1) }, 1 << 20);
+        let of_input = shares(&alone).into_iter();
+        expected.extend(of_input.map(|(key, facts, views, sums)| {
+            (ShareKey { source: number, ..key }, facts, views, sums)
+        }));
+        let hits: u64 = alone.shares.values().map(|share| share.hits.get(of_hits::HITS)).sum();
+        assert_eq!(hits, alone.inputs[0].tally.hits);
+    }
+    expected.sort_by_key(|share| share.0);
+    assert_eq!(expected.len(), 3);
+    assert!(expected.iter().all(|share| share.3.sample.values().len() == 256));
+    for (threads, window_bytes) in [(1, 1 << 30), (2, 1 << 30), (3, 300_000)] {
+        let tracking = apart(&[0, 1, 2, 3]);
+        let options = CountingOptions { tracking, window_bytes, ..options(paths.clone(), threads) };
+        let (together, _) = run(&options, 1 << 16);
+        assert_eq!(shares(&together), expected);
+        let identities = together.inputs.iter().map(|input| input.identity.is_some());
+        assert!(identities.eq([true; 4]));
+        // What is left without the second is what is counted without it.
+        let mut rest = together.facts;
+        rest.drop_sources(&[1].into());
+        let kept = [paths[0].clone(), paths[2].clone()];
+        let (expected, _) = run(&super::tests::options(kept.to_vec(), 1), 1 << 20);
+        let day = expected.facts.days().next().unwrap();
+        assert_eq!(facts_of_day(&rest, day), facts_of_day(&expected.facts, day));
+        assert_eq!(rest.shares().map(|key| key.source).collect::<Vec<_>>(), [0, 2]);
+        let fold = |facts: &crate::count::Facts| {
+            facts.fold_pieces(
+                || 0,
+                |views: &mut u64, _, piece| {
+                    *views += piece.facts().iter().map(|fact| fact.views()).sum::<u64>();
+                },
+                |one, other| one + other,
+            )
+        };
+        assert_eq!(fold(&rest), fold(&expected.facts));
+    }
+    // All inputs that are not kept apart are one source, with a number that no input has.
+    let tracking = apart(&[1]);
+    let (some, _) = run(&CountingOptions { tracking, ..options(paths, 2) }, 1 << 20);
+    assert_eq!(some.facts.shares().map(|key| key.source).collect::<Vec<_>>(), [1, 4]);
+    let sum = |sources: &[u32]| {
+        let mut hits = Sums::default();
+        let shares = expected.iter().filter(|share| sources.contains(&share.0.source));
+        shares.for_each(|share| hits.merge(&share.3.hits));
+        hits
+    };
+    let sums: Vec<&Sums> = some.shares.values().map(|share| &share.hits).collect();
+    assert_eq!(sums, [&sum(&[1]), &sum(&[0, 2])]);
+}
+
+/// Page, visitor and minute of each fact of a day, with its views.
+fn facts_of_day(
+    facts: &crate::count::Facts,
+    day: DayKey,
+) -> std::collections::BTreeMap<(String, u128, u16), u64> {
+    let pieces = facts.day(day.site, day.day);
+    let facts_of_pages = pieces.iter().flat_map(|piece| piece.pages());
+    let each = facts_of_pages.flat_map(|(page, of_page)| {
+        of_page.iter().map(move |fact| {
+            let visitor = facts.visitors().hash(fact.visitor()).0;
+            let page = facts.names().get(page).to_owned();
+            ((page, visitor, fact.minute_of_day()), fact.views())
+        })
+    });
+    each.collect()
+}
+
 #[test]
 fn what_was_decoded_before_damage_counts() {
     let directory = TempDir::new().unwrap();
@@ -214,7 +325,8 @@ proptest! {
         let path = write(&directory, "a.log", &text[..cut]);
         let mut options = options(vec![path.clone()], threads);
         options.map = map;
-        options.tracking.whole_lines = true;
+        let whole_lines = TrackedInput { whole_lines: true, ..TrackedInput::default() };
+        options.tracking.sources.insert(0, whole_lines);
         let (first, _) = run(&options, block_bytes);
         let first = &first.inputs[0];
         let counted = line_end(&text[..cut]);
@@ -232,12 +344,13 @@ proptest! {
                 std::fs::write(&path, gzip(&text)).unwrap();
             }
             let lines = first.tally.lines;
-            options.tracking.counted.insert(0, Counted { identity: identity.clone(), lines });
+            options.tracking.sources.get_mut(&0).unwrap().counted =
+                Some(Counted { identity: identity.clone(), lines });
             let (second, _) = run(&options, block_bytes);
             let second = &second.inputs[0];
             prop_assert_eq!(second.identity.clone().unwrap(), identify(&text[..end], block_bytes));
             prop_assert_eq!(second.bytes, (end - counted) as u64);
-            options.tracking.counted.clear();
+            options.tracking.sources.get_mut(&0).unwrap().counted = None;
             let (whole, _) = run(&options, block_bytes);
             let whole = &whole.inputs[0].tally;
             let mut sum = first.tally.clone();

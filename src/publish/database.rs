@@ -12,16 +12,15 @@ use std::sync::Arc;
 use super::{Decision, Publication, Publisher, write_days};
 use crate::cube::Cube;
 use crate::cube::rows::Rows;
-use crate::database::{Database, DayVersion, Site, StoredBlock};
+use crate::database::{ALL_DAYS, BlockRow, Database, DayVersion, Group, Site, Wanted};
 use crate::error::{Error, Result};
 use crate::facts::DayKey;
 use crate::store::{Cell, Cells, Edition, Ledger, Slot, Source, Store, Writer, source_ids};
 use crate::system::progress::Progress;
-use crate::time::Day;
-use crate::time::{Period, Span};
+use crate::time::{Day, MINUTES_A_DAY, Period, Span};
 
-/// Bytes of encoded blocks whose facts are in memory at a time; decoded they take about three times as much.
-const BATCH_BYTES: usize = 32 << 20;
+/// Facts that are in memory at a time: 96 MiB, unless a day has more.
+const BATCH_FACTS: u64 = 12 << 20;
 
 /// Brings a store up to date with `sites` of the database, which knows the store by the name `target`. Runs in the current
 /// thread pool. With `replace`, also replaces days that the store made from sources that this database does not have.
@@ -49,6 +48,7 @@ pub fn publish(
     });
     let sources: BTreeMap<i64, Source> = sources.collect();
     let known_ids = database.known_ids()?;
+    let groups = database.groups()?;
     for site in sites {
         let mut versions = database.day_versions(site.number)?;
         // Pruned days cannot be made again; what was published of them is still right.
@@ -56,7 +56,7 @@ pub fn publish(
         let days = Days {
             site,
             versions: &versions,
-            blocks: &database.blocks_of_site(site.number)?,
+            blocks: &database.blocks(site.number, ALL_DAYS)?,
             sources: &sources,
             known_ids: &known_ids,
             sent: &database.published(target, &site.name)?,
@@ -66,7 +66,8 @@ pub fn publish(
         days.publish(&mut publisher, database)?;
         // If a day was refused, weeks and months would contradict the days in the store.
         if publisher.publication.refused.len() == refused {
-            publish_unions(&mut publisher, database, site, &versions, replace)?;
+            let groups = groups.get(&site.number).map_or(&[][..], Vec::as_slice);
+            publish_unions(&mut publisher, database, (site, groups), &versions, replace)?;
         }
     }
     publisher.finish()
@@ -77,7 +78,7 @@ struct Days<'d> {
     site: &'d Site,
     versions: &'d BTreeMap<Day, DayVersion>,
     /// In order of day.
-    blocks: &'d [StoredBlock],
+    blocks: &'d [BlockRow],
     sources: &'d BTreeMap<i64, Source>,
     /// The ids of all sources, and of their earlier, shorter states.
     known_ids: &'d BTreeSet<u128>,
@@ -98,7 +99,7 @@ impl Days<'_> {
         )
     }
 
-    fn blocks_of(&self, day: Day) -> &[StoredBlock] {
+    fn blocks_of(&self, day: Day) -> &[BlockRow] {
         let start = self.blocks.partition_point(|block| block.day < day);
         let end = self.blocks.partition_point(|block| block.day <= day);
         &self.blocks[start..end]
@@ -106,14 +107,15 @@ impl Days<'_> {
 
     fn decide(&self, span: Span, ledger: &Ledger) -> Decision {
         let Period::Day(day) = span.period else { return Decision::Skip };
-        let Some(&DayVersion { version, has_cells }) = self.versions.get(&day) else {
+        let Some(&DayVersion { version, has_facts }) = self.versions.get(&day) else {
             return Decision::Skip;
         };
-        let blocks = self.blocks_of(day).iter();
+        let blocks = self.blocks_of(day);
+        let of_sources = blocks.chunk_by(|one, next| one.source == next.source);
         let sources: Vec<Source> =
-            blocks.filter_map(|block| self.sources.get(&block.source).cloned()).collect();
+            of_sources.filter_map(|blocks| self.sources.get(&blocks[0].source).cloned()).collect();
         let held = ledger.version;
-        if held.is_none() && !has_cells && !ledger.is_unfinished {
+        if held.is_none() && !has_facts && !ledger.is_unfinished {
             return Decision::Skip;
         }
         let is_newer = held > Some(version);
@@ -150,12 +152,12 @@ impl Days<'_> {
         progress: &Progress,
     ) -> Result<()> {
         while !editions.is_empty() {
-            let (mut keys, mut blocks, mut bytes) = (Vec::new(), Vec::new(), 0);
+            let (mut keys, mut blocks, mut facts) = (Vec::new(), Vec::new(), 0);
             for edition in editions {
                 let Period::Day(day) = edition.span.period else { continue };
                 let of_day = self.blocks_of(day);
-                bytes += of_day.iter().map(|block| block.bytes).sum::<usize>();
-                if bytes > BATCH_BYTES && !keys.is_empty() {
+                facts += of_day.iter().map(|block| u64::from(block.facts)).sum::<u64>();
+                if facts > BATCH_FACTS && !keys.is_empty() {
                     break;
                 }
                 keys.push(DayKey { site: 0, day });
@@ -163,7 +165,8 @@ impl Days<'_> {
             }
             progress.check()?;
             let number = BTreeMap::from([(self.site.number, 0)]);
-            let facts = database.load(&blocks, &[], &number, |_, day| day)?;
+            let wanted = Wanted { minutes: |_| 0..MINUTES_A_DAY, page: |_, _| true };
+            let facts = database.reader().facts(&blocks, &number, &wanted)?;
             let cube = Cube::new(&facts, vec![self.site.name.clone()], &self.site.rules.groups());
             let (now, later) = editions.split_at(keys.len());
             let rows = Rows::new(&cube);
@@ -178,7 +181,7 @@ impl Days<'_> {
 fn publish_unions(
     publisher: &mut Publisher<'_>,
     database: &Database,
-    site: &Site,
+    (site, groups): (&Site, &[Group]),
     days: &BTreeMap<Day, DayVersion>,
     replace: bool,
 ) -> Result<()> {
@@ -186,20 +189,19 @@ fn publish_unions(
     let is_cut = |first: Day| site.pruned_before.is_some_and(|pruned| first < pruned);
     for (&day, &DayVersion { version, .. }) in days {
         let month = Day(day.0 - i32::try_from(day.date().2).unwrap_or(1) + 1);
-        for (period, granularity, bucket, is_cut) in [
-            (Period::week_of(day), "week", day.week_text(), is_cut(day.monday())),
-            (Period::month_of(day), "month", day.month_text(), is_cut(month)),
-        ] {
-            let union =
-                unions.entry(period).or_insert(Union { version, granularity, bucket, is_cut });
+        for (period, is_cut) in
+            [(Period::week_of(day), is_cut(day.monday())), (Period::month_of(day), is_cut(month))]
+        {
+            let union = unions.entry(period).or_insert(Union { version, day, is_cut });
             union.version = union.version.max(version);
         }
     }
     // All time changes with every day, and when days are pruned.
-    let (version, bucket) = (database.last_version()?, String::new());
-    unions.insert(Period::All, Union { version, granularity: "all", bucket, is_cut: false });
+    let version = database.last_version()?;
+    unions.insert(Period::All, Union { version, day: Day(0), is_cut: false });
     let spans = unions.keys().map(|&period| Span { site: site.name.clone(), period }).collect();
-    let cells_of = |union: &Union| database.unions(site.number, union.granularity, &union.bucket);
+    let cells_of =
+        |period: Period, union: &Union| database.cells_of_period(period, union.day, groups);
     publisher.publish_spans(
         spans,
         &mut |span, ledger| {
@@ -210,7 +212,8 @@ fn publish_unions(
             let is_there = ledger.version == Some(union.version) || is_newer && !replace;
             let is_empty = || {
                 Ok::<_, Error>(
-                    cells_of(union)?.is_empty() && (ledger.version.is_none() || union.is_cut),
+                    cells_of(span.period, union)?.is_empty()
+                        && (ledger.version.is_none() || union.is_cut),
                 )
             };
             if !ledger.is_unfinished && (is_there || is_empty()?) {
@@ -224,10 +227,11 @@ fn publish_unions(
             for edition in editions {
                 writer.begin(edition.clone())?;
                 let mut cells = Cells::default();
-                let rows = unions.get(&edition.span.period).map_or(Ok(Vec::new()), cells_of)?;
-                for (section, pv, uv) in &rows {
-                    let section = Some(section.as_str()).filter(|section| !section.is_empty());
-                    cells.push(&Cell { slot: Slot::Whole, section, page: None, pv: *pv, uv: *uv });
+                let period = edition.span.period;
+                let rows = unions.get(&period).map(|union| cells_of(period, union)).transpose()?;
+                for (group, pv, uv) in rows.into_iter().flatten() {
+                    let section = (!group.is_site).then_some(group.section.as_str());
+                    cells.push(&Cell { slot: Slot::Whole, section, page: None, pv, uv });
                 }
                 writer.put(Arc::new(cells))?;
                 writer.commit()?;
@@ -241,8 +245,8 @@ fn publish_unions(
 struct Union {
     /// The latest version of its days.
     version: u64,
-    granularity: &'static str,
-    bucket: String,
+    /// One of its days.
+    day: Day,
     /// Whether some of its days were pruned.
     is_cut: bool,
 }

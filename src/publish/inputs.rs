@@ -36,7 +36,7 @@ pub struct CountedInput {
 /// [`Error::Usage`] if two inputs hold the same bytes.
 pub fn counted_inputs(inputs: &[Input], analysis: &Analysis) -> Result<Vec<CountedInput>> {
     let mut counted: Vec<CountedInput> = Vec::new();
-    for (input, report) in inputs.iter().zip(&analysis.inputs) {
+    for report in &analysis.inputs {
         let (Some((first, last)), Some(identity)) = (report.tally.span, &report.identity) else {
             continue;
         };
@@ -57,7 +57,7 @@ pub fn counted_inputs(inputs: &[Input], analysis: &Analysis) -> Result<Vec<Count
         counted.push(CountedInput {
             source,
             identity: identity.clone(),
-            input: input.clone(),
+            input: inputs[report.index].clone(),
             days: (first.day(), last.day()),
         });
     }

@@ -6,19 +6,21 @@ use std::collections::{BTreeMap, HashMap};
 
 use roaring::RoaringBitmap;
 
-use super::newcomers::new_visitors;
+use super::numbers::NumberBits;
+use super::range::read_visitors;
+use super::visits::{BlockVisitors, Visits};
 use super::{By, Question, Scope, definition};
 use crate::count::Facts;
 use crate::cube::Cube;
-use crate::database::Database;
+use crate::database::{Database, Reader, Wanted};
 use crate::error::Result;
-use crate::facts::DayKey;
 use crate::facts::tally::Tally;
+use crate::facts::{DayKey, ShareKey};
 use crate::query::summarize::summarize;
-use crate::query::summary::{Stored, Summary};
+use crate::query::summary::{NewVisitors, Stored, Summary};
 use crate::select::StoredRules;
 use crate::select::page::section;
-use crate::time::{Granularity, MINUTES_A_DAY};
+use crate::time::{Day, Granularity, MINUTES_A_DAY};
 
 /// The facts that answer a question.
 #[derive(Debug)]
@@ -34,24 +36,50 @@ pub struct Answer {
 }
 
 pub(super) fn answer(database: &mut Database, question: &Question, scope: Scope) -> Result<Answer> {
-    let is_page = |page: &str| {
-        question.page.as_deref().is_none_or(|wanted| page == wanted)
-            && question
-                .section
-                .as_deref()
-                .is_none_or(|wanted| section(page, &scope.groups) == wanted)
-    };
-    let facts = database.load(&scope.wanted, &[], &scope.site_numbers(), |block, day| {
-        let is_whole = question.has_whole(block.day) && !question.has_filter();
-        if is_whole { day } else { day.only(is_page, &question.minutes(block.day)) }
-    })?;
     let (mut stored, tally) = scope.about(database, question)?;
+    let reader = database.reader();
+    let wanted_places = WantedPlaces::new(&reader, question, &scope)?;
+    let wanted = Wanted {
+        minutes: |day| question.minutes(day),
+        page: |section, page| wanted_places.has(section, page),
+    };
+    let facts = reader.facts(&scope.wanted, &scope.site_numbers(), &wanted)?;
     let sites = scope.site_names();
-    let days = visitors_of_days(&facts);
     let knows_all = |day| question.has_whole(day) && !question.has_filter();
-    stored.new_visitors = new_visitors(database, &scope, &days, knows_all, facts.visitors())?;
+    stored.new_visitors = new_visitors(&reader, &scope, &facts, knows_all)?;
     stored.by = question.by.map(|by| buckets(&facts, &sites, by)).unwrap_or_default();
     Ok(Answer { facts, sites, rules: scope.rules, tally, stored })
+}
+
+/// The section and the page that are asked for, of each site that has them; `None` if all are.
+struct WantedPlaces {
+    sections: Option<Vec<u32>>,
+    pages: Option<Vec<u32>>,
+}
+
+impl WantedPlaces {
+    fn new(reader: &Reader<'_>, question: &Question, scope: &Scope) -> Result<Self> {
+        let of_sites = |find: &dyn Fn(i64) -> Result<Option<u32>>| {
+            let places = scope.sites.iter().filter_map(|site| find(site.number).transpose());
+            places.collect::<Result<Vec<u32>>>()
+        };
+        let name = question.section.as_deref();
+        let sections = name
+            .map(|section| of_sites(&|site| reader.section_place(site, section)))
+            .transpose()?;
+        let page = question.page.as_deref();
+        let pages = page.map(|page| {
+            of_sites(&|site| reader.page_place(site, section(page, &scope.groups), page))
+        });
+        Ok(Self { sections, pages: pages.transpose()? })
+    }
+
+    fn has(&self, section: u32, page: u32) -> bool {
+        let has = |places: &Option<Vec<u32>>, place| {
+            places.as_ref().is_none_or(|places| places.contains(&place))
+        };
+        has(&self.sections, section) && has(&self.pages, page)
+    }
 }
 
 impl Answer {
@@ -75,25 +103,53 @@ impl Answer {
     }
 }
 
-/// Who was on a site on each day.
-fn visitors_of_days(facts: &Facts) -> BTreeMap<DayKey, RoaringBitmap> {
-    facts.fold_pieces(
+/// How many visitors of each day were on the site on no earlier day of the database. `knows_all` tells of which days
+/// all visitors are in `facts`; the others that come before are read.
+fn new_visitors(
+    reader: &Reader<'_>,
+    scope: &Scope,
+    facts: &Facts,
+    knows_all: impl Fn(Day) -> bool + Sync,
+) -> Result<Vec<NewVisitors>> {
+    let mut days = visitors_of_days(facts);
+    let (mut rows, mut all) = (Vec::new(), NumberBits::default());
+    for (site, number) in scope.sites.iter().zip(0..) {
+        let mut visits = Visits::new(&site.name, None);
+        let is_read = |day| !knows_all(day);
+        read_visitors(reader, scope.blocks_to_last_day(site), is_read, |day, lists| {
+            let of_block = |others| BlockVisitors { asked: Vec::new(), others };
+            let mut blocks: Vec<BlockVisitors> = lists.into_iter().map(of_block).collect();
+            // Without the facts of days that are not asked for.
+            blocks[0].asked = days.remove(&DayKey { site: number, day }).unwrap_or_default();
+            visits.add(day, &blocks, &mut all);
+        })?;
+        rows.extend(visits.days);
+    }
+    Ok(rows)
+}
+
+/// Who was on a site on each day, each visitor once.
+fn visitors_of_days(facts: &Facts) -> BTreeMap<DayKey, Vec<u32>> {
+    let mut days = facts.fold_pieces(
         BTreeMap::new,
-        |days: &mut BTreeMap<DayKey, RoaringBitmap>, key, piece| {
+        |days: &mut BTreeMap<DayKey, Vec<u32>>, key, piece| {
             let mut visitors: Vec<u32> = piece.facts().iter().map(|fact| fact.visitor()).collect();
             visitors.sort_unstable();
             visitors.dedup();
-            let visitors =
-                RoaringBitmap::from_sorted_iter(visitors).expect("sorted, and each visitor once");
-            *days.entry(key).or_default() |= visitors;
+            days.entry(key.of_day()).or_default().extend(visitors);
         },
         |mut one, other| {
             for (key, visitors) in other {
-                *one.entry(key).or_default() |= visitors;
+                one.entry(key).or_default().extend(visitors);
             }
             one
         },
-    )
+    );
+    for visitors in days.values_mut() {
+        visitors.sort_unstable();
+        visitors.dedup();
+    }
+    days
 }
 
 /// PV and visitors of each bucket, by site and name.
@@ -101,7 +157,7 @@ fn buckets(facts: &Facts, sites: &[String], by: By) -> Vec<(String, String, u64,
     type Buckets = BTreeMap<(u32, String), (u64, RoaringBitmap)>;
     let found = facts.fold_pieces(
         Buckets::new,
-        |buckets: &mut Buckets, key: DayKey, piece| {
+        |buckets: &mut Buckets, key: ShareKey, piece| {
             // A bucket's name is made once a piece, not once a fact.
             let mut names: HashMap<u16, (u64, RoaringBitmap)> = HashMap::new();
             let length = match by {

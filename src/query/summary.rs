@@ -45,7 +45,7 @@ pub struct Summary {
 pub struct Stored {
     /// The file.
     pub database: String,
-    /// How many sources it holds.
+    /// How many sources it holds of the sites asked for.
     pub sources: u64,
     /// The range, section and page that were asked for, in words.
     pub question: String,

@@ -3,12 +3,14 @@
 //! Owns: [`Rules`] (the counting rules), their stored form, and their application to one record. May import: `time`,
 //! `parse::record`. Must not know: the grammar of formats, files, threads, how page views are counted.
 
+mod given_rules;
 pub mod page;
 mod stored_rules;
 pub mod visitor;
 
-use crate::parse::record::{Method, Record};
+use crate::parse::record::Record;
 use crate::time::{CivilTime, Converter, Zone};
+pub use given_rules::GivenRules;
 pub use page::SectionPattern;
 pub use stored_rules::StoredRules;
 pub use visitor::{VisitorDefinition, VisitorHash, VisitorKey};
@@ -139,7 +141,7 @@ impl<'r> Selector<'r> {
             (Count::PageViews, Some(page)) => {
                 let counts = is_beacon
                     || (matches!(record.status, 200..=299 | 304)
-                        && request.is_some_and(|request| request.method != Method::Other)
+                        && request.is_some_and(|request| request.method.asks_for_page())
                         && !page::is_static(page));
                 if !counts {
                     return None;
@@ -162,7 +164,7 @@ impl<'r> Selector<'r> {
         };
         if is_beacon {
             None
-        } else if request.method == Method::Other {
+        } else if !request.method.asks_for_page() {
             Some(Objection::Method)
         } else if !matches!(record.status, 200..=299 | 304) {
             Some(Objection::Status)
@@ -185,7 +187,7 @@ mod tests {
         #[test]
         fn what_is_no_page_view_has_an_objection(
             target in select(vec!["/", "/a.html", "/a.css", "/a.CSS?x", "*", "http://h/a.js", ""]),
-            method in select(vec![Method::Get, Method::Post, Method::Other]),
+            method in select(vec![Method::Get, Method::Head, Method::Post, Method::Other]),
             is_readable in any::<bool>(),
             status in select(vec![200, 204, 301, 304, 404]),
             is_beacon in any::<bool>(),

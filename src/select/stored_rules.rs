@@ -5,7 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Rules, SectionPattern, VisitorKey};
+use super::{Count, Rules, SectionPattern, VisitorKey};
 use crate::time::Zone;
 
 /// The counting rules of a site, in the form in which a database and parts keep them. Equal rules have equal text.
@@ -97,6 +97,11 @@ impl StoredRules {
     pub fn unknown_rule(text: &str) -> Option<String> {
         let rules: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).ok()?;
         rules.into_iter().map(|(name, _)| name).find(|name| !NAMES.contains(&name.as_str()))
+    }
+
+    /// Which hits count; `None` for a word that this version does not know.
+    pub(super) fn count(&self) -> Option<Count> {
+        [Count::PageViews, Count::Hits].into_iter().find(|count| count.name() == self.count)
     }
 
     /// The section patterns.

@@ -3,19 +3,23 @@
 //! Owns: the steps of [`analyze`]. May import: `pipeline`, `database` (ingest), `cube`, `query` (summary), `store`.
 //! Must not know: how a stage works.
 
-use std::path::PathBuf;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
+use super::copies::{copies, possible_copies};
 use super::doubts::{mostly_malformed_inputs, unparsed_inputs, visitors_of_one_view};
-use super::lock::open_to_write;
-use super::publish::{Rereadable, publish_database, publish_inputs};
+use super::into_database::count_into_database;
+use super::options::{
+    AnalyzeOptions, CellsTarget, CountedLogs, StoreInDatabase, is_nothing_parsed,
+};
+use super::publish::{publish_database, publish_inputs};
+use super::rereadable::Rereadable;
 use super::{CellsFile, Output, Statistics};
 use crate::cube::{CellFormat, Cube, rows};
 use crate::database::Database;
-use crate::database::ingest::{self, IngestOptions, Ingested};
 use crate::error::{Error, Result};
 use crate::facts::tally::{MALFORMED_SAMPLES, Tally};
-use crate::pipeline::{self, Analysis, CountingOptions, thread_pool};
+use crate::pipeline::{self, Analysis, CountingOptions, TrackedInput, thread_pool};
 use crate::query::definition;
 use crate::query::summarize::summarize;
 use crate::query::summary::{InputSummary, MalformedSample, Summary, Timing};
@@ -24,91 +28,6 @@ use crate::source::Input;
 use crate::store::{self, StoreUrl};
 use crate::system::progress::{Phase, Progress};
 use crate::text::{self, counted};
-
-/// Options of [`analyze`].
-#[derive(Clone, Debug)]
-pub struct AnalyzeOptions {
-    /// The inputs and how they are counted.
-    pub counting: CountingOptions,
-    /// The database that keeps the counts, if any.
-    pub database: Option<StoreInDatabase>,
-    /// The stores to bring up to date.
-    pub publish_to: Vec<StoreUrl>,
-    /// Whether to drop first all that the database holds of the site, and without a database, to publish days whatever
-    /// a store has.
-    pub replace: bool,
-    /// Where to write all cells, if anywhere.
-    pub cells: Option<CellsTarget>,
-    /// The number of malformed lines above which the run fails and stores nothing.
-    pub max_invalid: Option<InvalidLimit>,
-    /// Number of sections and of pages to list.
-    pub top: usize,
-}
-
-/// How a run stores its counts in a database.
-#[derive(Clone, Debug)]
-pub struct StoreInDatabase {
-    /// The database file; it is made if it does not exist.
-    pub path: PathBuf,
-    /// Whether an input that is shorter than when it was last counted is a new source, rather than refused.
-    pub as_new: bool,
-    /// Whether to store the cells of pages by the minute.
-    pub minute_pages: bool,
-}
-
-/// Where to write all cells.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum CellsTarget {
-    /// To [`Output::cells`], in place of the report.
-    Output,
-    /// To a file: CSV if its name ends in `.csv`, else NDJSON.
-    File(PathBuf),
-}
-
-/// The most malformed lines that a run accepts.
-#[derive(Clone, Copy, Debug)]
-pub enum InvalidLimit {
-    /// A number of lines.
-    Lines(u64),
-    /// A percentage of all lines, 0 to 100.
-    Percent(f64),
-}
-
-impl std::str::FromStr for InvalidLimit {
-    type Err = String;
-
-    fn from_str(text: &str) -> std::result::Result<Self, String> {
-        let wrong = || "expected a number of lines, or a percentage such as 0.5%".to_owned();
-        match text.strip_suffix('%') {
-            None => text.parse().map(Self::Lines).map_err(|_| wrong()),
-            Some(percent) => match percent.trim().parse() {
-                Ok(percent) if (0.0..=100.0).contains(&percent) => Ok(Self::Percent(percent)),
-                _ => Err(wrong()),
-            },
-        }
-    }
-}
-
-impl InvalidLimit {
-    /// # Errors
-    /// [`Error::TooManyInvalid`] if the lines exceed the limit.
-    fn check(self, tally: &Tally) -> Result<()> {
-        let malformed = tally.malformed_lines;
-        let is_exceeded = match self {
-            Self::Lines(most) => malformed > most,
-            #[expect(clippy::cast_precision_loss, reason = "a percentage of lines")]
-            Self::Percent(most) => malformed as f64 * 100.0 > most * tally.lines as f64,
-        };
-        if !is_exceeded {
-            return Ok(());
-        }
-        Err(Error::TooManyInvalid(format!(
-            "{malformed} of {} lines are malformed, more than --max-invalid allows; nothing was stored. \
-             --invalid-lines FILE writes them to a file",
-            tally.lines
-        )))
-    }
-}
 
 /// Counts logs, stores and publishes the counts as the options say, and reports them.
 ///
@@ -123,8 +42,9 @@ pub fn analyze(
     output: &mut dyn Output,
 ) -> Result<()> {
     let start = Instant::now();
-    let AnalyzeOptions { database, publish_to, replace, cells, .. } = options;
+    let AnalyzeOptions { database, publish_to, cells, .. } = options;
     let mut counting = options.counting.clone();
+    counting.rules = options.rules.with_defaults();
     let pool = thread_pool(counting.threads)?;
     // Created before counting, so that a folder that cannot be written is reported at once.
     let mut cells_file = match cells {
@@ -136,45 +56,48 @@ pub fn analyze(
     if is_direct {
         check_stores(publish_to, progress, output)?;
         counting.tracking.identify = true;
-        rereadable = Some(Rereadable::new(&mut counting.inputs, progress)?);
+        let (copies, failed) = Rereadable::new(&mut counting.inputs, progress)?;
+        if let Some(sentence) = failed.into_values().next() {
+            return Err(Error::Unreadable(sentence));
+        }
+        rereadable = Some(copies);
     }
     output.start_progress(counting.inputs.len() as u64);
-    let CountedLogs { mut analysis, tally, transaction } = match database {
+    let CountedLogs { mut analysis, tally, has_content } = match database {
         None => {
-            let analysis = pool.install(|| pipeline::analyze(&counting, progress))?;
-            CountedLogs { tally: total_tally(&analysis), analysis, transaction: None }
+            let possible_copies = possible_copies(&counting.inputs).into_iter();
+            counting.tracking.sources =
+                possible_copies.map(|input| (input, TrackedInput::default())).collect();
+            let mut analysis = pool.install(|| pipeline::analyze(&counting, progress))?;
+            if let Some(rereadable) = &rereadable {
+                rereadable.restore_names(&mut analysis);
+            }
+            drop_copies(&counting, &mut analysis);
+            let tally = total_tally(&analysis);
+            analysis.warnings.extend(visitors_of_one_view(
+                analysis.facts.visitors().len(),
+                tally.page_views,
+                counting.rules.visitor.text(),
+            ));
+            CountedLogs { analysis, tally, has_content: true }
         }
-        Some(database) => {
-            pool.install(|| ingest(database, *replace, &counting, progress, output))?
+        Some(store) => {
+            pool.install(|| count_into_database(options, store, &mut counting, progress, output))?
         }
     };
-    if let Some(rereadable) = &rereadable {
-        rereadable.restore_names(&mut analysis);
-    }
     let limit = options.max_invalid.map_or(Ok(()), |limit| limit.check(&tally));
     if limit.is_err() || analysis.inputs.is_empty() {
         output.stop_progress();
         report_inputs(&analysis, output);
         return limit.and_then(|()| Err(unreadable(&analysis)));
     }
-    let is_nothing_parsed =
-        tally.malformed_lines > 0 && tally.lines == tally.empty_lines + tally.malformed_lines;
+    let is_nothing_parsed = is_nothing_parsed(&tally);
     let unparsed = unparsed_inputs(&analysis, &counting.format);
     if !is_nothing_parsed {
         // Beside others that could be parsed, such an input is one that could not be read.
         analysis.unreadable.extend(unparsed.iter().cloned());
     }
     analysis.warnings.extend(mostly_malformed_inputs(&analysis));
-    analysis.warnings.extend(visitors_of_one_view(
-        analysis.facts.visitors().len(),
-        tally.page_views,
-        counting.rules.visitor.text(),
-    ));
-    // If no line could be parsed, committing could only drop what --replace drops.
-    if let Some(transaction) = transaction.filter(|_| !is_nothing_parsed) {
-        progress.check()?;
-        pool.install(|| transaction.commit())?;
-    }
     let counted_at = Instant::now();
     progress.enter(Phase::Reporting);
     let rules = &counting.rules;
@@ -182,7 +105,7 @@ pub fn analyze(
     // A day counted in part must not be published as a whole day.
     let is_complete = analysis.unreadable.is_empty() && !is_nothing_parsed;
     let mut published = Ok(Vec::new());
-    if !publish_to.is_empty() && (is_complete || !is_direct) {
+    if !publish_to.is_empty() && if is_direct { is_complete } else { has_content } {
         progress.enter(Phase::Publishing);
         published = pool.install(|| {
             publish_counts(options, &counting.inputs, &analysis, &cube, progress, output)
@@ -203,13 +126,19 @@ pub fn analyze(
             pool.install(|| file.write(&cube))?;
         }
         progress.enter(Phase::Reporting);
-        let mut summary = pool.install(|| summarize(&cube, &tally, options.top))?;
-        complete(&mut summary, &analysis, &counting, start.elapsed());
+        let summary = options.has_report.then(|| {
+            let mut summary = pool.install(|| summarize(&cube, &tally, options.top))?;
+            complete(&mut summary, &analysis, &counting, start.elapsed());
+            Ok(summary)
+        });
+        let summary: Option<Summary> = summary.transpose()?;
         output.stop_progress();
         progress.check()?;
         cells_file.map_or(Ok(()), CellsFile::finish)?;
         report_inputs(&analysis, output);
-        output.report(&summary)?;
+        if let Some(summary) = summary {
+            output.report(&summary)?;
+        }
     }
     output.statistics(&statistics(&analysis, &tally, start.elapsed(), counted_at.elapsed()));
     if is_nothing_parsed {
@@ -223,6 +152,20 @@ pub fn analyze(
     }
     published?.iter().for_each(|note| output.note(note));
     Ok(())
+}
+
+/// Leaves out inputs that add nothing to another one.
+fn drop_copies(counting: &CountingOptions, analysis: &mut Analysis) {
+    let mut copies = copies(&counting.inputs, &analysis.inputs);
+    copies.retain(|input, _| counting.tracking.sources.contains_key(input));
+    let sources = copies.keys().filter_map(|&input| u32::try_from(input).ok());
+    analysis.facts.drop_sources(&sources.collect());
+    let names: BTreeMap<usize, String> =
+        analysis.inputs.iter().map(|input| (input.index, input.name.clone())).collect();
+    let sentences =
+        copies.iter().map(|(input, copy)| copy.sentence(&names[input], &names[&copy.of]));
+    analysis.notes.extend(sentences);
+    analysis.inputs.retain(|input| !copies.contains_key(&input.index));
 }
 
 /// Opens and closes each store: a wrong password should not cost an hour of counting.
@@ -241,31 +184,6 @@ fn check_stores(
     Ok(())
 }
 
-/// What was counted.
-struct CountedLogs {
-    /// Everything in the inputs, counted in this run or an earlier one.
-    analysis: Analysis,
-    tally: Tally,
-    /// The database with the new counts, not yet committed.
-    transaction: Option<Database>,
-}
-
-/// Counts into a database what it does not have yet.
-fn ingest(
-    database: &StoreInDatabase,
-    replace: bool,
-    counting: &CountingOptions,
-    progress: &Progress,
-    output: &mut dyn Output,
-) -> Result<CountedLogs> {
-    let mut transaction = open_to_write(&database.path, progress, output)?;
-    let options =
-        IngestOptions { replace, as_new: database.as_new, minute_pages: database.minute_pages };
-    let Ingested { analysis, tally } =
-        ingest::ingest(&mut transaction, counting, options, progress)?;
-    Ok(CountedLogs { analysis, tally, transaction: Some(transaction) })
-}
-
 /// Brings the stores up to date: with the database if there is one, else with what this run counted.
 fn publish_counts(
     options: &AnalyzeOptions,
@@ -278,10 +196,11 @@ fn publish_counts(
     let AnalyzeOptions { database, publish_to, replace, .. } = options;
     match database {
         None => publish_inputs(publish_to, inputs, analysis, cube, *replace, progress, output),
-        Some(StoreInDatabase { path, .. }) => {
-            let mut database = Database::open_to_read(path)?;
+        Some(StoreInDatabase { path, lock_timeout, .. }) => {
+            let database = Database::open_to_read(path)?;
             let sites = database.sites()?;
-            publish_database(publish_to, &mut database, &sites, false, progress, output)
+            let database = (database, *lock_timeout);
+            publish_database(publish_to, database, &sites, false, progress, output)
         }
     }
 }

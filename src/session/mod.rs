@@ -4,14 +4,20 @@
 //! know: clap, indicatif, terminals, where output goes.
 
 mod analyze;
+mod copies;
 mod doubts;
 mod explain;
 mod generate;
 mod inputs;
+mod into_database;
 mod ledger;
 mod lock;
+mod options;
 mod publish;
+mod relations;
 mod report;
+mod rereadable;
+mod scanned;
 
 use std::io::Write;
 use std::path::Path;
@@ -19,11 +25,13 @@ use std::path::Path;
 // Parts of options and results, so that callers need no other module for them.
 pub use crate::database::Recorded;
 pub use crate::pipeline::{CountingOptions, DEFAULT_PAGE_LIMIT, FormatChoice};
-pub use analyze::{AnalyzeOptions, CellsTarget, InvalidLimit, StoreInDatabase, analyze};
+pub use analyze::analyze;
 pub use explain::{ExplainOptions, LineChoice, explain};
 pub use generate::{LogTarget, generate_log};
 pub use inputs::{check_outputs, distinct_inputs, read_visitor_key};
-pub use ledger::{Pruned, forget, prune, sources};
+pub use ledger::{ListedSource, Pruned, forget, prune, sources};
+pub use lock::DEFAULT_LOCK_TIMEOUT;
+pub use options::{AnalyzeOptions, CellsTarget, InvalidLimit, StoreInDatabase};
 pub use publish::{PublishOptions, publish};
 pub use report::{ReportOptions, report};
 

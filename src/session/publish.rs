@@ -4,19 +4,21 @@
 //! `store`, `database`. Must not know: which stores there are.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Output;
-use super::lock::open_to_write;
+use super::lock;
 use crate::cube::Cube;
 use crate::database::{Database, Site};
 use crate::error::{Error, Result};
 use crate::pipeline::{Analysis, thread_pool};
 use crate::publish::{self, Publication};
-use crate::source::{Input, Spooled};
+use crate::source::Input;
 use crate::store::{self, StoreUrl};
 use crate::system::progress::{Phase, Progress};
 use crate::text::counted;
+use crate::time::Span;
 
 /// Options of [`publish()`].
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub struct PublishOptions {
     pub site: Option<String>,
     /// Whether to publish everything again, whatever a store has.
     pub replace: bool,
+    /// How long to wait for another run to end its writing.
+    pub lock_timeout: Duration,
     /// Worker threads, at least 1.
     pub threads: usize,
 }
@@ -43,16 +47,18 @@ pub fn publish(
     progress: &Progress,
     output: &mut dyn Output,
 ) -> Result<()> {
-    let PublishOptions { database: path, publish_to, site, replace, threads } = options;
+    let PublishOptions { database: path, publish_to, site, replace, lock_timeout, threads } =
+        options;
     let pool = thread_pool(*threads)?;
     progress.enter(Phase::Publishing);
     output.start_progress(0);
     if *replace {
-        let mut database = open_to_write(path, progress, output)?;
+        let mut database = lock::open_to_write(path, *lock_timeout, progress, output)?;
+        lock::begin(&database, *lock_timeout, progress, output)?;
         database.renew_days(site.as_deref())?;
-        pool.install(|| database.commit())?;
+        database.commit()?;
     }
-    let mut database = Database::open_to_read(path)?;
+    let database = Database::open_to_read(path)?;
     let mut sites = database.sites()?;
     if let Some(name) = site {
         sites.retain(|site| site.name == *name);
@@ -61,44 +67,49 @@ pub fn publish(
         }
     }
     let published = pool.install(|| {
-        publish_database(publish_to, &mut database, &sites, *replace, progress, output)
+        publish_database(publish_to, (database, *lock_timeout), &sites, *replace, progress, output)
     });
     output.stop_progress();
     let notes = published?;
-    database.finish_reading()?;
     notes.iter().for_each(|note| output.note(note));
     Ok(())
 }
 
-/// Brings each store up to date with sites of a database; returns a sentence about each.
+/// Brings each store up to date with sites of a database, whose lock is waited for no longer than is said beside it;
+/// returns a sentence about each.
 pub(super) fn publish_database(
     publish_to: &[StoreUrl],
-    database: &mut Database,
+    (mut database, lock_timeout): (Database, Duration),
     sites: &[Site],
     replace: bool,
     progress: &Progress,
     output: &mut dyn Output,
 ) -> Result<Vec<String>> {
-    each(publish_to, progress, output, |url, store, output| {
+    let path = database.path().to_owned();
+    let mut seen = Vec::new();
+    let published = each(publish_to, progress, output, |url, store, _| {
         let name = url.name();
         let opened = (name.as_str(), store);
-        let done = publish::database::publish(database, sites, opened, replace, progress)?;
-        if let Err(error) = note_published(database, &name, &done, progress, output) {
-            // The note only helps later: without it, removing a source from the store may need --replace.
-            output.warn(&format!("the database could not record what was published: {error}"));
+        let done = publish::database::publish(&mut database, sites, opened, replace, progress)?;
+        let new = not_noted(&database, &name, &done)?;
+        if !new.is_empty() {
+            seen.push((name, new));
         }
         Ok(done)
-    })
+    });
+    // A reader would keep the log from being moved into the file.
+    database.finish_reading()?;
+    if !seen.is_empty()
+        && let Err(error) = note_published(&path, lock_timeout, &seen, progress, output)
+    {
+        // The note only helps later: without it, removing a source from the store may need --replace.
+        output.warn(&format!("the database could not record what was published: {error}"));
+    }
+    published
 }
 
-/// Records in the database which version of each span readers of a store now see.
-fn note_published(
-    database: &Database,
-    target: &str,
-    done: &Publication,
-    progress: &Progress,
-    output: &mut dyn Output,
-) -> Result<()> {
+/// The spans that readers of a store now see in a version that the database has not noted.
+fn not_noted(database: &Database, target: &str, done: &Publication) -> Result<Vec<(Span, u64)>> {
     let mut new = done.seen.clone();
     let mut noted = BTreeMap::new();
     for (span, _) in &done.seen {
@@ -107,11 +118,22 @@ fn note_published(
         }
     }
     new.retain(|(span, version)| noted[&span.site].get(&span.period.to_string()) != Some(version));
-    if new.is_empty() {
-        return Ok(());
+    Ok(new)
+}
+
+/// Records in the database which version of each span readers of each store now see.
+fn note_published(
+    path: &Path,
+    lock_timeout: Duration,
+    seen: &[(String, Vec<(Span, u64)>)],
+    progress: &Progress,
+    output: &mut dyn Output,
+) -> Result<()> {
+    let mut database = lock::open_to_write(path, lock_timeout, progress, output)?;
+    lock::begin(&database, lock_timeout, progress, output)?;
+    for (target, spans) in seen {
+        database.note_published(target, spans)?;
     }
-    let mut database = open_to_write(database.path(), progress, output)?;
-    database.note_published(target, &new)?;
     database.commit()
 }
 
@@ -179,41 +201,5 @@ fn sentence(url: &StoreUrl, done: &Publication) -> String {
             counted(done.changed, one, many),
             counted(done.cells, "cell", "cells")
         ),
-    }
-}
-
-/// Makes inputs readable more than once, by copies of pipes in temporary files.
-pub(super) struct Rereadable {
-    copies: Vec<(String, Spooled)>,
-}
-
-impl Rereadable {
-    /// Replaces each input that can be read only once by its copy.
-    pub(super) fn new(inputs: &mut [Input], progress: &Progress) -> Result<Self> {
-        let mut copies = Vec::new();
-        for input in inputs.iter_mut().filter(|input| input.is_one_shot()) {
-            let name = input.display();
-            let copy = Spooled::new(input, &|| progress.is_interrupted());
-            progress.check()?;
-            let copy = copy.map_err(|error| {
-                Error::Unreadable(format!("{name:?} cannot be put into a temporary file: {error}"))
-            })?;
-            *input = copy.input();
-            copies.push((name, copy));
-        }
-        Ok(Self { copies })
-    }
-
-    /// Puts the names that the user knows in the place of the copies' names.
-    pub(super) fn restore_names(&self, analysis: &mut Analysis) {
-        for (name, copy) in &self.copies {
-            let stand_in = copy.input().display();
-            for input in analysis.inputs.iter_mut().filter(|input| input.name == stand_in) {
-                input.name.clone_from(name);
-            }
-            for reason in &mut analysis.unreadable {
-                *reason = reason.replace(&format!("{stand_in:?}"), &format!("{name:?}"));
-            }
-        }
     }
 }

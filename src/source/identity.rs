@@ -3,7 +3,7 @@
 //! Owns: [`SourceIdentity`] and how it is computed, from bytes in order or block by block. May import: xxhash-rust.
 //! Must not know: files, threads, lines, where identities are kept.
 //!
-//! A source is cut into blocks of [`BLOCK_BYTES`](super::BLOCK_BYTES), the last one as long as it happens to be. Its
+//! A source is cut into blocks of [`BLOCK_BYTES`], the last one as long as it happens to be. Its
 //! id is the xxh3-128 (seed 0) of its blocks' xxh3-128s (seed 0), each as 16 bytes, least significant first. The
 //! bytes are those of the log: a file, the same file compressed and the same bytes through a pipe are one source.
 //!
@@ -14,6 +14,8 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use xxhash_rust::xxh3::{Xxh3, xxh3_128};
+
+use super::BLOCK_BYTES;
 
 /// Fewest digits of an id that are shown.
 pub const SHORT_ID_DIGITS: usize = 6;
@@ -48,6 +50,17 @@ impl SourceIdentity {
         longest > 0 && self.beginnings[longest - 1] == beginnings[longest - 1]
     }
 
+    /// Whether this source may begin with a shorter or equally long one: all whole blocks are the same, and the longest
+    /// beginning known of both. The bytes after the last whole block are not compared.
+    #[must_use]
+    pub fn may_begin_with(&self, other: &Self) -> bool {
+        let whole = usize::try_from(other.bytes / BLOCK_BYTES).unwrap_or(usize::MAX);
+        let has_no_beginning = self.beginnings.is_empty() || other.beginnings.is_empty();
+        other.bytes <= self.bytes
+            && self.block_hashes.get(..whole) == other.block_hashes.get(..whole)
+            && (has_no_beginning || self.shares_beginning(&other.beginnings))
+    }
+
     /// The id as 32 hexadecimal digits.
     #[must_use]
     pub fn full_id(&self) -> String {
@@ -61,6 +74,13 @@ impl SourceIdentity {
         id.truncate(digits.max(SHORT_ID_DIGITS));
         id
     }
+}
+
+/// The hashes of the beginnings of a source, of which these are the first bytes; see [`SourceIdentity::beginnings`].
+pub(super) fn beginnings(bytes: &[u8]) -> Vec<u128> {
+    let mut hasher = BlockHasher::new(true);
+    hasher.update(bytes);
+    hasher.finish().beginnings
 }
 
 /// A source id as 32 hexadecimal digits.

@@ -144,6 +144,28 @@ impl Input {
         }
     }
 
+    /// The first bytes of the log: `most` of them, or all if there are fewer.
+    ///
+    /// # Errors
+    /// The error of the system or the decoder.
+    pub fn beginning(&self, most: usize) -> io::Result<Vec<u8>> {
+        let mut bytes = vec![0; most];
+        let read = match self.open(Opening::default())? {
+            Opened::File(file) => lines::read_available(&file.file, &mut bytes, 0)?,
+            Opened::Stream(stream) => read_full(&mut stream.into_reader(), &mut bytes)?,
+        };
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// Hashes of the first 64, 128, 256 … bytes of the log, up to 8 KiB: the first of [`SourceIdentity::beginnings`].
+    ///
+    /// # Errors
+    /// The error of the system or the decoder.
+    pub fn beginnings(&self) -> io::Result<Vec<u128>> {
+        Ok(identity::beginnings(&self.beginning(8 * 1024)?))
+    }
+
     /// The identity of the input's bytes after decoding; with `opening.whole_lines`, of a plain file up to its last line
     /// end. Reads the whole input.
     ///

@@ -23,13 +23,7 @@ const EDGES: &[(&str, &[&str])] = &[
         "pipeline",
         &["error", "text", "time", "system", "source", "parse", "select", "facts", "count"],
     ),
-    (
-        "database",
-        &[
-            "error", "text", "time", "system", "source", "select", "facts", "count", "cube",
-            "pipeline",
-        ],
-    ),
+    ("database", &["error", "time", "source", "select", "facts", "count", "cube"]),
     ("query", &["error", "time", "select", "facts", "count", "cube", "database"]),
     ("store", &["error", "text", "time", "system", "source"]),
     (
@@ -41,8 +35,8 @@ const EDGES: &[(&str, &[&str])] = &[
     (
         "session",
         &[
-            "error", "text", "time", "system", "source", "parse", "select", "facts", "cube",
-            "pipeline", "database", "query", "store", "publish", "report", "generate",
+            "error", "text", "time", "system", "source", "parse", "select", "facts", "count",
+            "cube", "pipeline", "database", "query", "store", "publish", "report", "generate",
         ],
     ),
     (

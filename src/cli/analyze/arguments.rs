@@ -5,20 +5,21 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 
 use super::super::output::When;
 use super::super::size::parse_size;
-use super::super::{cells_target, paths, publish, threads};
+use super::super::{cells_target, parse_seconds, paths, publish, threads};
 use crate::error::{Error, Result};
 use crate::parse::{Format, Grammar, UnknownFormat};
-use crate::select::{Count, Rules, SectionPattern, VisitorDefinition};
+use crate::select::{Count, GivenRules, SectionPattern, VisitorDefinition};
 use crate::session::{
     AnalyzeOptions, CountingOptions, DEFAULT_PAGE_LIMIT, FormatChoice, InvalidLimit,
     StoreInDatabase, check_outputs, read_visitor_key,
 };
-use crate::time::Zone;
+use crate::time::{Granularity, Zone};
 
 /// Arguments of `hitmap analyze`.
 #[derive(Debug, Args)]
@@ -39,19 +40,13 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(short = 'f', long, value_name = "NAME", default_value = "auto", value_parser = parse_format, help_heading = "Counting")]
     pub(super) log_format: FormatChoice,
 
-    /// Count page views (GET or POST requests answered by 2xx or 304, but not for static files) or all hits
-    #[arg(
-        long,
-        value_name = "WHAT",
-        default_value = "page-views",
-        value_enum,
-        help_heading = "Counting"
-    )]
-    pub(super) count: CountChoice,
+    /// Count page views (GET or POST requests answered by 2xx or 304, but not for static files) or all hits [default: page-views]
+    #[arg(long, value_name = "WHAT", value_enum, help_heading = "Counting")]
+    pub(super) count: Option<CountChoice>,
 
-    /// What identifies a visitor: one or more of ip, ua, user, referrer and arg:NAME (query argument), joined by +
-    #[arg(long, value_name = "FIELDS", default_value = "ip+ua", help_heading = "Counting")]
-    pub(super) visitor: VisitorDefinition,
+    /// What identifies a visitor: one or more of ip, ua, user, referrer and arg:NAME (query argument), joined by + [default: ip+ua]
+    #[arg(long, value_name = "FIELDS", help_heading = "Counting")]
+    pub(super) visitor: Option<VisitorDefinition>,
 
     /// Hash visitors with the secret key in this file, at least 16 bytes
     #[arg(long, value_name = "FILE", help_heading = "Counting")]
@@ -97,7 +92,8 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, value_name = "N|P%", help_heading = "Output")]
     pub(super) max_invalid: Option<InvalidLimit>,
 
-    /// Also keep the counts in this database, each input once; of a log that has grown, only the new lines are counted
+    /// Also keep the counts in this database, each input once; of a log that has grown, only the new lines are counted. Counting
+    /// options that are not given are as they were when the database was made
     #[arg(long, value_name = "FILE", help_heading = "Stores")]
     pub(super) db: Option<PathBuf>,
 
@@ -105,9 +101,14 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, requires = "db", help_heading = "Stores")]
     pub(super) as_new: bool,
 
-    /// Also store pages by the minute in the database, for SQL (reports have them either way)
-    #[arg(long, requires = "db", help_heading = "Stores")]
-    pub(super) db_minute_pages: bool,
+    /// Finest granularity at which the database has rows of pages for SQL; sites and sections are one step finer, and reports
+    /// have all of them either way [default: day, or as the database has them]
+    #[arg(long, value_name = "UNIT", value_enum, requires = "db", help_heading = "Stores")]
+    pub(super) db_cells: Option<CellsChoice>,
+
+    /// Wait at most this many seconds while another run writes to the database
+    #[arg(long, value_name = "SECONDS", default_value = "60", value_parser = parse_seconds, requires = "db", help_heading = "Stores")]
+    pub(super) lock_timeout: Duration,
 
     /// Publish to a store, redis://HOST:PORT or hbase://HOST:PORT (see --help for their options); repeatable
     #[arg(long, value_name = "URL", help_heading = "Stores", long_help = publish::to_help())]
@@ -125,7 +126,7 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, value_name = "WHEN", default_value = "auto", value_enum, help_heading = "Output")]
     pub(super) progress: When,
 
-    /// Print only errors and warnings on standard error
+    /// Print only errors and warnings on standard error; with --db no report either, unless it is asked for with --json or --cells
     #[arg(short, long, help_heading = "Output")]
     pub(super) quiet: bool,
 
@@ -155,6 +156,23 @@ pub(in crate::cli) fn parse_format(text: &str) -> std::result::Result<FormatChoi
         let names = Grammar::ALL.map(Grammar::name).join(", ");
         format!("formats are auto, {names}, and what hitmap explain says, as in 'combined inside syslog'")
     })
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(super) enum CellsChoice {
+    Day,
+    Hour,
+    Minute,
+}
+
+impl From<CellsChoice> for Granularity {
+    fn from(choice: CellsChoice) -> Self {
+        match choice {
+            CellsChoice::Day => Self::Day,
+            CellsChoice::Hour => Self::Hour,
+            CellsChoice::Minute => Self::Minute,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, clap::ValueEnum)]
@@ -190,8 +208,8 @@ pub(super) fn options(arguments: &AnalyzeArgs) -> Result<AnalyzeOptions> {
     let outputs = [&arguments.cells, &arguments.invalid_lines, &arguments.db];
     let outputs: Vec<&Path> = outputs.into_iter().filter_map(Option::as_deref).collect();
     check_outputs(&outputs, &inputs)?;
-    let rules = Rules {
-        count: arguments.count.into(),
+    let rules = GivenRules {
+        count: arguments.count.map(Count::from),
         visitor: arguments.visitor.clone(),
         visitor_key,
         keep_query: arguments.keep_query,
@@ -203,7 +221,6 @@ pub(super) fn options(arguments: &AnalyzeArgs) -> Result<AnalyzeOptions> {
         counting: CountingOptions {
             inputs,
             format: arguments.log_format.clone(),
-            rules,
             threads,
             map: !arguments.no_mmap,
             window_bytes: arguments.window,
@@ -211,15 +228,18 @@ pub(super) fn options(arguments: &AnalyzeArgs) -> Result<AnalyzeOptions> {
             invalid_lines: arguments.invalid_lines.clone(),
             ..CountingOptions::default()
         },
+        rules,
         database: arguments.db.clone().map(|path| StoreInDatabase {
             path,
             as_new: arguments.as_new,
-            minute_pages: arguments.db_minute_pages,
+            cells: arguments.db_cells.map(Granularity::from),
+            lock_timeout: arguments.lock_timeout,
         }),
         publish_to: publish::stores(&arguments.to)?,
         replace: arguments.replace,
         cells,
         max_invalid: arguments.max_invalid,
+        has_report: !arguments.quiet || arguments.json || arguments.db.is_none(),
         top: arguments.top,
     })
 }

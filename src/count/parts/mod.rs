@@ -15,10 +15,8 @@ use crate::facts::column::ColumnEncoder;
 use crate::facts::part::{
     Block, BlockEntry, Part, PartError, Partition, SourceRange, Writer, counted,
 };
-use crate::facts::sample::Sample;
-use crate::facts::sums::Sums;
 use crate::facts::tally::Tally;
-use crate::facts::{DayKey, LocalDay};
+use crate::facts::{DayKey, LocalDay, ShareKey, ShareSums};
 use crate::select::StoredRules;
 use crate::time::Day;
 
@@ -32,16 +30,7 @@ pub struct Scanned<'f> {
     /// Site names by number.
     pub sites: &'f [String],
     /// What else is known of its days, also of those without facts.
-    pub days: &'f BTreeMap<DayKey, DaySums>,
-}
-
-/// What is known of a day of a site besides its facts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct DaySums {
-    /// Sums over the hits.
-    pub hits: Sums,
-    /// The overlap sample of the page views.
-    pub sample: Sample,
+    pub days: &'f BTreeMap<DayKey, ShareSums>,
 }
 
 /// Number of blocks encoded per batch, and held until they are written.
@@ -71,7 +60,7 @@ pub fn write<W: Write>(
         keys.dedup();
         for keys in keys.chunks(WRITTEN_BATCH) {
             let encode = |encoder: &mut ColumnEncoder, key: &DayKey| {
-                let DaySums { hits, sample } = scanned.days.get(key).cloned().unwrap_or_default();
+                let ShareSums { hits, sample } = scanned.days.get(key).cloned().unwrap_or_default();
                 Block { hits, sample, day: scanned.facts.local_day(*key) }.encode(encoder)
             };
             let blocks = keys.par_iter().map_init(ColumnEncoder::default, encode);
@@ -89,15 +78,15 @@ const BATCH_BLOCKS: usize = 64;
 /// Most bytes of blocks decoded per batch; decoded they take about three times as much.
 const BATCH_BYTES: usize = 128 << 20;
 
-/// The facts of days, from blocks. `keys` are the day and the size in bytes of each block; `block(index, decoder)` decodes
+/// The facts of shares, from blocks. `keys` are the share and the size in bytes of each block; `block(index, decoder)` decodes
 /// the block of `keys[index]`.
 ///
-/// A day may have several blocks, from different sources. Blocks are decoded in parallel, a batch at a time.
+/// A share may have several blocks. Blocks are decoded in parallel, a batch at a time.
 ///
 /// # Errors
 /// The first error of `block`; [`PartError::Limit`] if there are too many visitors or pages.
 pub fn load_blocks<D: Default>(
-    keys: &[(DayKey, usize)],
+    keys: &[(ShareKey, usize)],
     block: impl Fn(usize, &mut D) -> Result<LocalDay, PartError> + Sync,
 ) -> Result<Facts, PartError> {
     let mut builder = FactsBuilder::default();
@@ -124,7 +113,7 @@ pub fn load_blocks<D: Default>(
 /// The content of a part.
 #[derive(Debug)]
 pub struct Loaded {
-    /// The facts of the wanted days.
+    /// The facts of the wanted days. The number of a source is its place in the part's header.
     pub facts: Facts,
     /// Site names by number.
     pub sites: Vec<String>,
@@ -158,10 +147,11 @@ pub fn load(part: &Part<'_>, is_wanted: impl Fn(&str, Day) -> bool) -> Result<Lo
     };
     let blocks: Vec<&BlockEntry> = part.blocks().iter().filter(is_loaded).collect();
     let key = |block: &BlockEntry| {
-        let site = u32::try_from(block.site).unwrap_or(u32::MAX);
-        (DayKey { site, day: block.day }, block.bytes.len())
+        let number = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        let (site, source) = (number(block.site), number(block.range));
+        (ShareKey { site, day: block.day, source }, block.bytes.len())
     };
-    let keys: Vec<(DayKey, usize)> = blocks.iter().map(|block| key(block)).collect();
+    let keys: Vec<(ShareKey, usize)> = blocks.iter().map(|block| key(block)).collect();
     let hits = Mutex::new(&mut tally);
     let facts = load_blocks(&keys, |index, decoder: &mut ChunkDecoder| {
         let block = part.block(blocks[index], decoder)?;

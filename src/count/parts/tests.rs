@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
-use super::{DaySums, Scanned, load, write};
+use super::{Scanned, load, write};
 use crate::count::{Counter, Facts};
 use crate::cube::Cube;
 use crate::cube::walk::{CellGroup, CellSink};
 use crate::facts::part::{Kind, Part, PartError, SourceRange, merge};
 use crate::facts::sums::{Sums, of_hits, of_lines};
-use crate::facts::{DayKey, Fact};
+use crate::facts::{DayKey, Fact, ShareSums};
 use crate::select::{StoredRules, VisitorHash};
 use crate::time::{CivilTime, Day};
 
@@ -59,8 +59,8 @@ fn range(source: u8) -> SourceRange {
 }
 
 /// The hits of each day: as many as page views, with status 200 or 404.
-fn days(views: &[View]) -> BTreeMap<DayKey, DaySums> {
-    let mut days: BTreeMap<DayKey, DaySums> = BTreeMap::new();
+fn days(views: &[View]) -> BTreeMap<DayKey, ShareSums> {
+    let mut days: BTreeMap<DayKey, ShareSums> = BTreeMap::new();
     for &(site, day, page, ..) in views {
         let sums = days.entry(DayKey { site, day: Day(day) }).or_default();
         sums.hits.add(of_hits::HITS, 1);
@@ -70,7 +70,7 @@ fn days(views: &[View]) -> BTreeMap<DayKey, DaySums> {
     days
 }
 
-fn encode(range: &SourceRange, facts: &Facts, days: &BTreeMap<DayKey, DaySums>) -> Vec<u8> {
+fn encode(range: &SourceRange, facts: &Facts, days: &BTreeMap<DayKey, ShareSums>) -> Vec<u8> {
     let scanned = Scanned { range, facts, sites: &sites(), days };
     write(Vec::new(), &StoredRules::default(), &[scanned]).unwrap()
 }

@@ -184,9 +184,15 @@ impl<'c> ChunkEncoder<'c> {
 
     /// All items.
     #[must_use]
-    pub fn finish(mut self) -> EncodedChunks {
+    pub fn finish(self) -> EncodedChunks {
+        self.finish_and_release().0
+    }
+
+    /// All items, and the encoder of columns, for what else is to be encoded.
+    #[must_use]
+    pub fn finish_and_release(mut self) -> (EncodedChunks, &'c mut ColumnEncoder) {
         self.close();
-        self.chunks
+        (self.chunks, self.column)
     }
 
     fn close(&mut self) {
@@ -290,7 +296,8 @@ impl ChunkDecoder {
         for count in items.counts() {
             let mut rank = 0_u64;
             for _ in 0..count {
-                let step = varint::take(&mut column).ok_or(Damaged("a visitor is missing"))?;
+                let step =
+                    varint::take_short(&mut column).ok_or(Damaged("a visitor is missing"))?;
                 // A sum that saturates is above the bound, and so refused.
                 rank = rank.saturating_add(step);
                 is_wrong |= rank >= u64::from(visitors);

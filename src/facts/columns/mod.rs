@@ -110,11 +110,6 @@ impl Encoder {
         blob
     }
 
-    /// Appends `column` to `to`, compressed if that is shorter.
-    pub(crate) fn put_column(&mut self, to: &mut Vec<u8>, column: &[u8]) {
-        self.column.put(to, column);
-    }
-
     fn push(&mut self, frame: &mut FrameStart, group: u64, facts: &[Fact]) {
         let [groups, counts, visitors, hours, minutes, views] = &mut self.columns;
         varint::put(groups, group - frame.last_group);
@@ -208,16 +203,6 @@ impl Decoder {
             return Err(Damaged("another number of facts than announced"));
         }
         Ok(groups)
-    }
-
-    /// Takes a column that [`Encoder::put_column`] wrote off the front of `from`; an error if it has more than `most`
-    /// bytes.
-    pub(crate) fn take_column<'b: 'd, 'd>(
-        &'d mut self,
-        from: &mut &'b [u8],
-        most: usize,
-    ) -> Result<&'d [u8], Damaged> {
-        self.column.take(from, &mut self.columns[0], most)
     }
 
     fn decode_frame<'a>(

@@ -3,5 +3,6 @@
 //! May import: `harness`, `logs`. Must not know: how lines are parsed or counted.
 
 mod behaviour;
+mod copies;
 mod explain;
 mod interrupts;

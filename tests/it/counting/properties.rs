@@ -134,7 +134,14 @@ proptest! {
         rules in rules(),
         reading in reading(),
     ) {
-        let mut files: Vec<&[u8]> = files.iter().map(Vec::as_slice).collect();
+        // A file that another one begins with is a copy of its beginning.
+        let is_copy = |index: usize| {
+            let mut others = files.iter().enumerate().filter(|&(other, _)| other != index);
+            others.any(|(_, other)| other.starts_with(&files[index]))
+        };
+        let mut files: Vec<&[u8]> =
+            (0..files.len()).filter(|&index| !is_copy(index)).map(|index| &files[index][..]).collect();
+        prop_assume!(!files.is_empty());
         check(&files, &rules, &reading);
         files.reverse();
         check(&files, &rules, &reading);

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use hitmap::generate::GeneratorOptions;
+
 use crate::contract;
 use crate::database::stored::{self, analyze, check, on, report, sources};
 use crate::harness::{
@@ -89,7 +91,9 @@ fn a_full_disk_is_said_and_changes_nothing() {
     let database = disk.0.join("stats.db");
     let first = log(200, 3);
     analyze(&database, &[&folder.write("1.log", &first)]).expect_exit(0);
-    let large = folder.write("2.log", log(8_000, 4));
+    let many =
+        GeneratorOptions { pages: 20_000, visitors: 20_000, seed: 4, ..logs::options(20_000) };
+    let large = folder.write("2.log", logs::log_of(many));
     for _ in 0..2 {
         let outcome = analyze(&database, &[&large]).expect_exit(4);
         let words = outcome.stderr_text();
@@ -150,12 +154,16 @@ fn numbers(outcome: &Outcome) -> Vec<serde_json::Value> {
 fn anchors(database: &Path, bytes: &[u8]) -> Vec<usize> {
     let connection = rusqlite::Connection::open(database).unwrap();
     let mut statement = connection
-        .prepare("SELECT block FROM part UNION ALL SELECT CAST(sums AS BLOB) FROM day UNION ALL SELECT CAST(totals AS BLOB) FROM source")
+        .prepare(
+            "SELECT bytes FROM piece UNION ALL SELECT bytes FROM visitor UNION ALL SELECT CAST(sums AS BLOB) FROM day \
+             UNION ALL SELECT CAST(totals AS BLOB) FROM source UNION ALL SELECT CAST(totals AS BLOB) FROM share",
+        )
         .unwrap();
     let rows = statement.query_map([], |row| row.get::<_, Vec<u8>>(0)).unwrap();
     rows.map(|row| {
         let row = row.unwrap();
-        bytes.windows(24).position(|window| window == &row[..24]).expect("a row is in the file")
+        let start = &row[..row.len().min(24)];
+        bytes.windows(start.len()).position(|window| window == start).expect("a row is in the file")
     })
     .collect()
 }
@@ -166,8 +174,7 @@ fn anchors(database: &Path, bytes: &[u8]) -> Vec<usize> {
 fn a_flipped_byte_is_an_error_or_nothing() {
     let folder = Folder::new();
     let database = folder.path("stats.db");
-    let options =
-        hitmap::generate::GeneratorOptions { days: 3, visitors: 40, ..logs::options(150) };
+    let options = GeneratorOptions { days: 3, visitors: 40, ..logs::options(150) };
     analyze(&database, &[&folder.write("a.log", logs::log_of(options))]).expect_exit(0);
     let bytes = fs::read(&database).unwrap();
     let cells = report(&database, &["--cells", "-"]).expect_exit(0).stdout;

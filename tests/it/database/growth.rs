@@ -121,6 +121,27 @@ fn a_beginning_and_its_log_given_together_count_once() {
     assert_eq!(sources(&database).len(), 1);
 }
 
+/// Both begin with what was counted. The longer one has grown from it; the other one is looked at again afterwards, and
+/// holds what is counted by then.
+#[test]
+fn of_two_logs_that_begin_with_a_counted_one_the_longer_has_grown_from_it() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let (first, more, others) = (log(1_500, 31), log(1_200, 32), log(1_000, 33));
+    let path = folder.write("access.log", &first);
+    analyze(&database, &[&path]).expect_exit(0);
+    let longer = [&first[..], &more].concat();
+    fs::write(&path, &longer).unwrap();
+    let other = folder.write("other.log", [&first[..], &others].concat());
+    for inputs in [[&*other, &*path], [&*path, &*other]] {
+        let outcome = analyze(&database, &inputs).expect_exit(3);
+        says(&outcome, "other.log\" is left out: of its page views of 2018-03-");
+        check_totals_only(&oracle(&[&longer]), &outcome.json());
+        check(&database, &[&longer]);
+    }
+    assert_eq!(sources(&database).len(), 1);
+}
+
 #[test]
 fn a_last_line_without_its_end_waits_in_a_file_and_counts_elsewhere() {
     let folder = Folder::new();

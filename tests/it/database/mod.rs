@@ -7,6 +7,7 @@ mod damage;
 mod growth;
 mod kills;
 mod options;
+mod overlaps;
 mod prune;
 mod ranges;
 mod runs;

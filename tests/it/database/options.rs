@@ -6,8 +6,8 @@ use std::path::Path;
 
 use crate::contract;
 use crate::database::stored::{
-    UNITS, View, analyze, analyze_with, assert_traffic, check, count, expected_traffic, on, oracle,
-    report, short_id, sources, traffic, traffic_of, views,
+    View, analyze, analyze_with, assert_traffic, check, count, expected_traffic,
+    expected_traffic_of, on, oracle, report, short_id, sources, traffic, traffic_of, views,
 };
 use crate::harness::{Folder, hitmap};
 use crate::logs::{self, head, log};
@@ -25,7 +25,7 @@ fn holds(database: &Path, bytes: &[u8]) -> bool {
 /// All cells of one site are those of its logs.
 #[track_caller]
 fn check_site(database: &Path, site: &str, files: &[&[u8]]) {
-    assert_traffic(&traffic_of(database, site), &expected_traffic(&views(files), &UNITS));
+    assert_traffic(&traffic_of(database, site), &expected_traffic(&views(files)));
     let expected = count(&views(files));
     let json = report(database, &["--site", site, "--json"]).expect_exit(0).json();
     let totals = &json["totals"];
@@ -62,6 +62,25 @@ fn sites_do_not_touch_each_other() {
     let is_there = |name: &str| names.iter().any(|path| path.contains(name));
     assert!(is_there("b.log") && is_there("c.log") && !is_there("a.log"), "{names:?}");
     assert!(is_there("pictures.log"), "a source without page views is its site's: {names:?}");
+
+    // Each source is listed with its site, and a report of a site is about its own.
+    let site_of = |name: &str| {
+        let sources = sources(&database);
+        let is_it = |source: &&serde_json::Value| source["path"].as_str().unwrap().ends_with(name);
+        sources.iter().find(is_it).unwrap()["sites"].clone()
+    };
+    assert_eq!(
+        [site_of("b.log"), site_of("pictures.log")],
+        ["y", "y"].map(|site| serde_json::json!([site]))
+    );
+    assert_eq!(site_of("c.log"), serde_json::json!(["x"]));
+    let list = on(&database, "sources", &[]).expect_exit(0).stdout_text();
+    assert!(list.lines().any(|line| line.contains(" x ") && line.ends_with("c.log")), "{list}");
+    let count = |site: &str| {
+        let json = report(&database, &["--site", site, "--json"]).expect_exit(0).json();
+        json["database"]["sources"].as_u64().unwrap()
+    };
+    assert_eq!((count("x"), count("y")), (1, 2));
 
     on(&database, "forget", &[&short_id(&database, "c.log")]).expect_exit(0);
     assert!(traffic_of(&database, "x").is_empty());
@@ -156,35 +175,100 @@ fn replace_takes_other_rules_and_everything_is_theirs() {
     assert!(again.stderr_text().contains("already counted"));
 }
 
-/// The view's rows of pages a minute are the oracle's.
-#[track_caller]
-fn check_minute_pages(database: &Path, files: &[&[u8]]) {
-    let mut expected = expected_traffic(&views(files), &UNITS);
-    for ((granularity, bucket, section, page), value) in oracle(files).cells {
-        if let (2, Some(page)) = (granularity, page) {
-            expected.insert(("minute".to_owned(), bucket.0, section.unwrap(), page), value);
-        }
+#[test]
+fn rules_that_are_not_given_are_those_of_the_database() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let logs: Vec<Vec<u8>> = (30..33).map(|seed| log(600, seed)).collect();
+    let paths: Vec<_> = (0..3).map(|n| folder.write(format!("{n}.log"), &logs[n])).collect();
+    let key = folder.write("key", b"a key of thirty-two bytes at all");
+    let key = ["--visitor-key", key.to_str().unwrap()];
+    let all =
+        ["--count", "hits", "--visitor", "ip", "--group", "film=/movie/{}.html", "--keep-query"];
+    analyze_with(&database, &[&all[..], &["--tz", "UTC"], &key].concat(), &[&paths[0]])
+        .expect_exit(0);
+    let outcome = analyze_with(&database, &key, &[&paths[1]]).expect_exit(0);
+    assert_eq!(outcome.json()["definition"]["visitor"], "ip");
+    analyze_with(&database, &[&["--visitor", "ip"], &key[..]].concat(), &[&paths[2]])
+        .expect_exit(0);
+    let fresh = folder.path("fresh.db");
+    let paths: Vec<&Path> = paths.iter().map(|path| &**path).collect();
+    analyze_with(&fresh, &[&all[..], &["--tz", "UTC"], &key].concat(), &paths).expect_exit(0);
+    assert_eq!(traffic(&database), traffic(&fresh));
+    // The key is not stored, so it must be given; what is given must fit.
+    for (options, words) in [
+        (&[][..], "--visitor-key is #"),
+        (
+            &[&key[..], &["--count", "page-views"]].concat(),
+            "--count is hits in the database and page-views",
+        ),
+    ] {
+        let outcome = analyze_with(&database, options, &paths).expect_exit(2);
+        assert!(outcome.stderr_text().contains(words), "{}", outcome.stderr_text());
     }
-    assert_traffic(&traffic(database), &expected);
+    // Another site has rules of its own.
+    let other = folder.write("other.log", log(300, 34));
+    let outcome = analyze_with(&database, &["--site", "b.example"], &[&other]).expect_exit(0);
+    assert_eq!(outcome.json()["definition"]["visitor"], "ip+ua");
 }
 
 #[test]
-fn pages_a_minute_are_stored_when_asked_for_and_stay() {
+fn a_quiet_run_into_a_database_says_nothing() {
     let folder = Folder::new();
-    let (database, late) = (folder.path("stats.db"), folder.path("late.db"));
+    let database = folder.path("stats.db");
+    let name = database.to_str().unwrap();
+    let whole = log(400, 35);
+    let path = folder.write("a.log", head(&whole, 300));
+    let quiet = |options: &[&str]| {
+        let input = [path.to_str().unwrap()];
+        hitmap(&[&["analyze", "-q", "--db", name], options, &input].concat()).expect_exit(0)
+    };
+    let outcome = quiet(&[]);
+    assert!(outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{outcome:?}");
+    fs::write(&path, &whole).unwrap();
+    let outcome = quiet(&[]);
+    assert!(outcome.stdout.is_empty() && outcome.stderr.is_empty(), "{outcome:?}");
+    check(&database, &[&whole]);
+    // What is asked for is there.
+    contract::check_totals_only(&oracle(&[&whole]), &quiet(&["--json"]).json());
+    contract::check_cells(&oracle(&[&whole]), &quiet(&["--cells", "-"]).stdout);
+    let cells = folder.path("cells.ndjson");
+    assert!(quiet(&["--cells", cells.to_str().unwrap()]).stdout.is_empty());
+    contract::check_cells(&oracle(&[&whole]), &fs::read(&cells).unwrap());
+    // Without a database the report is the point of the run.
+    assert!(!hitmap(&["analyze", "-q", path.to_str().unwrap()]).expect_exit(0).stdout.is_empty());
+}
+
+/// The view has the cells of `--db-cells UNIT`, and those of `--cells` are the oracle's.
+#[track_caller]
+fn check_cells_of(database: &Path, unit: &str, files: &[&[u8]]) {
+    assert_traffic(&traffic(database), &expected_traffic_of(&views(files), unit));
+    contract::check_cells(
+        &oracle(files),
+        &report(database, &["--cells", "-"]).expect_exit(0).stdout,
+    );
+}
+
+#[test]
+fn cells_are_as_fine_as_was_asked_for_last() {
+    let folder = Folder::new();
     let (a, b) = (log(900, 6), log(800, 7));
     let (path_a, path_b) = (folder.write("a.log", &a), folder.write("b.log", &b));
-    analyze_with(&database, &["--db-minute-pages"], &[&path_a]).expect_exit(0);
-    check_minute_pages(&database, &[&a]);
-    analyze(&database, &[&path_b]).expect_exit(0);
-    check_minute_pages(&database, &[&a, &b]);
-    on(&database, "forget", &[&short_id(&database, "a.log")]).expect_exit(0);
-    check_minute_pages(&database, &[&b]);
-    analyze(&late, &[&path_a, &path_b]).expect_exit(0);
-    check(&late, &[&a, &b]);
-    let again = analyze_with(&late, &["--db-minute-pages"], &[&path_a]).expect_exit(0);
-    assert!(again.stderr_text().contains("already counted"));
-    check_minute_pages(&late, &[&a, &b]);
+    for unit in ["day", "hour", "minute"] {
+        let database = folder.path(format!("{unit}.db"));
+        analyze_with(&database, &["--db-cells", unit], &[&path_a]).expect_exit(0);
+        check_cells_of(&database, unit, &[&a]);
+        analyze(&database, &[&path_b]).expect_exit(0);
+        check_cells_of(&database, unit, &[&a, &b]);
+        // Another unit later, also where nothing is new; then back.
+        for other in ["minute", "day", "hour", unit] {
+            let again = analyze_with(&database, &["--db-cells", other], &[&path_a]).expect_exit(0);
+            assert!(again.stderr_text().contains("already counted"));
+            check_cells_of(&database, other, &[&a, &b]);
+        }
+        on(&database, "forget", &[&short_id(&database, "a.log")]).expect_exit(0);
+        check_cells_of(&database, unit, &[&b]);
+    }
 }
 
 #[test]
@@ -226,7 +310,7 @@ fn every_log_may_come_as_new() {
     let files: [&[u8]; 5] = [&log(300, 8), &log(300, 9), &other, &log(300, 8), &[]];
     let tail = &cut[whole.len() - log(300, 9).len()..];
     let views: Vec<View> = views(&[files[0], files[1], files[2], files[3], tail]);
-    assert_traffic(&traffic(&database), &expected_traffic(&views, &UNITS));
+    assert_traffic(&traffic(&database), &expected_traffic(&views));
 }
 
 #[test]
@@ -254,7 +338,9 @@ fn the_database_is_no_log_and_no_other_output() {
     let empty = folder.write("empty.log", b"");
     analyze(&empty, &[&empty]).expect_exit(2);
     assert_eq!(fs::read(&empty).unwrap(), b"");
-    assert_eq!(fs::read_dir(folder.path("")).unwrap().count(), 4);
+    // The log and its shared memory stand beside the database, for those who may only read.
+    let names = ["a.log", "empty.log", "link.db", "stats.db", "stats.db-shm", "stats.db-wal"];
+    assert_eq!(folder.names(), names);
 
     // Standard output takes one of them; a file beside it is fine.
     let cells = folder.path("cells.ndjson");

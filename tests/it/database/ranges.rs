@@ -152,7 +152,7 @@ fn ranges_are_exact_by_any_rules() {
         let database = folder.path(format!("{number}.db"));
         analyze_with(&database, &options, &[&path]).expect_exit(0);
         let views = views_by(&rules, &[&log]);
-        assert_traffic(&traffic(&database), &expected_traffic(&views, &stored::UNITS));
+        assert_traffic(&traffic(&database), &expected_traffic(&views));
         let middle = &views[views.len() / 2];
         let (first, last) = ("2018-12-24T07:30", "2019-01-04T18");
         let in_range = |view: &&View| &view.time[..16] >= first && &view.time[..13] <= last;

@@ -2,11 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Write;
 use std::path::Path;
 
 use crate::contract;
-use crate::database::stored::{analyze, check, oracle, report, short_id, traffic};
-use crate::harness::{Folder, Lines, command, end_of, hitmap, hitmap_reading, start};
+use crate::database::stored::{analyze, check, oracle, report, short_id, sources, traffic};
+use crate::harness::{Folder, Lines, command, end_of, hitmap, hitmap_reading, start, wait_until};
 use crate::logs::{gzip, log};
 use crate::oracle;
 use crate::random::Random;
@@ -164,6 +165,112 @@ fn two_writers_take_turns_and_readers_read_on() {
     check(&database, &logs);
 }
 
+/// Whether the process has a nameless file open, as it has for what comes through a pipe.
+fn has_nameless_file(process: u32) -> bool {
+    let open = fs::read_dir(format!("/proc/{process}/fd")).into_iter().flatten().flatten();
+    let targets = open.filter_map(|entry| fs::read_link(entry.path()).ok());
+    targets.into_iter().any(|target| target.to_string_lossy().ends_with(" (deleted)"))
+}
+
+#[test]
+fn a_database_that_goes_during_a_run_is_noticed() {
+    let folder = Folder::new();
+    let (a, b) = (log(300, 22), log(300, 23));
+    let path_a = folder.write("a.log", &a);
+    for is_replaced in [false, true] {
+        let database = folder.path(format!("{is_replaced}.db"));
+        let other = folder.path("other.db");
+        for database in [&database, &other] {
+            analyze(database, &[&path_a]).expect_exit(0);
+        }
+        let name = database.to_str().unwrap();
+        let mut command = command(&["analyze", "-q", "--db", name, "-"]);
+        let mut child = start(command.stdin(std::process::Stdio::piped()));
+        wait_until("it has opened the database, and its input", || has_nameless_file(child.id()));
+        if is_replaced {
+            fs::rename(&other, &database).unwrap();
+        } else {
+            fs::remove_file(&database).unwrap();
+        }
+        child.stdin.take().unwrap().write_all(&b).unwrap();
+        let outcome = end_of(child).expect_exit(4);
+        let words = outcome.stderr_text();
+        assert!(words.contains("deleted or replaced"), "{words}");
+        assert!(words.contains("stored nowhere"), "{words}");
+        if is_replaced {
+            check(&database, &[&a]);
+        } else {
+            assert!(!database.exists());
+        }
+    }
+}
+
+/// However many inputs there are, in one run or one by one: they are scanned together and stored at once.
+#[test]
+fn many_inputs_at_once_are_the_same_as_one_by_one() {
+    let folder = Folder::new();
+    let whole = log(6_000, 24);
+    let lines: Vec<&[u8]> = whole.split_inclusive(|&byte| byte == b'\n').collect();
+    let pieces = lines.chunks(300).map(<[&[u8]]>::concat).enumerate();
+    let paths: Vec<_> = pieces
+        .map(|(number, piece)| match number % 3 {
+            0 => folder.write(format!("{number}.gz"), gzip(&piece)),
+            _ => folder.write(format!("{number}.log"), piece),
+        })
+        .collect();
+    let (together, single) = (folder.path("together.db"), folder.path("single.db"));
+    let all: Vec<&Path> = paths.iter().map(|path| &**path).collect();
+    let outcome = analyze(&together, &all).expect_exit(0);
+    contract::check_totals_only(&oracle(&[&whole]), &outcome.json());
+    check(&together, &[&whole]);
+    for path in all.iter().rev() {
+        analyze(&single, &[path]).expect_exit(0);
+    }
+    assert_eq!(traffic(&together), traffic(&single));
+    assert_eq!(sources(&together).len(), 20);
+    // Two runs over the same inputs at the same time store each once.
+    let twice = folder.path("twice.db");
+    let arguments = |database: &Path| {
+        let mut arguments =
+            vec!["analyze".into(), "-q".into(), "--db".into(), database.as_os_str().to_owned()];
+        arguments.extend(paths.iter().map(|path| path.as_os_str().to_owned()));
+        arguments
+    };
+    let runs = [(); 3].map(|()| start(&mut command(&arguments(&twice))));
+    for run in runs {
+        end_of(run).expect_exit(0);
+    }
+    assert_eq!(traffic(&twice), traffic(&together));
+    assert_eq!(sources(&twice).len(), 20);
+}
+
+/// A cron job that only shows warnings says that it waits, and does not wait for ever.
+#[test]
+fn a_wait_is_said_even_by_a_quiet_run_and_has_an_end() {
+    let folder = Folder::new();
+    let database = folder.path("stats.db");
+    let (a, b) = (log(300, 20), log(300, 21));
+    analyze(&database, &[&folder.write("a.log", &a)]).expect_exit(0);
+    let writer = rusqlite::Connection::open(&database).unwrap();
+    writer.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let (name, b) = (database.to_str().unwrap(), folder.write("b.log", &b));
+    let analyze = ["analyze", "-q", "--db", name, b.to_str().unwrap(), "--lock-timeout"];
+    let at_once = hitmap(&[&analyze[..], &["0"]].concat()).expect_exit(4);
+    let words = at_once.stderr_text();
+    assert!(words.contains("--lock-timeout") && words.contains("nothing was stored"), "{words}");
+    for command in [["forget", "--db", name, "x"], ["prune", "--db", name, "--keep=1d"]] {
+        let outcome = hitmap(&[&command[..], &["--lock-timeout", "0"]].concat()).expect_exit(4);
+        assert!(outcome.stderr_text().contains("--lock-timeout"), "{}", outcome.stderr_text());
+    }
+    let outcome = hitmap(&[&analyze[..], &["2s"]].concat()).expect_exit(4);
+    let words = outcome.stderr_text();
+    assert!(words.contains("another run writes to it; waiting"), "{words}");
+    assert!(words.contains("for 2 s, the longest"), "{words}");
+    assert!(outcome.stdout.is_empty());
+    writer.execute_batch("ROLLBACK").unwrap();
+    check(&database, &[&a]);
+}
+
 #[test]
 fn what_is_no_database_of_this_version_is_refused_unchanged() {
     let folder = Folder::new();
@@ -172,9 +279,9 @@ fn what_is_no_database_of_this_version_is_refused_unchanged() {
     analyze(&good, &[&path]).expect_exit(0);
     let bytes = fs::read(&good).unwrap();
     let mut newer = bytes.clone();
-    newer[60..64].copy_from_slice(&3_u32.to_be_bytes());
+    newer[60..64].copy_from_slice(&4_u32.to_be_bytes());
     let mut older = bytes.clone();
-    older[60..64].copy_from_slice(&1_u32.to_be_bytes());
+    older[60..64].copy_from_slice(&2_u32.to_be_bytes());
     let mut foreign = bytes.clone();
     foreign[68..72].copy_from_slice(&7_u32.to_be_bytes());
     let mut damaged = bytes.clone();
@@ -218,7 +325,8 @@ fn what_is_not_whole_or_no_log_is_not_recorded() {
     let binary = folder.write("binary.log", b"this is\nno log\nat all\n");
     analyze(&database, &[&binary]).expect_exit(1);
     analyze(&database, &[&folder.write("empty.log", b"")]).expect_exit(0);
-    assert_eq!(hitmap(&["sources", "--db", database.to_str().unwrap()]).expect_exit(0).stdout, b"");
+    let outcome = hitmap(&["sources", "--db", database.to_str().unwrap()]).expect_exit(4);
+    assert!(outcome.stderr_text().contains("it is empty"), "{}", outcome.stderr_text());
     analyze(&database, &[&folder.write("whole.gz", &zipped), &folder.write("copy.log", &whole)])
         .expect_exit(0);
     check(&database, &[&whole]);

@@ -169,15 +169,21 @@ pub(crate) fn week(date: &str) -> String {
     format!("{week_year}-W{:02}", thursday / 7 + 1)
 }
 
-/// What the view has to hold of some page views at the granularities `units`.
-pub(crate) fn expected_traffic(views: &[View], units: &[&str]) -> Traffic {
+/// What the view has to hold of some page views with `--db-cells UNIT`: pages at that granularity and coarser ones, sites
+/// and sections one step finer, and weeks, months and all time of these.
+pub(crate) fn expected_traffic_of(views: &[View], unit: &str) -> Traffic {
+    let finest = ["day", "hour", "minute"].iter().position(|name| *name == unit).unwrap();
     let mut cells: BTreeMap<(String, String, String, String), Vec<&View>> = BTreeMap::new();
     for view in views {
-        for unit in units {
+        for (number, unit) in ["day", "hour", "minute", "week", "month", "all"].iter().enumerate() {
             let bucket = if *unit == "all" { String::new() } else { view.bucket(unit) };
-            let has_pages = matches!(*unit, "day" | "hour");
             let places = [("", ""), (&view.section[..], ""), (&view.section, &view.page)];
-            for (section, page) in places.into_iter().take(if has_pages { 3 } else { 2 }) {
+            let levels = match number {
+                number if number <= finest => 3,
+                number if number <= finest + 1 || number > 2 => 2,
+                _ => 0,
+            };
+            for (section, page) in places.into_iter().take(levels) {
                 let key = ((*unit).to_owned(), bucket.clone(), section.to_owned(), page.to_owned());
                 cells.entry(key).or_default().push(view);
             }
@@ -186,14 +192,16 @@ pub(crate) fn expected_traffic(views: &[View], units: &[&str]) -> Traffic {
     cells.into_iter().map(|(key, views)| (key, count(views))).collect()
 }
 
-/// All that the view holds if nothing else is asked for.
-pub(crate) const UNITS: [&str; 6] = ["minute", "hour", "day", "week", "month", "all"];
+/// What the view has to hold of some page views if nothing else is asked for.
+pub(crate) fn expected_traffic(views: &[View]) -> Traffic {
+    expected_traffic_of(views, "day")
+}
 
 /// Everything that the database says is what the oracle says of these files.
 #[track_caller]
 pub(crate) fn check(database: &Path, files: &[&[u8]]) {
     check_cells(&oracle(files), &report(database, &["--cells", "-"]).expect_exit(0).stdout);
-    assert_traffic(&traffic(database), &expected_traffic(&views(files), &UNITS));
+    assert_traffic(&traffic(database), &expected_traffic(&views(files)));
 }
 
 #[track_caller]
