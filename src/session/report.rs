@@ -43,27 +43,24 @@ pub fn report(options: &ReportOptions, output: &mut dyn Output) -> Result<()> {
     let pool = thread_pool(*threads)?;
     let mut database = Database::open_to_read(database)?;
     warn_of_pruned_days(&database.sites()?, question, output);
-    let mut summary = match cells {
-        None => pool.install(|| query::summary(&mut database, question, *top))?,
-        Some(target) => {
-            let answer = pool.install(|| query::answer(&mut database, question))?;
-            let cube = pool.install(|| answer.cube());
-            match target {
-                CellsTarget::Output => {
-                    database.finish_reading()?;
-                    return output.cells(&mut |writer| {
-                        pool.install(|| rows::write(&cube, CellFormat::Ndjson, writer))
-                    });
-                }
-                CellsTarget::File(path) => {
-                    let mut file = CellsFile::create(path)?;
-                    pool.install(|| file.write(&cube))?;
-                    file.finish()?;
-                }
+    if let Some(target) = cells {
+        let answer = pool.install(|| query::answer(&mut database, question))?;
+        let cube = pool.install(|| answer.cube());
+        match target {
+            CellsTarget::Output => {
+                database.finish_reading()?;
+                return output.cells(&mut |writer| {
+                    pool.install(|| rows::write(&cube, CellFormat::Ndjson, writer))
+                });
             }
-            pool.install(|| answer.summary(&cube, *top))?
+            CellsTarget::File(path) => {
+                let mut file = CellsFile::create(path)?;
+                pool.install(|| file.write(&cube))?;
+                file.finish()?;
+            }
         }
-    };
+    }
+    let mut summary = pool.install(|| query::summary(&mut database, question, *top))?;
     database.finish_reading()?;
     summary.timing = Timing { seconds: start.elapsed().as_secs_f64(), threads: *threads };
     output.report(&summary)
