@@ -20,7 +20,7 @@ mod views;
 mod visits;
 mod walked;
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::database::{ALL_DAYS, BlockRow, Database, Site};
 use crate::error::{Error, Result};
@@ -98,6 +98,21 @@ impl Question {
         self.minutes(day) == (0..MINUTES_A_DAY)
     }
 
+    /// The days that are asked for; `None` if one of them is cut.
+    fn whole_days(&self) -> Option<RangeInclusive<Day>> {
+        let minutes = Minute::from(MINUTES_A_DAY);
+        let day = |minute: Minute| match i32::try_from(minute.div_euclid(minutes)) {
+            Ok(day) => Day(day),
+            Err(_) if minute < 0 => Day(i32::MIN),
+            Err(_) => Day(i32::MAX),
+        };
+        let is_midnight = |minute: &Minute| minute.rem_euclid(minutes) == 0;
+        let are_whole = self.since.iter().chain(&self.until).all(is_midnight);
+        let first = self.since.map_or(Day(i32::MIN), day);
+        let last = self.until.map_or(Day(i32::MAX), |until| day(until - 1));
+        are_whole.then_some(first..=last)
+    }
+
     /// Whether only some pages are asked for.
     fn has_filter(&self) -> bool {
         self.page.is_some() || self.section.is_some()
@@ -159,7 +174,8 @@ impl Scope {
         &of_site[..of_site.partition_point(|block| Some(block.day) <= last)]
     }
 
-    /// What a report says about the question, and sums over lines if it is about everything.
+    /// What a report says about the question; and sums over lines if it is about everything, over hits if it is about whole
+    /// days.
     fn about(&self, database: &Database, question: &Question) -> Result<(Stored, Tally)> {
         let has_all_sites = self.sites.len() == database.sites()?.len();
         let is_everything = !question.has_filter()
@@ -169,8 +185,15 @@ impl Scope {
             && self.sites.iter().all(|site| site.pruned_before.is_none());
         let sources = database.sources()?;
         let mut tally = Tally::default();
+        let days = question.whole_days().filter(|_| !question.has_filter());
         if is_everything {
             sources.iter().for_each(|source| tally.merge(source.tally.clone()));
+        } else if let Some(days) = &days {
+            // Lines that are no hits are of no day.
+            for site in &self.sites {
+                let first = site.pruned_before.map_or(*days.start(), |day| day.max(*days.start()));
+                tally.add_hits(&database.hits(site.number, first..=*days.end())?);
+            }
         }
         let source_count = match &self.sites[..] {
             [site] if !has_all_sites => database.source_count(site.number)?,
@@ -181,6 +204,7 @@ impl Scope {
             sources: source_count,
             question: words(question),
             is_everything,
+            has_hits: days.is_some(),
             first_day: self.all.iter().map(|block| block.day).min(),
             pruned_before: self.sites.iter().filter_map(|site| site.pruned_before).max(),
             by_name: question.by.map(By::name),

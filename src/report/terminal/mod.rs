@@ -76,7 +76,7 @@ fn blocks(summary: &Summary, look: Look) -> Vec<Vec<Line>> {
             vec![stored::question(stored, summary, look), figures::totals(summary, look)]
         }
     };
-    if totals.lines > 0 {
+    if totals.lines > 0 || totals.hits > 0 {
         blocks.extend(beside(look, 72, summary, figures::lines, figures::responses));
     }
     if totals.page_views > 0 {
