@@ -80,7 +80,7 @@ pub fn walk_day<S: CellSink>(
     sinks
 }
 
-/// The site and each section, with the facts of their pages; the only section has those of the site.
+/// The site and each section, with the facts of their pages in runs; the only section has those of the site.
 fn sums<'a>(
     pieces: &'a [DayFacts],
     section_of_page: &[u32],
@@ -90,13 +90,21 @@ fn sums<'a>(
         .flat_map(DayFacts::pages)
         .map(|(page, facts)| (section_of_page[page as usize], facts))
         .collect();
-    let runs = |pages: &[(u32, &'a [Fact])]| pages.iter().map(|&(_, facts)| facts).collect();
+    let runs = |pages: &[(u32, &'a [Fact])]| -> Vec<&'a [Fact]> {
+        pages.iter().map(|&(_, facts)| facts).collect()
+    };
     pages.sort_by_key(|&(section, _)| section);
     let sections = pages.chunk_by(|a, b| a.0 == b.0);
     let sections: Vec<_> =
         sections.map(|pages| (vec![CellGroup::Section(pages[0].0)], runs(pages))).collect();
     match <[_; 1]>::try_from(sections) {
-        Ok([(section, runs)]) => vec![([&[CellGroup::Site], &section[..]].concat(), runs)],
+        Ok([(section, runs)]) => {
+            // All facts of a piece at once.
+            let is_one_page = runs.len() == 1;
+            let pieces = pieces.iter().filter(|_| !is_one_page).map(DayFacts::facts);
+            let runs = if is_one_page { runs } else { pieces.collect() };
+            vec![([&[CellGroup::Site], &section[..]].concat(), runs)]
+        }
         Err(sections) => {
             let site = (vec![CellGroup::Site], runs(&pages));
             std::iter::once(site).chain(sections).collect()
@@ -123,13 +131,13 @@ impl Gathered {
         self.walk.cells(facts)
     }
 
-    /// Merges the facts of several pages, sorted by visitor and minute.
+    /// Merges the facts of pages, sorted by visitor and minute; a run may be of several pages.
     pub(crate) fn gather(&mut self, runs: &[&[Fact]]) {
         self.facts.clear();
         for run in runs {
             self.facts.extend_from_slice(run);
         }
-        if runs.len() > 1 {
+        if runs.len() > 1 || !self.facts.is_sorted() {
             radix::sort(&mut self.facts, &mut self.spare, ORDER_SHIFT, u64::BITS);
         }
     }

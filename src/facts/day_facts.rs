@@ -83,12 +83,24 @@ impl DayFacts {
     /// Appends `views` views (at least 1) of `page`. Pages must ascend, and within a page (visitor, minute).
     #[inline]
     pub(crate) fn push(&mut self, page: u32, visitor: u32, minute_of_day: u16, views: u64) {
+        self.extend(page, std::iter::once((visitor, minute_of_day, views)));
+    }
+
+    /// Appends visitors, minutes and views (at least 1) of `page`. Pages must ascend, and within a page (visitor, minute).
+    #[inline]
+    pub(crate) fn extend(&mut self, page: u32, facts: impl Iterator<Item = (u32, u16, u64)>) {
         debug_assert!(self.pages.last().is_none_or(|&(last, _)| last <= page));
-        // Full facts last, so that facts ascend in all their bits.
-        let rest = (views - 1) % MAX_VIEWS + 1;
-        self.facts.push(Fact::new(visitor, minute_of_day, rest));
-        let full = (views - rest) / MAX_VIEWS;
-        self.facts.extend((0..full).map(|_| Fact::new(visitor, minute_of_day, MAX_VIEWS)));
+        for (visitor, minute_of_day, views) in facts {
+            if views <= MAX_VIEWS {
+                self.facts.push(Fact::new(visitor, minute_of_day, views));
+                continue;
+            }
+            // Full facts last, so that facts ascend in all their bits.
+            let rest = (views - 1) % MAX_VIEWS + 1;
+            self.facts.push(Fact::new(visitor, minute_of_day, rest));
+            let full = (views - rest) / MAX_VIEWS;
+            self.facts.extend((0..full).map(|_| Fact::new(visitor, minute_of_day, MAX_VIEWS)));
+        }
         let end = self.facts.len();
         match self.pages.last_mut() {
             Some(last) if last.0 == page => last.1 = end,

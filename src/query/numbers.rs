@@ -15,7 +15,7 @@ impl NumberBits {
     /// Adds a number; whether it was not there.
     #[inline]
     pub(super) fn insert(&mut self, number: u32) -> bool {
-        self.add(number as usize / 64, 1 << (number % 64)) > 0
+        self.extend(&[number]) > 0
     }
 
     #[inline]
@@ -25,28 +25,32 @@ impl NumberBits {
     }
 
     /// Adds numbers in ascending order; how many of them were not there.
-    pub(super) fn extend(&mut self, numbers: impl Iterator<Item = u32>) -> u64 {
-        // The bits of neighbours are collected before they are written.
-        let (mut index, mut word, mut new) = (0, 0, 0);
-        for number in numbers {
-            let at = number as usize / 64;
-            if at != index {
-                new += self.add(index, word);
-                (index, word) = (at, 0);
-            }
-            word |= 1_u64 << (number % 64);
+    pub(super) fn extend(&mut self, numbers: &[u32]) -> u64 {
+        self.make_room(numbers.last());
+        // Branch-free: whether the next number is in the same word cannot be predicted.
+        let mut new = 0;
+        for &number in numbers {
+            let word = &mut self.words[number as usize / 64];
+            new += (!*word >> (number % 64)) & 1;
+            *word |= 1 << (number % 64);
         }
-        new + self.add(index, word)
+        new
     }
 
-    #[inline]
-    fn add(&mut self, index: usize, word: u64) -> u64 {
-        if index >= self.words.len() {
-            self.words.resize(index + 1, 0);
+    /// Adds the numbers that have these ranks among `numbers`, both in ascending order.
+    fn extend_ranked(&mut self, numbers: &[u32], ranks: &[u32]) {
+        self.make_room(numbers.last());
+        for &rank in ranks {
+            let number = numbers[rank as usize];
+            self.words[number as usize / 64] |= 1 << (number % 64);
         }
-        let before = self.words[index];
-        self.words[index] = before | word;
-        (word & !before).count_ones().into()
+    }
+
+    fn make_room(&mut self, last: Option<&u32>) {
+        let words = last.map_or(0, |&last| last as usize / 64 + 1);
+        if self.words.len() < words {
+            self.words.resize(words, 0);
+        }
     }
 
     pub(super) fn len(&self) -> u64 {
@@ -72,6 +76,8 @@ impl NumberBits {
 pub(super) struct NumberSet {
     /// Not sorted, some of them several times; empty if there are bits.
     few: Vec<u32>,
+    /// The highest of them.
+    last: u32,
     /// Length of the list from which on numbers that are in it several times are taken out.
     limit: usize,
     bits: Option<NumberBits>,
@@ -79,38 +85,54 @@ pub(super) struct NumberSet {
 
 /// A list of fewer numbers never becomes bits.
 const FEW: usize = 1024;
-/// So many bits take the room of a number in a list.
-const NUMBER_BITS: usize = 32;
+/// A list becomes bits if these take no more than twice its room.
+const BITS_A_NUMBER: usize = 64;
+/// How often each number may be in the list, on average.
+const REPETITIONS: usize = 4;
 
 impl NumberSet {
     /// Adds numbers in ascending order.
-    pub(super) fn extend(&mut self, numbers: impl Iterator<Item = u32>) {
+    pub(super) fn extend(&mut self, numbers: &[u32]) {
         match &mut self.bits {
             Some(bits) => {
                 bits.extend(numbers);
             }
             None => {
-                self.few.extend(numbers);
+                self.few.extend_from_slice(numbers);
+                self.last = self.last.max(numbers.last().copied().unwrap_or_default());
                 self.shorten();
             }
         }
     }
 
-    /// Lets a long list become bits if they take less room, or a list that has each number once.
+    /// Adds the numbers that have these ranks among `numbers`, both in ascending order.
+    pub(super) fn extend_ranked(&mut self, numbers: &[u32], ranks: &[u32]) {
+        match &mut self.bits {
+            Some(bits) => bits.extend_ranked(numbers, ranks),
+            None => {
+                self.few.extend(ranks.iter().map(|&rank| numbers[rank as usize]));
+                let last = ranks.last().map_or(0, |&rank| numbers[rank as usize]);
+                self.last = self.last.max(last);
+                self.shorten();
+            }
+        }
+    }
+
+    /// Lets a long list become bits if they take little more room, or a list that has each number once.
     fn shorten(&mut self) {
-        if self.few.len() < self.limit.max(FEW) {
+        if self.few.len() < FEW {
             return;
         }
-        let last = self.few.iter().max().map_or(0, |&last| last as usize);
-        if self.few.len() >= last / NUMBER_BITS {
+        if self.few.len() >= self.last as usize / BITS_A_NUMBER {
             let mut bits = NumberBits::default();
+            bits.make_room(Some(&self.last));
             for number in std::mem::take(&mut self.few) {
                 bits.insert(number);
             }
             self.bits = Some(bits);
-        } else {
+        } else if self.few.len() >= self.limit {
             self.sort();
-            self.limit = 2 * self.few.len();
+            self.limit = REPETITIONS * self.few.len();
         }
     }
 
@@ -123,6 +145,7 @@ impl NumberSet {
             }
             (None, None) => {
                 self.few.extend(other.few);
+                self.last = self.last.max(other.last);
                 self.shorten();
             }
             (Some(bits), Some(other)) => bits.merge(&other),
@@ -164,10 +187,14 @@ mod tests {
             let mut bits = NumberBits::default();
             for (is_one, first, step, count) in lists {
                 let visitors = || (first..).step_by(step as usize).take(count);
-                if is_one { one.extend(visitors()) } else { other.extend(visitors()) }
+                let list: Vec<u32> = visitors().collect();
+                let odd: Vec<u32> = (0..).take(list.len() / 2).map(|rank| 2 * rank + 1).collect();
+                let set = if is_one { &mut one } else { &mut other };
+                set.extend(&list.iter().copied().step_by(2).collect::<Vec<_>>());
+                set.extend_ranked(&list, &odd);
                 prop_assert!(visitors().all(|visitor| bits.contains(visitor) == expected.contains(&visitor)));
                 let new = visitors().filter(|&visitor| expected.insert(visitor)).count();
-                prop_assert_eq!(bits.extend(visitors()), new as u64);
+                prop_assert_eq!(bits.extend(&list), new as u64);
             }
             prop_assert_eq!(bits.len(), expected.len() as u64);
             one.merge(other);
@@ -183,11 +210,16 @@ mod tests {
     fn few_among_many_stay_a_list() {
         let mut set = NumberSet::default();
         for _ in 0..3 {
-            set.extend((0..3000).map(|visitor| visitor * 1000));
-            set.extend(std::iter::once(7000));
+            let numbers: Vec<u32> = (0..3000).map(|visitor| visitor * 1000).collect();
+            set.extend(&numbers);
+            set.extend(&[7000]);
         }
-        assert!(set.bits.is_none() && set.few.len() <= 9000);
-        set.extend(0..200_000);
+        assert!(set.bits.is_none() && set.few.len() <= 9003);
+        for _ in 0..100 {
+            set.extend(&[7000; 1000]);
+        }
+        assert!(set.bits.is_none() && set.few.len() <= 4 * 3000 + 1000);
+        set.extend(&(0..200_000).collect::<Vec<u32>>());
         assert!(set.bits.is_some());
         assert_eq!(set.len(), 200_000 + 2800);
     }

@@ -186,7 +186,7 @@ impl<'r> Range<'r> {
             .collect();
         sections.sort_by_key(|&(row, ..)| row);
         for (row, ranks, visitors) in sections {
-            sets[row].extend(ranks.iter().map(|&rank| visitors[rank as usize]));
+            sets[row].extend_ranked(visitors, ranks);
         }
     }
 
@@ -277,7 +277,7 @@ fn add(sets: &mut Vec<NumberSet>, rows: usize, found: RowVisitors) {
         sets.resize(rows, NumberSet::default());
     }
     for (row, visitors) in found {
-        sets[row].extend(visitors.into_iter());
+        sets[row].extend(&visitors);
     }
 }
 

@@ -100,11 +100,11 @@ pub(super) fn totals(tally: &Tally) -> Totals {
 impl SiteSums {
     /// Adds a day.
     fn add(&mut self, walked: Walked) {
-        self.visitors.extend(walked.visitors.into_iter());
+        self.visitors.extend(&walked.visitors);
         for section in walked.sections {
             let sum = self.sections.entry(section.number).or_default();
             sum.0 += section.pv;
-            sum.1.extend(section.visitors.into_iter());
+            sum.1.extend(&section.visitors);
         }
         for page in walked.pages {
             self.pages[page.number as usize] += page.pv;
@@ -144,7 +144,7 @@ fn range_visitors(cube: &Cube<'_>, pages: &[(u32, u32)]) -> Vec<NumberSet> {
         |sets: &mut Vec<NumberSet>, key, piece| {
             for (page, facts) in piece.pages() {
                 if let Some(&row) = rows.get(&(key.site, page)) {
-                    sets[row].extend(visitors(facts).into_iter());
+                    sets[row].extend(&visitors(facts));
                 }
             }
         },

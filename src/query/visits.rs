@@ -18,6 +18,8 @@ pub(super) struct Visits<'v> {
     /// Those of them that were asked for; `None` if all were.
     asked: Option<NumberBits>,
     in_bucket: (String, NumberBits),
+    /// Number of visitors in the bucket.
+    count: u64,
     days: Vec<NewVisitors>,
     buckets: BTreeMap<String, u64>,
 }
@@ -41,6 +43,7 @@ impl<'v> Visits<'v> {
             seen: NumberBits::default(),
             asked: None,
             in_bucket: Default::default(),
+            count: 0,
             days: Vec::new(),
             buckets: BTreeMap::new(),
         }
@@ -52,11 +55,10 @@ impl<'v> Visits<'v> {
         if !others.is_empty() && self.asked.is_none() {
             self.asked = Some(self.seen.clone());
         }
-        let numbers = || asked.iter().copied();
-        let new = self.seen.extend(numbers());
-        self.seen.extend(others.iter().copied());
+        let new = self.seen.extend(asked);
+        self.seen.extend(others);
         if let Some(all) = &mut self.asked {
-            all.extend(numbers());
+            all.extend(asked);
         }
         if asked.is_empty() {
             return;
@@ -69,15 +71,14 @@ impl<'v> Visits<'v> {
                 self.end_bucket();
                 self.in_bucket.0 = name;
             }
-            self.in_bucket.1.extend(numbers());
+            self.count += self.in_bucket.1.extend(asked);
         }
     }
 
     fn end_bucket(&mut self) {
         let (name, visitors) = &mut self.in_bucket;
-        let count = visitors.len();
-        if count > 0 {
-            self.buckets.insert(std::mem::take(name), count);
+        if self.count > 0 {
+            self.buckets.insert(std::mem::take(name), std::mem::take(&mut self.count));
             visitors.clear();
         }
     }

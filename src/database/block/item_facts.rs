@@ -78,6 +78,25 @@ pub(crate) struct ItemFactsReader<'b> {
     more_facts: u64,
 }
 
+/// Facts of a page that lie together.
+#[derive(Clone, Copy, Debug)]
+pub struct FactRun<'b> {
+    /// The rank of each fact.
+    pub ranks: &'b [u32],
+    /// The minute of the day of each fact, below 1,440.
+    pub minutes: &'b [u16],
+    /// The views of each fact, at least 1.
+    pub views: &'b [u64],
+}
+
+impl FactRun<'_> {
+    /// Rank, minute and views of each fact.
+    pub fn facts(&self) -> impl Iterator<Item = (u32, u16, u64)> + Clone {
+        let times = self.minutes.iter().zip(self.views);
+        self.ranks.iter().zip(times).map(|(&rank, (&minute, &views))| (rank, minute, views))
+    }
+}
+
 const FACTS: Damaged = Damaged("facts of a page");
 
 impl<'b> ItemFactsReader<'b> {
@@ -105,8 +124,54 @@ impl<'b> ItemFactsReader<'b> {
         }
     }
 
-    /// Calls `each` with the rank, the minute of the day and the views of each fact of a page, which ascend strictly by
-    /// rank and minute. Pages are read in ascending order; those between them are skipped.
+    /// Calls `each` with the facts of a page, those of each chunk together, which ascend strictly by rank and minute. Pages are
+    /// read in ascending order; those between them are skipped.
+    ///
+    /// # Errors
+    /// [`Damaged`], also if the page is not in the chunks.
+    pub(crate) fn read_runs(
+        &mut self,
+        item: usize,
+        decoder: &mut BlockDecoder,
+        mut each: impl FnMut(FactRun<'_>),
+    ) -> Result<(), Damaged> {
+        let mut left = *self.items.counts.facts.get(item).ok_or(FACTS)?;
+        // The order of the last fact, of which the first is after 0, and the views.
+        let (mut last, mut views_of_item) = (0, 0_u64);
+        while left > 0 {
+            self.go_to(item, decoder)?;
+            let in_chunk = self.ranks.len() - self.taken;
+            let facts = usize::try_from(left).unwrap_or(usize::MAX).min(in_chunk);
+            let taken = self.taken..self.taken + facts;
+            let run = FactRun {
+                ranks: &self.ranks[taken.clone()],
+                minutes: &self.times.minutes[taken.clone()],
+                views: &self.times.views[taken.clone()],
+            };
+            // Checks are collected in one bit, so that the loop has no branch for them.
+            let mut is_wrong = false;
+            for (rank, minute, views) in run.facts() {
+                let order = u64::from(rank) << 16 | u64::from(minute + 1);
+                is_wrong |= order <= last;
+                last = order;
+                views_of_item = views_of_item.saturating_add(views);
+                if views > MAX_VIEWS {
+                    let more = (views - 1) / MAX_VIEWS;
+                    self.more_facts = self.more_facts.checked_sub(more).ok_or(FACTS)?;
+                }
+            }
+            if is_wrong {
+                return Err(FACTS);
+            }
+            each(run);
+            left -= facts as u64;
+            self.taken = taken.end;
+        }
+        self.next_item = item + 1;
+        if views_of_item == self.items.counts.views[item] { Ok(()) } else { Err(FACTS) }
+    }
+
+    /// As [`read_runs`](Self::read_runs), calls `each` with the rank, the minute of the day and the views of each fact.
     ///
     /// # Errors
     /// [`Damaged`], also if the page is not in the chunks.
@@ -116,33 +181,9 @@ impl<'b> ItemFactsReader<'b> {
         decoder: &mut BlockDecoder,
         mut each: impl FnMut(u32, u16, u64),
     ) -> Result<(), Damaged> {
-        let mut left = *self.items.counts.facts.get(item).ok_or(FACTS)?;
-        let (mut last, mut views_of_item) = (None, 0_u64);
-        while left > 0 {
-            self.go_to(item, decoder)?;
-            let in_chunk = self.ranks.len() - self.taken;
-            let facts = usize::try_from(left).unwrap_or(usize::MAX).min(in_chunk);
-            let taken = self.taken..self.taken + facts;
-            let minutes = &self.times.minutes[taken.clone()];
-            let times = minutes.iter().zip(&self.times.views[taken.clone()]);
-            for (&rank, (&minute, &views)) in self.ranks[taken.clone()].iter().zip(times) {
-                let order = Some((rank, minute));
-                if last >= order {
-                    return Err(FACTS);
-                }
-                last = order;
-                views_of_item = views_of_item.saturating_add(views);
-                if views > MAX_VIEWS {
-                    let more = (views - 1) / MAX_VIEWS;
-                    self.more_facts = self.more_facts.checked_sub(more).ok_or(FACTS)?;
-                }
-                each(rank, minute, views);
-            }
-            left -= facts as u64;
-            self.taken = taken.end;
-        }
-        self.next_item = item + 1;
-        if views_of_item == self.items.counts.views[item] { Ok(()) } else { Err(FACTS) }
+        self.read_runs(item, decoder, |run| {
+            run.facts().for_each(|(rank, minute, views)| each(rank, minute, views));
+        })
     }
 
     /// As [`read_item`](Self::read_item), appends the page's facts to `facts`.

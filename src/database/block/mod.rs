@@ -16,6 +16,7 @@ use crate::facts::numbers::put_numbers;
 use crate::facts::varint;
 
 pub use decode::{BlockDecoder, Groups, Items, SectionGroup};
+pub use item_facts::FactRun;
 pub(super) use item_facts::bytes_of;
 pub(super) use item_facts::{ChunkBytes, ItemFactsReader};
 

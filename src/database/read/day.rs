@@ -7,6 +7,7 @@ use std::ops::Range;
 use super::{BlockDecoder, BlockRow, Reader};
 use crate::error::Result;
 use crate::facts::DayFacts;
+use crate::time::MINUTES_A_DAY;
 
 /// The facts of some pages of a block.
 #[derive(Debug, Default)]
@@ -97,26 +98,33 @@ impl Reader<'_> {
                 &found
             }
         };
+        let counts = items.counts.facts.iter().zip(&is_wanted);
+        let room = counts.filter(|(_, is_wanted)| **is_wanted).map(|(facts, _)| facts).sum::<u64>();
+        // Without cut minutes it is the number of facts, and never more than the block has.
+        read.facts = DayFacts::with_room(usize::try_from(room).unwrap_or_default());
         let BlockFacts { pages, facts } = &mut read;
-        let mut last = None;
-        self.facts_of_items(
-            block,
-            &items,
-            |index| is_wanted[index],
-            decoder,
-            |index, rank, minute, views| {
-                if !minutes.contains(&minute) {
-                    return;
-                }
-                if last != Some(index) {
-                    last = Some(index);
-                    pages.push((section_places[index], items.places[index]));
-                }
-                #[expect(clippy::cast_possible_truncation, reason = "a block has fewer pages")]
-                let page = pages.len() as u32 - 1;
-                facts.push(page, visitors[rank as usize], minute, views);
-            },
-        )?;
+        let is_whole = *minutes == (0..MINUTES_A_DAY);
+        let mut last: Option<usize> = None;
+        let is_wanted = |index: usize| is_wanted[index];
+        self.facts_of_items(block, &items, is_wanted, decoder, |index, run| {
+            let of_range = run.facts().filter(|(_, minute, _)| minutes.contains(minute));
+            if !is_whole && of_range.clone().next().is_none() {
+                return;
+            }
+            if last != Some(index) {
+                last = Some(index);
+                pages.push((section_places[index], items.places[index]));
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "a block has fewer pages")]
+            let page = pages.len() as u32 - 1;
+            let number =
+                |(rank, minute, views): (u32, u16, u64)| (visitors[rank as usize], minute, views);
+            if is_whole {
+                facts.extend(page, run.facts().map(number));
+            } else {
+                facts.extend(page, of_range.map(number));
+            }
+        })?;
         Ok(read)
     }
 }

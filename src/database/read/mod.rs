@@ -26,7 +26,7 @@ use crate::time::Day;
 pub use day::{BlockFacts, PagesOfDay};
 pub use facts::Wanted;
 
-pub use super::block::{BlockDecoder, Groups, Items, SectionGroup};
+pub use super::block::{BlockDecoder, FactRun, Groups, Items, SectionGroup};
 pub(super) use super::block::{ChunkBytes, ItemFactsReader};
 pub use super::places::Place;
 
@@ -328,8 +328,8 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Calls `each` with the index of the page, the rank, the minute of the day and the views of each fact of some pages,
-    /// page by page; of a page they ascend by rank and minute. `is_wanted` is asked about indices of `items`.
+    /// Calls `each` with the index of the page and the facts of some pages, page by page, those of a large page in several
+    /// calls; of a page they ascend by rank and minute. `is_wanted` is asked about indices of `items`.
     ///
     /// # Errors
     /// [`Error::Database`].
@@ -339,7 +339,7 @@ impl Reader<'_> {
         items: &Items,
         is_wanted: impl Fn(usize) -> bool,
         decoder: &mut BlockDecoder,
-        mut each: impl FnMut(usize, u32, u16, u64),
+        mut each: impl FnMut(usize, FactRun<'_>),
     ) -> Result<()> {
         let chunks = items.chunks(&is_wanted);
         for near in chunks.chunk_by(are_near) {
@@ -349,8 +349,7 @@ impl Reader<'_> {
             let mut reader = ItemFactsReader::new(items, block.visitors, near, &who, &when);
             for index in near.iter().flat_map(ChunkBytes::first_items) {
                 if is_wanted(index) {
-                    let each = |rank, minute, views| each(index, rank, minute, views);
-                    self.check(reader.read_item(index, decoder, each))?;
+                    self.check(reader.read_runs(index, decoder, |run| each(index, run)))?;
                 }
             }
         }
