@@ -11,4 +11,5 @@ mod overlaps;
 mod prune;
 mod ranges;
 mod runs;
+mod saved;
 pub(crate) mod stored;
