@@ -9,6 +9,8 @@ mod kills;
 mod options;
 mod overlaps;
 mod prune;
+mod questions;
 mod ranges;
 mod runs;
+mod sentences;
 pub(crate) mod stored;
