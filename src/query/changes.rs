@@ -29,6 +29,9 @@ pub(super) struct Compared<'c> {
 /// Answers a question, with at most so many sections and pages.
 pub(super) type Ask<'a> = dyn FnMut(&Question, usize) -> Result<Summary> + 'a;
 
+/// PV and UV of a site in a range.
+type AskTotals<'a> = dyn FnMut(&str, MinuteRange) -> Result<(u64, u64)> + 'a;
+
 impl Compared<'_> {
     /// Compares; `answer` is the whole answer to `question`, whose range begins with that of [`Compared::ranges`] unless
     /// less of it is compared.
@@ -104,7 +107,7 @@ impl Compared<'_> {
         &self,
         answer: &Summary,
         earlier: &Summary,
-        ask_totals: &mut dyn FnMut(&str, MinuteRange) -> Result<(u64, u64)>,
+        ask_totals: &mut AskTotals<'_>,
     ) -> Result<Vec<BucketChange>> {
         let sites = &self.counted.sites;
         self.by.check_number(sites.keys().map(|_| self.ranges.now))?;

@@ -218,7 +218,7 @@ mod tests {
         );
         assert_eq!(
             written(&table, 20),
-            "a\n2018-W10\n PV 1,000, UV 9\nb\n2018-W11\n PV 5, UV 3,\n partial\n"
+            "a\n2018-W10\n PV 1,000, UV 9\nb\n2018-W11\n PV 5, UV 3, partial\n"
         );
     }
 
