@@ -9,7 +9,7 @@ use rayon::prelude::*;
 
 use super::Cube;
 use super::cell_row::{CellFormat, CellRow};
-use crate::cube::walk::{BucketCount, CellGroup, CellSink};
+use crate::cube::walk::{CellGroup, CellSink, Walk};
 use crate::error::{Error, Result};
 use crate::facts::{DayKey, Fact};
 use crate::time::{Bucket, Granularity};
@@ -31,14 +31,17 @@ struct RankedSink<'r, W> {
 }
 
 impl<W: Fn(CellGroup, Granularity) -> bool + Send> CellSink for RankedSink<'_, W> {
-    fn group(&mut self, group: CellGroup, cells: &[BucketCount], _facts: &[Fact]) {
-        let rank = u64::from(self.ranks.of(group));
-        let wanted = cells.iter().filter(|cell| (self.is_wanted)(group, cell.granularity));
-        self.cells.extend(wanted.map(|cell| RankedCell {
-            order: (cell.granularity as u64) << 48 | u64::from(cell.minute_of_day) << 32 | rank,
-            pv: cell.pv,
-            uv: cell.uv,
-        }));
+    fn groups(&mut self, groups: &[CellGroup], facts: &[Fact], walk: &mut Walk) {
+        let cells = walk.cells(facts);
+        for &group in groups {
+            let rank = u64::from(self.ranks.of(group));
+            let wanted = cells.iter().filter(|cell| (self.is_wanted)(group, cell.granularity));
+            self.cells.extend(wanted.map(|cell| RankedCell {
+                order: (cell.granularity as u64) << 48 | u64::from(cell.minute_of_day) << 32 | rank,
+                pv: cell.pv,
+                uv: cell.uv,
+            }));
+        }
     }
 }
 

@@ -33,11 +33,14 @@ pub struct BucketCount {
     pub uv: u64,
 }
 
-/// Receives cells of a day. Each parallel task makes its own.
+/// How many cells there are, and the sums of their page views and of their unique visitors.
+pub type CellSum = [u64; 3];
+
+/// Receives the groups of a day. Each parallel task makes its own.
 pub trait CellSink: Send {
-    /// Receives all cells of a group of the day, by granularity (day, hour, minute), then by time, and the facts they were
-    /// made from, sorted by visitor and minute. Called once for each group.
-    fn group(&mut self, group: CellGroup, cells: &[BucketCount], facts: &[Fact]);
+    /// Receives the facts of a group of the day, sorted by visitor and minute, and what makes cells, or sums over cells, of
+    /// them. Groups that have the same facts come together; each comes once.
+    fn groups(&mut self, groups: &[CellGroup], facts: &[Fact], walk: &mut Walk);
 }
 
 /// Walks one day of a site, and returns the sinks with its cells.
@@ -55,7 +58,7 @@ pub fn walk_day<S: CellSink>(
                 let mut sink = new_sink();
                 let mut walk = Walk::default();
                 for (page, facts) in piece.pages() {
-                    sink.group(CellGroup::Page(page), walk.cells(facts), facts);
+                    sink.groups(&[CellGroup::Page(page)], facts, &mut walk);
                 }
                 sink
             })
@@ -64,10 +67,10 @@ pub fn walk_day<S: CellSink>(
     let by_sum = || -> Vec<S> {
         sums(pieces, section_of_page)
             .into_par_iter()
-            .map_init(Gathered::default, |gathered, (group, runs)| {
+            .map_init(Gathered::default, |gathered, (groups, runs)| {
                 let mut sink = new_sink();
                 gathered.gather(&runs);
-                sink.group(group, gathered.walk.cells(&gathered.facts), &gathered.facts);
+                sink.groups(&groups, &gathered.facts, &mut gathered.walk);
                 sink
             })
             .collect()
@@ -77,27 +80,32 @@ pub fn walk_day<S: CellSink>(
     sinks
 }
 
-/// The site and each section, with the facts of their pages.
-fn sums<'a>(pieces: &'a [DayFacts], section_of_page: &[u32]) -> Vec<(CellGroup, Vec<&'a [Fact]>)> {
+/// The site and each section, with the facts of their pages; the only section has those of the site.
+fn sums<'a>(
+    pieces: &'a [DayFacts],
+    section_of_page: &[u32],
+) -> Vec<(Vec<CellGroup>, Vec<&'a [Fact]>)> {
     let mut pages: Vec<(u32, &[Fact])> = pieces
         .iter()
         .flat_map(DayFacts::pages)
         .map(|(page, facts)| (section_of_page[page as usize], facts))
         .collect();
-    let site = pages.iter().map(|&(_, facts)| facts).collect();
+    let runs = |pages: &[(u32, &'a [Fact])]| pages.iter().map(|&(_, facts)| facts).collect();
     pages.sort_by_key(|&(section, _)| section);
-    let mut sums = vec![(CellGroup::Site, site)];
-    for pages in pages.chunk_by(|a, b| a.0 == b.0) {
-        sums.push((
-            CellGroup::Section(pages[0].0),
-            pages.iter().map(|&(_, facts)| facts).collect(),
-        ));
+    let sections = pages.chunk_by(|a, b| a.0 == b.0);
+    let sections: Vec<_> =
+        sections.map(|pages| (vec![CellGroup::Section(pages[0].0)], runs(pages))).collect();
+    match <[_; 1]>::try_from(sections) {
+        Ok([(section, runs)]) => vec![([&[CellGroup::Site], &section[..]].concat(), runs)],
+        Err(sections) => {
+            let site = (vec![CellGroup::Site], runs(&pages));
+            std::iter::once(site).chain(sections).collect()
+        }
     }
-    sums
 }
 
 /// Buffers for the facts of a section or a site.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Gathered {
     pub(crate) facts: Vec<Fact>,
     spare: Vec<Fact>,
@@ -135,7 +143,8 @@ impl radix::SortKey for Fact {
 }
 
 /// Counts one group at a time. Its arrays, one entry for each minute of a day, stay in the first-level cache.
-struct Walk {
+#[derive(Debug)]
+pub struct Walk {
     minutes: Box<[PvUv; MINUTES_A_DAY as usize]>,
     /// Bit `i`: whether minute `i` has page views.
     touched: [u64; MINUTES_A_DAY.div_ceil(64) as usize],
@@ -161,11 +170,12 @@ impl Default for Walk {
 }
 
 impl Walk {
-    /// The cells of the group with these facts, which are sorted by visitor and minute.
+    /// The cells of the group with these facts, which are sorted by visitor and minute: by granularity (day, hour, minute),
+    /// then by time.
     ///
     /// Each distinct (visitor, minute) adds one visitor to its minute. It adds one to its hour, or to the day, if the
     /// previous fact is not of the same visitor and hour, or of the same visitor.
-    fn cells(&mut self, facts: &[Fact]) -> &[BucketCount] {
+    pub fn cells(&mut self, facts: &[Fact]) -> &[BucketCount] {
         self.cells.clear();
         if facts.is_empty() {
             return &self.cells;
@@ -196,6 +206,43 @@ impl Walk {
         }
         self.emit(day);
         &self.cells
+    }
+
+    /// The sums over these cells, by granularity; faster than making them where there are few facts.
+    pub fn sums(&mut self, facts: &[Fact]) -> [CellSum; 3] {
+        if facts.is_empty() {
+            return Default::default();
+        }
+        let (mut pv, mut hours, mut minutes) = (0, 0_u32, 0);
+        let (mut day_uv, mut hour_uv, mut minute_uv) = (0, 0, 0);
+        let mut last = u64::MAX >> ORDER_SHIFT;
+        let (mut last_visitor, mut last_hour) = (None, u16::MAX);
+        for fact in facts {
+            pv += fact.views();
+            if fact.0 >> ORDER_SHIFT == last {
+                continue;
+            }
+            last = fact.0 >> ORDER_SHIFT;
+            let minute = fact.minute_of_day();
+            let (word, bit) = (&mut self.touched[usize::from(minute / 64)], minute % 64);
+            minutes += (!*word >> bit) & 1;
+            *word |= 1 << bit;
+            minute_uv += 1;
+            let hour = minute / 60;
+            let is_other = last_visitor != Some(fact.visitor());
+            day_uv += u64::from(is_other);
+            hour_uv += u64::from(is_other || hour != last_hour);
+            (last_visitor, last_hour) = (Some(fact.visitor()), hour);
+            hours |= 1 << hour;
+        }
+        if facts.len() < self.touched.len() {
+            for fact in facts {
+                self.touched[usize::from(fact.minute_of_day() / 64)] = 0;
+            }
+        } else {
+            self.touched.fill(0);
+        }
+        [[1, pv, day_uv], [hours.count_ones().into(), pv, hour_uv], [minutes, pv, minute_uv]]
     }
 
     /// Turns the counts into cells, and resets them.
@@ -229,7 +276,10 @@ impl Walk {
 
 #[cfg(test)]
 mod tests {
-    use super::{BucketCount, CellGroup, CellSink, walk_day};
+    use proptest::prelude::*;
+
+    use super::{BucketCount, CellGroup, CellSink, CellSum, Walk, walk_day};
+    use crate::facts::day_facts::MAX_VIEWS;
     use crate::facts::{DayFacts, Fact};
     use crate::time::Granularity;
 
@@ -237,10 +287,58 @@ mod tests {
     struct Collect(Vec<(CellGroup, Vec<BucketCount>)>);
 
     impl CellSink for Collect {
-        fn group(&mut self, group: CellGroup, cells: &[BucketCount], facts: &[Fact]) {
+        fn groups(&mut self, groups: &[CellGroup], facts: &[Fact], walk: &mut Walk) {
             assert!(facts.is_sorted());
-            self.0.push((group, cells.to_vec()));
+            let cells = walk.cells(facts).to_vec();
+            self.0.extend(groups.iter().map(|&group| (group, cells.clone())));
         }
+    }
+
+    fn sums_of(cells: &[BucketCount]) -> [CellSum; 3] {
+        let mut sums = [[0; 3]; 3];
+        for cell in cells {
+            let sum = &mut sums[cell.granularity as usize];
+            *sum = [sum[0] + 1, sum[1] + cell.pv, sum[2] + cell.uv];
+        }
+        sums
+    }
+
+    proptest! {
+        #[test]
+        fn sums_are_those_of_the_cells(
+            groups in prop::collection::vec(
+                prop::collection::vec((0..30_u32, 0..1440_u16, prop_oneof![Just(1), 1..=MAX_VIEWS]), 0..60), 1..5,
+            ),
+        ) {
+            let mut walk = Walk::default();
+            for group in groups {
+                let facts = group.into_iter().map(|(visitor, minute, views)| Fact::new(visitor, minute, views));
+                let mut facts: Vec<Fact> = facts.collect();
+                facts.sort_unstable();
+                let sums = walk.sums(&facts);
+                prop_assert_eq!(sums, sums_of(walk.cells(&facts)));
+            }
+        }
+    }
+
+    #[test]
+    fn the_only_section_is_walked_with_the_site() {
+        struct Sets(Vec<Vec<CellGroup>>);
+        impl CellSink for Sets {
+            fn groups(&mut self, groups: &[CellGroup], _: &[Fact], _: &mut Walk) {
+                self.0.push(groups.to_vec());
+            }
+        }
+        let mut facts = DayFacts::default();
+        facts.push(0, 7, 5, 2);
+        facts.push(1, 7, 5, 2);
+        let sinks = walk_day(&[facts.clone()], &[3, 3], || Sets(Vec::new()));
+        let found: Vec<_> = sinks.into_iter().flat_map(|sink| sink.0).collect();
+        let (site, section) = (CellGroup::Site, CellGroup::Section(3));
+        let pages = [0, 1].map(|page| vec![CellGroup::Page(page)]);
+        assert_eq!(found, [&[vec![site, section]], &pages[..]].concat());
+        let sinks = walk_day(&[facts], &[3, 4], || Sets(Vec::new()));
+        assert_eq!(sinks.into_iter().map(|sink| sink.0.len()).sum::<usize>(), 5);
     }
 
     #[test]

@@ -138,7 +138,7 @@ impl OpenBlock {
         let EncodedBlock { visitors, groups, items, who, when, counts } = block;
         let visitors = decoder.visitors(&visitors, counts)?;
         let groups = decoder.groups(&groups, counts)?;
-        let items = decoder.items(&items, counts, &groups)?;
+        let items = decoder.items(&items, counts, &groups.sections)?;
         let chunks = items.chunks(|_| true);
         Ok(Self { visitors, groups, items, chunks, who, when, counts })
     }

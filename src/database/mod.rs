@@ -44,7 +44,8 @@ pub use ledger::sites::Site;
 pub use ledger::{Recorded, SourceState};
 pub use published::Group;
 pub use read::{
-    ALL_DAYS, BlockDecoder, BlockRow, Groups, Items, Place, Reader, SectionGroup, Wanted,
+    ALL_DAYS, BlockDecoder, BlockFacts, BlockRow, Groups, Items, PagesOfDay, Place, Reader,
+    SectionGroup, Wanted,
 };
 use schema::State;
 

@@ -36,7 +36,7 @@ impl OldBlocks for StoredBlocks<'_> {
     fn open(&mut self, block: usize) -> Result<OldBlock> {
         let row = &self.rows[block];
         let groups = row.groups(self.store, &mut self.decoder)?;
-        let items = row.items(self.store, &groups, &mut self.decoder)?;
+        let items = row.items(self.store, &groups.sections, &mut self.decoder)?;
         let sections = groups.sections.iter();
         Ok(OldBlock {
             visitors: row.visitors(self.store, &mut self.decoder)?,

@@ -135,9 +135,18 @@ impl ColumnDecoder {
     }
 }
 
+/// Takes a column off the front of `from` without reading it; `None` if it is cut.
+pub fn skip_column(from: &mut &[u8]) -> Option<()> {
+    let head = varint::take_usize(from)?;
+    if head & 1 == 1 {
+        varint::take_usize(from)?;
+    }
+    varint::take_bytes(from, head >> 1).map(|_| ())
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ColumnDecoder, ColumnEncoder, Damaged};
+    use super::{ColumnDecoder, ColumnEncoder, Damaged, skip_column};
     use crate::facts::varint;
 
     fn take(bytes: &[u8], most: usize) -> Result<Vec<u8>, Damaged> {
@@ -161,6 +170,9 @@ mod tests {
                     assert_eq!(bytes[0] & 1 == 0, bytes.len() >= length, "{length}");
                     let bytes = [&bytes[..], b"rest"].concat();
                     assert_eq!(take(&bytes, length).as_ref(), Ok(&column));
+                    let mut rest = &bytes[..];
+                    assert_eq!((skip_column(&mut rest), rest), (Some(()), &b"rest"[..]));
+                    assert_eq!(skip_column(&mut &bytes[..bytes.len() - 5]), None);
                     if length > 0 {
                         assert_eq!(
                             take(&bytes, length - 1),

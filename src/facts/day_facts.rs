@@ -103,6 +103,14 @@ impl DayFacts {
         Self { pages, facts }
     }
 
+    /// The same facts with other page numbers, which ascend as the old ones do.
+    #[must_use]
+    pub(crate) fn renumbered(mut self, number: impl Fn(u32) -> u32) -> Self {
+        self.pages.iter_mut().for_each(|(page, _)| *page = number(*page));
+        debug_assert!(self.pages.is_sorted_by(|one, next| one.0 < next.0));
+        self
+    }
+
     /// Each page's number and facts, by ascending page number.
     pub fn pages(&self) -> impl Iterator<Item = (u32, &[Fact])> {
         let mut start = 0;

@@ -1,32 +1,35 @@
 //! Questions to a database: any range, to the minute, of sites, a section or a page, answered exactly from the parts.
 //!
 //! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary()`] (a report), [`Request`] (a question as users write
-//! it, and what a report shows besides its answer). May import: `database`, `cube`, `count`, `facts`, roaring. Must not know:
-//! clap, SQL.
+//! it, and what a report shows besides its answer). May import: `database`, `cube`, `count`, `facts`, hashbrown, rayon. Must
+//! not know: clap, SQL.
 //!
-//! There are two ways to a report. `facts` loads the facts and walks them, as a run over logs does; it can answer
-//! everything. `sums` takes the sums of whole days as they are stored, and unites the sets of visitors that are stored
-//! for each day; it looks at facts only of pages that are shown, and of days that are cut. It is many times as fast, and
-//! for reports of whole sites. Both are compared with the oracle, and so with each other.
+//! Every report is made by `engine`, day by day from what is stored of each. `facts` loads facts for their cells, whose
+//! order is that of a cube; a test compares the engine with the walk over them, and both with naive code.
 
 pub mod buckets;
 mod changes;
 pub mod clock;
 pub mod comparison;
 pub mod counted;
+mod days;
 pub mod earlier;
+mod engine;
 mod facts;
 mod numbers;
+mod pages;
+mod pool;
 mod range;
 mod request;
 mod similar;
 pub mod summarize;
 pub mod summary;
-mod sums;
+mod top;
+mod views;
 mod visits;
+mod walked;
 
-use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::database::{ALL_DAYS, BlockRow, Database, Site};
 use crate::error::{Error, Result};
@@ -115,6 +118,21 @@ impl Question {
         self.minutes(day) == (0..MINUTES_A_DAY)
     }
 
+    /// The days that are asked for; `None` if one of them is cut.
+    fn whole_days(&self) -> Option<RangeInclusive<Day>> {
+        let minutes = Minute::from(MINUTES_A_DAY);
+        let day = |minute: Minute| match i32::try_from(minute.div_euclid(minutes)) {
+            Ok(day) => Day(day),
+            Err(_) if minute < 0 => Day(i32::MIN),
+            Err(_) => Day(i32::MAX),
+        };
+        let is_midnight = |minute: &Minute| minute.rem_euclid(minutes) == 0;
+        let are_whole = self.since.iter().chain(&self.until).all(is_midnight);
+        let first = self.since.map_or(Day(i32::MIN), day);
+        let last = self.until.map_or(Day(i32::MAX), |until| day(until - 1));
+        are_whole.then_some(first..=last)
+    }
+
     /// Whether only some pages are asked for.
     fn has_filter(&self) -> bool {
         self.page.is_some() || self.section.is_some()
@@ -135,13 +153,7 @@ pub fn answer(database: &mut Database, question: &Question) -> Result<Answer> {
 /// # Errors
 /// As for [`answer`].
 pub fn summary(database: &mut Database, question: &Question, top: usize) -> Result<Summary> {
-    let scope = Scope::new(database, question)?;
-    if question.has_filter() || question.by == Some(By::Cells(Granularity::Minute)) {
-        let answer = facts::answer(database, question, scope)?;
-        answer.summary(&answer.cube(), top)
-    } else {
-        sums::summary(database, question, scope, top)
-    }
+    engine::summary(database, question, &Scope::new(database, question)?, top)
 }
 
 /// What of a database a question is about.
@@ -170,27 +182,20 @@ impl Scope {
         Ok(Self { groups: rules.groups(), sites, rules, all, wanted })
     }
 
-    fn site_names(&self) -> Vec<String> {
-        self.sites.iter().map(|site| site.name.clone()).collect()
-    }
-
-    /// The sites' numbers in the answer by those in the database.
-    fn site_numbers(&self) -> BTreeMap<i64, u32> {
-        self.sites.iter().map(|site| site.number).zip(0..).collect()
+    /// A site's blocks of the range, by day.
+    fn wanted_blocks(&self, site: &Site) -> &[BlockRow] {
+        of_site(&self.wanted, site)
     }
 
     /// A site's blocks up to the last day of which something is asked for, by day: all that tells who is new.
     fn blocks_to_last_day(&self, site: &Site) -> &[BlockRow] {
-        let is_of_site = |block: &BlockRow| block.site == site.number;
-        let wanted = self.wanted.iter().filter(|block| is_of_site(block));
-        let last = wanted.map(|block| block.day).max();
-        let start = self.all.iter().position(is_of_site).unwrap_or(self.all.len());
-        let of_site = &self.all[start..];
-        let end = of_site.partition_point(|block| is_of_site(block) && Some(block.day) <= last);
-        &of_site[..end]
+        let last = self.wanted_blocks(site).last().map(|block| block.day);
+        let of_site = of_site(&self.all, site);
+        &of_site[..of_site.partition_point(|block| Some(block.day) <= last)]
     }
 
-    /// What a report says about the question, and sums over lines if it is about everything.
+    /// What a report says about the question; and sums over lines if it is about everything, over hits if it is about whole
+    /// days.
     fn about(&self, database: &Database, question: &Question) -> Result<(Stored, Tally)> {
         let has_all_sites = self.sites.len() == database.sites()?.len();
         let is_everything = !question.has_filter()
@@ -200,8 +205,15 @@ impl Scope {
             && self.sites.iter().all(|site| site.pruned_before.is_none());
         let sources = database.sources()?;
         let mut tally = Tally::default();
+        let days = question.whole_days().filter(|_| !question.has_filter());
         if is_everything {
             sources.iter().for_each(|source| tally.merge(source.tally.clone()));
+        } else if let Some(days) = &days {
+            // Lines that are no hits are of no day.
+            for site in &self.sites {
+                let first = site.pruned_before.map_or(*days.start(), |day| day.max(*days.start()));
+                tally.add_hits(&database.hits(site.number, first..=*days.end())?);
+            }
         }
         let source_count = match &self.sites[..] {
             [site] if !has_all_sites => database.source_count(site.number)?,
@@ -212,6 +224,7 @@ impl Scope {
             sources: source_count,
             question: words(question),
             is_everything,
+            has_hits: days.is_some(),
             first_day: self.all.iter().map(|block| block.day).min(),
             pruned_before: self.sites.iter().filter_map(|site| site.pruned_before).max(),
             by_name: question.by.map(By::name),
@@ -219,6 +232,12 @@ impl Scope {
         };
         Ok((stored, tally))
     }
+}
+
+/// A site's blocks, which lie together.
+fn of_site<'b>(blocks: &'b [BlockRow], site: &Site) -> &'b [BlockRow] {
+    let mut by_site = blocks.chunk_by(|one, next| one.site == next.site);
+    by_site.find(|blocks| blocks[0].site == site.number).unwrap_or_default()
 }
 
 /// Counting rules in the words of a report.

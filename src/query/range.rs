@@ -1,298 +1,315 @@
-//! What the blocks of a range hold, united: who came, and page views and visitors of sections and pages.
+//! The days of a range, read in parallel and handed over in their order: who came, and the cells of days that are walked.
 //!
-//! Owns: [`Found`], [`visitors_of_pages`]. May import: what its parent may. Must not know: names of sections and pages,
-//! what is shown.
+//! Owns: [`Range`], [`DayRead`], the sets of visitors of sections and pages that are shown. May import: `database`,
+//! `cube::walk`, its siblings, rayon. Must not know: names of sections and pages, what a report shows.
 //!
-//! Of days that are asked for whole, sets and counts are read; facts only of days that are cut, and of pages that are shown.
-//! Each thread has sets of its own, which are united once.
+//! Of days that are asked for whole, sets are read, and of pages that are shown the visitors; facts only where hours and
+//! minutes of some pages, or of a day that is cut, are asked for. A day's facts are gone before the thread reads the next
+//! day. What waits to be handed over is one batch, while the next is read.
 
-use std::ops::Range;
-
-use hashbrown::HashMap;
 use rayon::prelude::*;
 
-use super::Question;
-use super::numbers::{NumberBits, NumberSet};
-use super::visits::BlockVisitors;
-use crate::database::{BlockDecoder, BlockRow, Groups, Reader};
+use super::numbers::NumberSet;
+use super::pages::{Pages, Rows};
+use super::pool::Pool;
+use super::walked::{Walked, WalkedSink};
+use super::{By, Question};
+use crate::cube::walk::{CellGroup, walk_day};
+use crate::database::{BlockDecoder, BlockRow, Groups, PagesOfDay, Reader};
 use crate::error::Result;
-use crate::time::{Day, MINUTES_A_DAY};
+use crate::time::{Day, Granularity};
 
-/// So many blocks are read at once, or a day's if it has more.
-const BATCH: usize = 64;
-/// Blocks of so many visitors are enough for a batch: about 32 MiB with their sections.
-const BATCH_VISITORS: u64 = 4 << 20;
+/// Visitors of so many days are read by a task, so that the bits of a section, which they are added to one after the
+/// other, stay in the cache.
+const TASK_VISITORS: u64 = 128 << 10;
+/// Most blocks of a task, or a day's if it has more.
+const TASK_BLOCKS: usize = 64;
+/// Number of tasks of a batch for each thread.
+const BATCH_TASKS: usize = 4;
 
-/// What is found in the range before it is known which pages are shown, by place.
-#[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Page views and visitors of sections.
-    pub sections: HashMap<u32, (u64, NumberSet)>,
-    /// Page views of pages.
-    pub pages: HashMap<u32, u64>,
+/// What is read of the days of a site.
+pub(super) struct Range<'r> {
+    pub reader: &'r Reader<'r>,
+    pub question: &'r Question,
+    pub pages: Pages,
+    /// The sections and the pages whose visitors are wanted.
+    pub shown: &'r Shown,
+    pub sets: &'r Pool<Sets>,
+    decoders: Pool<BlockDecoder>,
 }
 
-/// What a thread reads with.
+/// Sections and pages whose visitors are wanted over the whole range.
 #[derive(Debug, Default)]
-struct Task {
-    found: Found,
-    decoder: BlockDecoder,
+pub(super) struct Shown {
+    pub sections: Rows,
+    pub pages: Rows,
 }
 
-/// Reads the blocks of a site, which are in order of day, and hands each day's blocks with their visitors to `each`. Of days
-/// of which nothing is asked for only visitors are read.
-pub(super) fn read_site(
-    reader: &Reader<'_>,
-    question: &Question,
-    blocks: &[BlockRow],
-    mut each: impl FnMut(&BlockRow, &[BlockVisitors]),
-) -> Result<Found> {
-    let threads = rayon::current_num_threads();
-    let mut tasks: Vec<Task> = (0..threads).map(|_| Task::default()).collect();
-    for batch in batches(blocks) {
-        let lists: Vec<Vec<BlockVisitors>> = tasks
-            .par_iter_mut()
-            .zip(batch.par_chunks(batch.len().div_ceil(threads)))
-            .map(|(task, blocks)| task.read_all(reader, question, blocks))
-            .collect::<Result<_>>()?;
-        let lists: Vec<BlockVisitors> = lists.into_iter().flatten().collect();
-        let mut rest = &lists[..];
-        for of_day in batch.chunk_by(|one, next| one.day == next.day) {
-            let (lists, after) = rest.split_at(of_day.len());
+/// The visitors of what is shown, by row.
+#[derive(Debug, Default)]
+pub(super) struct Sets {
+    sections: Vec<NumberSet>,
+    pages: Vec<NumberSet>,
+}
+
+/// A site's day.
+#[derive(Debug)]
+pub(super) struct DayRead {
+    pub day: Day,
+    /// The visitors that are asked for, in ascending order.
+    pub asked: Vec<u32>,
+    /// All visitors of the day, if these are more; else none.
+    pub others: Vec<u32>,
+    /// What the walk over the facts found, if they were read, without the visitors.
+    pub walked: Option<Walked>,
+}
+
+/// Visitors of a row.
+type RowVisitors = Vec<(usize, Vec<u32>)>;
+
+impl<'r> Range<'r> {
+    pub(super) fn new(
+        reader: &'r Reader<'r>,
+        question: &'r Question,
+        pages: Pages,
+        shown: &'r Shown,
+        sets: &'r Pool<Sets>,
+    ) -> Self {
+        Self { reader, question, pages, shown, sets, decoders: Pool::default() }
+    }
+
+    /// Reads days, whose `blocks` are in their order, and hands each to `each`. Of days of which nothing is asked for only
+    /// visitors are read.
+    pub(super) fn read(
+        &self,
+        blocks: &[BlockRow],
+        mut each: impl FnMut(DayRead) + Send,
+    ) -> Result<()> {
+        let tasks: Vec<&[BlockRow]> = tasks(blocks).collect();
+        let mut batches = tasks.chunks(BATCH_TASKS * rayon::current_num_threads());
+        let mut ready: Vec<Vec<DayRead>> = Vec::new();
+        loop {
+            let batch = batches.next().unwrap_or_default();
+            let (read, ()) = rayon::join(
+                || batch.par_iter().with_max_len(1).map(|blocks| self.read_days(blocks)).collect(),
+                || ready.drain(..).flatten().for_each(&mut each),
+            );
+            let read: Result<Vec<Vec<DayRead>>> = read;
+            ready = read?;
+            if ready.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn read_days(&self, blocks: &[BlockRow]) -> Result<Vec<DayRead>> {
+        let mut days = Vec::new();
+        let mut whole: Vec<BlockSets> = Vec::new();
+        let mut pages = RowVisitors::new();
+        for of_day in blocks.chunk_by(|one, next| one.day == next.day) {
+            let day = of_day[0].day;
+            if self.question.minutes(day).is_empty() {
+                let lists = self.decoders.with(|decoder| {
+                    let lists = of_day.iter().map(|block| self.reader.visitors(block, decoder));
+                    lists.collect::<Result<Vec<_>>>()
+                })?;
+                let others = united(lists);
+                days.push(DayRead { day, asked: Vec::new(), others, walked: None });
+            } else if needs_facts(self.question, day) {
+                let (read, sections, of_pages) = self.walk(of_day)?;
+                days.push(read);
+                pages.extend(of_pages);
+                self.sets.with(|sets| add(&mut sets.sections, self.shown.sections.len(), sections));
+            } else {
+                // The visitors come when sections no longer need the blocks' lists.
+                days.push(DayRead { day, asked: Vec::new(), others: Vec::new(), walked: None });
+                for block in of_day {
+                    let read = |decoder: &mut _| self.read_whole(block, &mut pages, decoder);
+                    whole.push(self.decoders.with(read)?);
+                }
+            }
+        }
+        self.sets.with(|sets| {
+            self.add_sections(&whole, &mut sets.sections);
+            add(&mut sets.pages, self.shown.pages.len(), pages);
+        });
+        let mut rest = &mut whole[..];
+        for read in &mut days {
+            let count = rest.iter().take_while(|block| block.day == read.day).count();
+            let (blocks, after) = rest.split_at_mut(count);
             rest = after;
-            each(&of_day[0], lists);
+            if blocks.iter().any(|block| block.groups.site_ranks.is_some()) {
+                read.others = united(blocks.iter().map(|block| block.visitors.clone()).collect());
+            }
+            if !blocks.is_empty() {
+                read.asked = united(blocks.iter_mut().map(BlockSets::take_asked).collect());
+            }
+        }
+        Ok(days)
+    }
+
+    /// A block of a day that is asked for whole; the visitors of pages come to `pages`.
+    fn read_whole(
+        &self,
+        block: &BlockRow,
+        pages: &mut RowVisitors,
+        decoder: &mut BlockDecoder,
+    ) -> Result<BlockSets> {
+        let Self { reader, shown, .. } = self;
+        let visitors = reader.visitors(block, decoder)?;
+        let groups = reader.groups(block, decoder)?;
+        if shown.pages.len() > 0 {
+            let items = reader.items(block, &groups.sections, decoder)?;
+            let is_wanted = |index: usize| shown.pages.has(items.places[index]);
+            reader.who(block, &items, is_wanted, decoder, |index, ranks| {
+                if let Some(row) = shown.pages.row(items.places[index]) {
+                    let runs = ranks.chunk_by(|one, next| one == next);
+                    pages.push((row, runs.map(|run| visitors[run[0] as usize]).collect()));
+                }
+            })?;
+        }
+        Ok(BlockSets { day: block.day, visitors, groups })
+    }
+
+    fn add_sections(&self, blocks: &[BlockSets], sets: &mut Vec<NumberSet>) {
+        let rows = self.shown.sections.len();
+        if sets.len() < rows {
+            sets.resize(rows, NumberSet::default());
+        }
+        let sections = blocks.iter().flat_map(|block| {
+            let sections = block.groups.sections();
+            sections.map(|(section, ranks)| (section.place, ranks, &block.visitors))
+        });
+        let row_of = |place| self.shown.sections.row(place);
+        let mut sections: Vec<_> = sections
+            .filter_map(|(place, ranks, visitors)| Some((row_of(place)?, ranks, visitors)))
+            .collect();
+        sections.sort_by_key(|&(row, ..)| row);
+        for (row, ranks, visitors) in sections {
+            sets[row].extend(ranks.iter().map(|&rank| visitors[rank as usize]));
         }
     }
-    Ok(tasks.into_iter().map(|task| task.found).reduce(Found::merge).unwrap_or_default())
+
+    /// Walks the facts of a day; with it come the visitors of sections and pages that are wanted.
+    fn walk(&self, of_day: &[BlockRow]) -> Result<(DayRead, RowVisitors, RowVisitors)> {
+        let Self { reader, question, shown, pages, .. } = self;
+        let day = of_day[0].day;
+        let minutes = question.minutes(day);
+        let (mut lists, mut facts) = (Vec::new(), Vec::new());
+        self.decoders.with(|decoder| {
+            of_day.iter().try_for_each(|block| {
+                let visitors = reader.visitors(block, decoder)?;
+                let has = |section, page| pages.has(section, page);
+                facts.push(reader.block_facts(block, &minutes, has, Some(&visitors), decoder)?);
+                lists.push(visitors);
+                Ok(())
+            })
+        })?;
+        let facts = PagesOfDay::unite(facts);
+        // A section's number in the walk is its place.
+        let section_of_page: Vec<u32> = facts.pages.iter().map(|&(section, _)| section).collect();
+        let page = |number: u32| facts.pages[number as usize].1;
+        let wants_visitors = |group| match group {
+            CellGroup::Site => true,
+            CellGroup::Section(place) => shown.sections.has(place),
+            CellGroup::Page(number) => shown.pages.has(page(number)),
+        };
+        let new_sink = || WalkedSink { found: Walked::default(), wants_visitors };
+        let sinks = walk_day(&facts.pieces, &section_of_page, new_sink);
+        let mut walked = Walked::unite(sinks.into_iter().map(|sink| sink.found));
+        let asked = std::mem::take(&mut walked.visitors);
+        let is_all = question.has_whole(day) && *pages == Pages::All;
+        let others = if is_all { Vec::new() } else { united(lists) };
+        let sections = walked
+            .sections
+            .drain(..)
+            .filter_map(|group| Some((shown.sections.row(group.number)?, group.visitors)));
+        let sections = sections.collect();
+        let of_pages = walked
+            .pages
+            .drain(..)
+            .filter_map(|group| Some((shown.pages.row(page(group.number))?, group.visitors)));
+        let of_pages = of_pages.collect();
+        Ok((DayRead { day, asked, others, walked: Some(walked) }, sections, of_pages))
+    }
 }
 
-/// Hands the visitors of the blocks of each day to `each`, those of a block in one list. Blocks of days for which
-/// `is_read` is false are not read, and their lists are empty.
-pub(super) fn read_visitors(
-    reader: &Reader<'_>,
-    blocks: &[BlockRow],
-    is_read: impl Fn(Day) -> bool + Sync,
-    mut each: impl FnMut(Day, Vec<Vec<u32>>),
-) -> Result<()> {
-    for batch in batches(blocks) {
-        let mut lists: Vec<Vec<u32>> = batch
-            .par_iter()
-            .map_init(BlockDecoder::default, |decoder, block| {
-                if is_read(block.day) { reader.visitors(block, decoder) } else { Ok(Vec::new()) }
-            })
-            .collect::<Result<_>>()?;
-        for of_day in batch.chunk_by(|one, next| one.day == next.day) {
-            each(of_day[0].day, lists.drain(..of_day.len()).collect());
+/// Whether stored sums and sets do not answer for a day.
+pub(super) fn needs_facts(question: &Question, day: Day) -> bool {
+    let has_minutes = question.by == Some(By::Cells(Granularity::Minute));
+    has_minutes || question.has_filter() || !question.has_whole(day)
+}
+
+/// The visitors of a block that is asked for whole.
+struct BlockSets {
+    day: Day,
+    visitors: Vec<u32>,
+    groups: Groups,
+}
+
+impl BlockSets {
+    /// The visitors that have page views.
+    fn take_asked(&mut self) -> Vec<u32> {
+        let visitors = std::mem::take(&mut self.visitors);
+        match &self.groups.site_ranks {
+            None => visitors,
+            Some(ranks) => ranks.iter().map(|&rank| visitors[rank as usize]).collect(),
         }
     }
-    Ok(())
+}
+
+/// One ascending list of what is in some.
+fn united(mut lists: Vec<Vec<u32>>) -> Vec<u32> {
+    match &mut lists[..] {
+        [list] => std::mem::take(list),
+        _ => {
+            let mut all = lists.concat();
+            // The stable sort, since it detects the sorted runs.
+            all.sort();
+            all.dedup();
+            all
+        }
+    }
+}
+
+fn add(sets: &mut Vec<NumberSet>, rows: usize, found: RowVisitors) {
+    if sets.len() < rows {
+        sets.resize(rows, NumberSet::default());
+    }
+    for (row, visitors) in found {
+        sets[row].extend(visitors.into_iter());
+    }
+}
+
+impl Sets {
+    /// The number of visitors of each row of sections and of pages.
+    pub(super) fn counts(sets: Vec<Self>, shown: &Shown) -> (Vec<u64>, Vec<u64>) {
+        let mut all = Self::default();
+        add(&mut all.sections, shown.sections.len(), Vec::new());
+        add(&mut all.pages, shown.pages.len(), Vec::new());
+        for Self { sections, pages } in sets {
+            all.sections.iter_mut().zip(sections).for_each(|(one, other)| one.merge(other));
+            all.pages.iter_mut().zip(pages).for_each(|(one, other)| one.merge(other));
+        }
+        let counts = |sets: Vec<NumberSet>| sets.into_iter().map(NumberSet::len).collect();
+        (counts(all.sections), counts(all.pages))
+    }
 }
 
 /// Some whole days at a time.
-fn batches(blocks: &[BlockRow]) -> impl Iterator<Item = &[BlockRow]> {
+fn tasks(blocks: &[BlockRow]) -> impl Iterator<Item = &[BlockRow]> {
     let mut rest = blocks;
     std::iter::from_fn(move || {
         let (mut count, mut visitors) = (0, 0);
         for day in rest.chunk_by(|one, next| one.day == next.day) {
             count += day.len();
             visitors += day.iter().map(|block| u64::from(block.visitors)).sum::<u64>();
-            if count >= BATCH || visitors >= BATCH_VISITORS {
+            if count >= TASK_BLOCKS || visitors >= TASK_VISITORS {
                 break;
             }
         }
-        let (batch, after) = rest.split_at(count);
+        let (task, after) = rest.split_at(count);
         rest = after;
-        (count > 0).then_some(batch)
-    })
-}
-
-impl Found {
-    pub(super) fn merge(mut self, other: Self) -> Self {
-        for (place, (pv, visitors)) in other.sections {
-            let section = self.sections.entry(place).or_default();
-            section.0 = section.0.saturating_add(pv);
-            section.1.merge(visitors);
-        }
-        for (place, pv) in other.pages {
-            add(&mut self.pages, place, pv);
-        }
-        self
-    }
-}
-
-fn add(pages: &mut HashMap<u32, u64>, place: u32, pv: u64) {
-    let sum = pages.entry(place).or_default();
-    *sum = sum.saturating_add(pv);
-}
-
-fn is_whole(minutes: &Range<u16>) -> bool {
-    *minutes == (0..MINUTES_A_DAY)
-}
-
-/// The places of the section of each page.
-fn sections_of_pages(groups: &Groups) -> impl Iterator<Item = u32> {
-    groups.sections.iter().flat_map(|section| (0..section.items).map(|_| section.place))
-}
-
-impl Task {
-    fn read_all(
-        &mut self,
-        reader: &Reader<'_>,
-        question: &Question,
-        blocks: &[BlockRow],
-    ) -> Result<Vec<BlockVisitors>> {
-        let (mut visitors, mut groups) = (Vec::new(), Vec::new());
-        for block in blocks {
-            let of_block = self.read(reader, block, &question.minutes(block.day))?;
-            visitors.push(of_block.0);
-            groups.push(of_block.1);
-        }
-        let of_blocks = visitors.iter().zip(&groups);
-        let mut sections: Vec<_> = of_blocks
-            .flat_map(|(visitors, groups)| {
-                let sections = groups.sections();
-                sections.map(|(section, ranks)| (section.place, section.pv, ranks, visitors.all()))
-            })
-            .collect();
-        // Section by section, so that the section's bits stay in the cache.
-        sections.sort_by_key(|&(place, ..)| place);
-        for (place, pv, ranks, visitors) in sections {
-            let found = self.found.sections.entry(place).or_default();
-            found.0 = found.0.saturating_add(pv);
-            found.1.extend(ranks.iter().map(|&rank| visitors[rank as usize]));
-        }
-        Ok(visitors)
-    }
-
-    /// The visitors of a block, and its sections unless they are in `found` already.
-    fn read(
-        &mut self,
-        reader: &Reader<'_>,
-        block: &BlockRow,
-        minutes: &Range<u16>,
-    ) -> Result<(BlockVisitors, Groups)> {
-        let visitors = reader.visitors(block, &mut self.decoder)?;
-        if minutes.is_empty() {
-            let visitors = BlockVisitors { asked: Vec::new(), others: visitors };
-            return Ok((visitors, Groups::default()));
-        }
-        let groups = reader.groups(block, &mut self.decoder)?;
-        if !is_whole(minutes) {
-            let visitors = self.read_cut(reader, block, minutes, visitors, &groups)?;
-            return Ok((visitors, Groups::default()));
-        }
-        let items = reader.items(block, &groups, &mut self.decoder)?;
-        for (&place, &pv) in items.places.iter().zip(&items.counts.views) {
-            add(&mut self.found.pages, place, pv);
-        }
-        let visitors = match &groups.site_ranks {
-            None => BlockVisitors { asked: visitors, others: Vec::new() },
-            Some(ranks) => BlockVisitors {
-                asked: ranks.iter().map(|&rank| visitors[rank as usize]).collect(),
-                others: visitors,
-            },
-        };
-        Ok((visitors, groups))
-    }
-
-    fn read_cut(
-        &mut self,
-        reader: &Reader<'_>,
-        block: &BlockRow,
-        minutes: &Range<u16>,
-        visitors: Vec<u32>,
-        groups: &Groups,
-    ) -> Result<BlockVisitors> {
-        let items = reader.items(block, groups, &mut self.decoder)?;
-        let sections: Vec<u32> = sections_of_pages(groups).collect();
-        let mut is_asked = vec![false; visitors.len()];
-        let Found { sections: found, pages } = &mut self.found;
-        reader.facts_of_items(
-            block,
-            &items,
-            |_| true,
-            &mut self.decoder,
-            |index, rank, minute, views| {
-                if minutes.contains(&minute) {
-                    is_asked[rank as usize] = true;
-                    let section = found.entry(sections[index]).or_default();
-                    section.0 = section.0.saturating_add(views);
-                    section.1.insert(visitors[rank as usize]);
-                    add(pages, items.places[index], views);
-                }
-            },
-        )?;
-        let asked = visitors.iter().zip(is_asked).filter(|&(_, is_asked)| is_asked);
-        Ok(BlockVisitors { asked: asked.map(|(&visitor, _)| visitor).collect(), others: visitors })
-    }
-}
-
-/// Number of visitors of each of some distinct pages in the range.
-pub(super) fn visitors_of_pages(
-    reader: &Reader<'_>,
-    question: &Question,
-    blocks: &[BlockRow],
-    pages: &[u32],
-) -> Result<Vec<u64>> {
-    let rows: HashMap<u32, usize> = pages.iter().copied().zip(0..).collect();
-    // Most pages of a block are not wanted, and a bit says so faster.
-    let mut wanted = NumberBits::default();
-    for &page in pages {
-        wanted.insert(page);
-    }
-    let share = blocks.len().div_ceil(rayon::current_num_threads()).max(1);
-    let sets: Vec<Vec<NumberSet>> = blocks
-        .par_chunks(share)
-        .map(|blocks| {
-            let mut sets = vec![NumberSet::default(); pages.len()];
-            let mut decoder = BlockDecoder::default();
-            for block in blocks {
-                add_pages(
-                    reader,
-                    block,
-                    &question.minutes(block.day),
-                    (&rows, &wanted),
-                    &mut decoder,
-                    &mut sets,
-                )?;
-            }
-            Ok(sets)
-        })
-        .collect::<Result<_>>()?;
-    let united = sets.into_iter().reduce(|mut one, other| {
-        one.iter_mut().zip(other).for_each(|(one, other)| one.merge(other));
-        one
-    });
-    Ok(united.unwrap_or_default().into_iter().map(NumberSet::len).collect())
-}
-
-fn add_pages(
-    reader: &Reader<'_>,
-    block: &BlockRow,
-    minutes: &Range<u16>,
-    (rows, wanted): (&HashMap<u32, usize>, &NumberBits),
-    decoder: &mut BlockDecoder,
-    sets: &mut [NumberSet],
-) -> Result<()> {
-    let groups = reader.groups(block, decoder)?;
-    let items = reader.items(block, &groups, decoder)?;
-    let is_wanted = |index: usize| wanted.contains(items.places[index]);
-    if !(0..items.places.len()).any(is_wanted) {
-        return Ok(());
-    }
-    let visitors = reader.visitors(block, decoder)?;
-    let row_of = |index: usize| rows.get(&items.places[index]).copied();
-    if is_whole(minutes) {
-        return reader.who(block, &items, is_wanted, decoder, |index, ranks| {
-            let runs = ranks.chunk_by(|one, next| one == next);
-            if let Some(row) = row_of(index) {
-                sets[row].extend(runs.map(|run| visitors[run[0] as usize]));
-            }
-        });
-    }
-    reader.facts_of_items(block, &items, is_wanted, decoder, |index, rank, minute, _| {
-        if let Some(row) = row_of(index).filter(|_| minutes.contains(&minute)) {
-            sets[row].insert(visitors[rank as usize]);
-        }
+        (count > 0).then_some(task)
     })
 }

@@ -55,6 +55,8 @@ pub struct Stored {
     pub question: String,
     /// Whether everything was asked for, so that sums over lines are known.
     pub is_everything: bool,
+    /// Whether whole days of whole sites were asked for, so that sums over hits are known.
+    pub has_hits: bool,
     /// The first day that the database has: new visitors are new since then.
     pub first_day: Option<Day>,
     /// Days before this one were pruned, of one site at least: they are not in any number here.

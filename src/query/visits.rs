@@ -8,97 +8,72 @@ use super::numbers::NumberBits;
 use crate::query::summary::NewVisitors;
 use crate::time::Day;
 
-/// The visitors of a block.
-#[derive(Debug, Default)]
-pub(super) struct BlockVisitors {
-    /// Those that are asked for, each once.
-    pub asked: Vec<u32>,
-    /// All of them, each once, if others than those that are asked for were there.
-    pub others: Vec<u32>,
-}
-
-impl BlockVisitors {
-    /// Everybody, by rank.
-    pub(super) fn all(&self) -> &[u32] {
-        if self.others.is_empty() { &self.asked } else { &self.others }
-    }
-}
-
 /// Takes the days of a site one after the other.
 pub(super) struct Visits<'v> {
     site: &'v str,
     /// The name of a day's bucket, if there are any.
-    bucket: Option<&'v dyn Fn(Day) -> String>,
+    bucket: Option<&'v (dyn Fn(Day) -> String + Sync)>,
     /// Visitors of earlier days.
     seen: NumberBits,
-    /// Whether some of them were not asked for.
-    has_others: bool,
-    today: NumberBits,
+    /// Those of them that were asked for; `None` if all were.
+    asked: Option<NumberBits>,
     in_bucket: (String, NumberBits),
+    days: Vec<NewVisitors>,
+    buckets: BTreeMap<String, u64>,
+}
+
+/// What is known after the last day.
+#[derive(Debug)]
+pub(super) struct Visited {
     /// A row for each day that has visitors that are asked for.
     pub days: Vec<NewVisitors>,
     /// Distinct visitors of each bucket.
     pub buckets: BTreeMap<String, u64>,
+    /// All that are asked for.
+    pub visitors: NumberBits,
 }
 
 impl<'v> Visits<'v> {
-    pub(super) fn new(site: &'v str, bucket: Option<&'v dyn Fn(Day) -> String>) -> Self {
+    pub(super) fn new(site: &'v str, bucket: Option<&'v (dyn Fn(Day) -> String + Sync)>) -> Self {
         Self {
             site,
             bucket,
             seen: NumberBits::default(),
-            has_others: false,
-            today: NumberBits::default(),
+            asked: None,
             in_bucket: Default::default(),
             days: Vec::new(),
             buckets: BTreeMap::new(),
         }
     }
 
-    /// Adds a day, which comes after all others, with its blocks; those that are asked for come to `all`, too.
-    pub(super) fn add(&mut self, day: Day, blocks: &[BlockVisitors], all: &mut NumberBits) {
+    /// Adds a day, which comes after all others: the visitors that are asked for, and all that were there if these are
+    /// more, both in ascending order.
+    pub(super) fn add(&mut self, day: Day, asked: &[u32], others: &[u32]) {
+        if !others.is_empty() && self.asked.is_none() {
+            self.asked = Some(self.seen.clone());
+        }
+        let numbers = || asked.iter().copied();
+        let new = self.seen.extend(numbers());
+        self.seen.extend(others.iter().copied());
+        if let Some(all) = &mut self.asked {
+            all.extend(numbers());
+        }
+        if asked.is_empty() {
+            return;
+        }
+        let returning = asked.len() as u64 - new;
+        self.days.push(NewVisitors { site: self.site.to_owned(), day, new, returning });
         if let Some(bucket) = self.bucket {
             let name = bucket(day);
             if self.in_bucket.0 != name {
                 self.end_bucket();
                 self.in_bucket.0 = name;
             }
-        }
-        let (mut new, mut visitors) = (0, 0);
-        for block in blocks {
-            for &visitor in &block.asked {
-                // Nobody is twice in a block.
-                if blocks.len() > 1 && !self.today.insert(visitor) {
-                    continue;
-                }
-                visitors += 1;
-                let is_new = self.seen.insert(visitor);
-                new += u64::from(is_new);
-                if is_new || self.has_others {
-                    all.insert(visitor);
-                }
-                if self.bucket.is_some() {
-                    self.in_bucket.1.insert(visitor);
-                }
-            }
-        }
-        for block in blocks {
-            self.has_others |= !block.others.is_empty();
-            for &visitor in &block.others {
-                self.seen.insert(visitor);
-            }
-            if blocks.len() > 1 {
-                block.asked.iter().for_each(|&visitor| self.today.remove(visitor));
-            }
-        }
-        if visitors > 0 {
-            let returning = visitors - new;
-            self.days.push(NewVisitors { site: self.site.to_owned(), day, new, returning });
+            self.in_bucket.1.extend(numbers());
         }
     }
 
-    /// Ends the last bucket.
-    pub(super) fn end_bucket(&mut self) {
+    fn end_bucket(&mut self) {
         let (name, visitors) = &mut self.in_bucket;
         let count = visitors.len();
         if count > 0 {
@@ -106,32 +81,44 @@ impl<'v> Visits<'v> {
             visitors.clear();
         }
     }
+
+    pub(super) fn finish(mut self) -> Visited {
+        self.end_bucket();
+        let visitors = self.asked.unwrap_or(self.seen);
+        Visited { days: self.days, buckets: self.buckets, visitors }
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{BlockVisitors, Visits};
-    use crate::query::numbers::NumberBits;
+    use super::Visits;
     use crate::time::Day;
 
     #[test]
     fn days_know_who_came_before() {
-        let asked = |asked: &[u32]| BlockVisitors { asked: asked.to_vec(), others: Vec::new() };
         let name = |day: Day| format!("week {}", day.0 / 7);
-        let mut all = NumberBits::default();
         let mut visits = Visits::new("a", Some(&name));
-        // Before the range.
-        visits.add(Day(5), &[BlockVisitors { others: vec![1, 2], asked: Vec::new() }], &mut all);
-        // From two logs; and others came, but not when it is asked for.
-        let cut = BlockVisitors { asked: vec![2, 4], others: vec![2, 4, 6] };
-        visits.add(Day(6), &[asked(&[1, 3, 4]), cut], &mut all);
-        visits.add(Day(7), &[asked(&[3, 6, 7])], &mut all);
-        visits.add(Day(8), &[asked(&[3, 8])], &mut all);
-        visits.end_bucket();
-        let days = visits.days.iter().map(|day| (day.day.0, day.new, day.returning));
-        assert_eq!(days.collect::<Vec<_>>(), [(6, 2, 2), (7, 1, 2), (8, 1, 1)]);
-        let buckets = visits.buckets.into_iter().collect::<Vec<_>>();
-        assert_eq!(buckets, [("week 0".to_owned(), 4), ("week 1".to_owned(), 4)]);
-        assert_eq!(all.len(), 7);
+        visits.add(Day(4), &[1, 5], &[]);
+        // Before the range; then others came, but not when it is asked for.
+        visits.add(Day(5), &[], &[1, 2]);
+        visits.add(Day(6), &[1, 2, 3, 4], &[1, 2, 3, 4, 6]);
+        visits.add(Day(7), &[3, 6, 7], &[]);
+        visits.add(Day(8), &[3, 8], &[]);
+        let found = visits.finish();
+        let days = found.days.iter().map(|day| (day.day.0, day.new, day.returning));
+        assert_eq!(days.collect::<Vec<_>>(), [(4, 2, 0), (6, 2, 2), (7, 1, 2), (8, 1, 1)]);
+        let buckets = found.buckets.into_iter().collect::<Vec<_>>();
+        assert_eq!(buckets, [("week 0".to_owned(), 5), ("week 1".to_owned(), 4)]);
+        assert_eq!(found.visitors.len(), 8);
+    }
+
+    #[test]
+    fn whoever_is_not_asked_for_is_in_no_number() {
+        let mut visits = Visits::new("a", None);
+        visits.add(Day(1), &[], &[1, 2]);
+        visits.add(Day(2), &[2, 3], &[]);
+        let found = visits.finish();
+        assert_eq!((found.days[0].new, found.days[0].returning), (1, 1));
+        assert_eq!(found.visitors.len(), 2);
     }
 }

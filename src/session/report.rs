@@ -44,27 +44,24 @@ pub fn report(options: &ReportOptions, output: &mut dyn Output) -> Result<()> {
     for doubt in ready.doubts(&mut database)? {
         output.warn(&doubt);
     }
-    let summary = match cells {
-        None => pool.install(|| query::summary(&mut database, question, top))?,
-        Some(target) => {
-            let answer = pool.install(|| query::answer(&mut database, question))?;
-            let cube = pool.install(|| answer.cube());
-            match target {
-                CellsTarget::Output => {
-                    database.finish_reading()?;
-                    return output.cells(&mut |writer| {
-                        pool.install(|| rows::write(&cube, CellFormat::Ndjson, writer))
-                    });
-                }
-                CellsTarget::File(path) => {
-                    let mut file = CellsFile::create(path)?;
-                    pool.install(|| file.write(&cube))?;
-                    file.finish()?;
-                }
+    if let Some(target) = cells {
+        let answer = pool.install(|| query::answer(&mut database, question))?;
+        let cube = pool.install(|| answer.cube());
+        match target {
+            CellsTarget::Output => {
+                database.finish_reading()?;
+                return output.cells(&mut |writer| {
+                    pool.install(|| rows::write(&cube, CellFormat::Ndjson, writer))
+                });
             }
-            pool.install(|| answer.summary(&cube, top))?
+            CellsTarget::File(path) => {
+                let mut file = CellsFile::create(path)?;
+                pool.install(|| file.write(&cube))?;
+                file.finish()?;
+            }
         }
-    };
+    }
+    let summary = pool.install(|| query::summary(&mut database, question, top))?;
     let mut summary = pool.install(|| ready.complete(&mut database, summary))?;
     database.finish_reading()?;
     summary.timing = Timing { seconds: start.elapsed().as_secs_f64(), threads: *threads };

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::{Scanned, load, write};
 use crate::count::{Counter, Facts};
 use crate::cube::Cube;
-use crate::cube::walk::{CellGroup, CellSink};
+use crate::cube::walk::{CellGroup, CellSink, Walk};
 use crate::facts::part::{Kind, Part, PartError, SourceRange, merge};
 use crate::facts::sums::{Sums, of_hits, of_lines};
 use crate::facts::{DayKey, Fact, ShareSums};
@@ -87,17 +87,15 @@ type Cells = BTreeMap<(String, i32, String, u8, u16), (u64, u64)>;
 struct Collect(Vec<(CellGroup, u8, u16, u64, u64)>);
 
 impl CellSink for Collect {
-    fn group(
-        &mut self,
-        group: CellGroup,
-        cells: &[crate::cube::walk::BucketCount],
-        facts: &[Fact],
-    ) {
+    fn groups(&mut self, groups: &[CellGroup], facts: &[Fact], walk: &mut Walk) {
         assert!(facts.is_sorted());
-        let rows = cells
-            .iter()
-            .map(|cell| (group, cell.granularity as u8, cell.minute_of_day, cell.pv, cell.uv));
-        self.0.extend(rows);
+        let cells = walk.cells(facts);
+        for &group in groups {
+            let rows = cells
+                .iter()
+                .map(|cell| (group, cell.granularity as u8, cell.minute_of_day, cell.pv, cell.uv));
+            self.0.extend(rows);
+        }
     }
 }
 

@@ -7,7 +7,7 @@
 
 use super::BlockCounts;
 use crate::facts::chunks::{Chunk, ChunkDecoder, ItemCounts, Times, cut};
-use crate::facts::column::{ColumnDecoder, Damaged};
+use crate::facts::column::{ColumnDecoder, Damaged, skip_column};
 use crate::facts::numbers::take_numbers;
 use crate::facts::varint;
 
@@ -104,8 +104,43 @@ impl BlockDecoder {
             let lengths = std::iter::once(uv).filter(|&uv| uv > 0);
             site_ranks = Some(self.ranks(from, lengths, uv.into(), counts.visitors)?);
         }
+        let sections = self.take_sections(from, counts)?;
+        let of_sections = sections.iter().map(|section| section.uv);
+        let all = sections.iter().map(|section| u64::from(section.uv)).sum();
+        let ranks = self.ranks(from, of_sections, all, counts.visitors)?;
+        if from.is_empty() {
+            Ok(Groups { pv, uv, site_ranks, sections, ranks })
+        } else {
+            Err(GROUPS)
+        }
+    }
+
+    /// The sections alone, without sets.
+    ///
+    /// # Errors
+    /// [`Damaged`].
+    pub(in crate::database) fn sections(
+        &mut self,
+        mut bytes: &[u8],
+        counts: BlockCounts,
+    ) -> Result<Vec<SectionGroup>, Damaged> {
+        let from = &mut bytes;
+        varint::take(from).ok_or(GROUPS)?;
+        let uv = take_count(from, counts.visitors).ok_or(GROUPS)?;
+        if uv < counts.visitors {
+            skip_column(from).ok_or(GROUPS)?;
+        }
+        self.take_sections(from, counts)
+    }
+
+    fn take_sections(
+        &mut self,
+        from: &mut &[u8],
+        counts: BlockCounts,
+    ) -> Result<Vec<SectionGroup>, Damaged> {
         let count = take_count(from, counts.items).ok_or(GROUPS)? as usize;
-        let places = ascending(&self.numbers(from, count).ok_or(GROUPS)?).ok_or(GROUPS)?;
+        let (steps, mut places) = (self.numbers(from, count).ok_or(GROUPS)?, Vec::new());
+        append_ascending(&steps, &mut places).ok_or(GROUPS)?;
         let pvs = self.numbers(from, count).ok_or(GROUPS)?;
         let uvs = self.numbers(from, count).ok_or(GROUPS)?;
         let items = self.numbers(from, count).ok_or(GROUPS)?;
@@ -126,32 +161,22 @@ impl BlockDecoder {
         if all_items != u64::from(counts.items) || all_ranks > u64::from(counts.facts) {
             return Err(GROUPS);
         }
-        let of_sections = sections.iter().map(|section| section.uv);
-        let ranks = self.ranks(from, of_sections, all_ranks, counts.visitors)?;
-        if from.is_empty() {
-            Ok(Groups { pv, uv, site_ranks, sections, ranks })
-        } else {
-            Err(GROUPS)
-        }
+        Ok(sections)
     }
 
-    /// The counts of the pages.
-    ///
-    /// # Errors
-    /// [`Damaged`].
-    pub(in crate::database) fn items(
+    /// The places, facts and page views of the pages, which come first.
+    fn take_views(
         &mut self,
-        mut bytes: &[u8],
+        from: &mut &[u8],
         counts: BlockCounts,
-        groups: &Groups,
-    ) -> Result<Items, Damaged> {
-        let from = &mut bytes;
+        sections: &[SectionGroup],
+    ) -> Result<(Vec<u32>, Vec<u64>, Vec<u64>), Damaged> {
         let count = counts.items as usize;
         let steps = self.numbers(from, count).ok_or(ITEMS)?;
         let (mut places, mut rest) = (Vec::with_capacity(count), &steps[..]);
-        for section in &groups.sections {
+        for section in sections {
             let (of_section, after) = rest.split_at_checked(section.items as usize).ok_or(ITEMS)?;
-            places.extend(ascending(of_section).ok_or(ITEMS)?);
+            append_ascending(of_section, &mut places).ok_or(ITEMS)?;
             rest = after;
         }
         let facts = self.numbers(from, count).ok_or(ITEMS)?;
@@ -160,9 +185,40 @@ impl BlockDecoder {
             return Err(ITEMS);
         }
         let mut views = self.numbers(from, count).ok_or(ITEMS)?;
-        let mut visitors = self.numbers(from, count).ok_or(ITEMS)?;
-        for ((views, visitors), &facts) in views.iter_mut().zip(&mut visitors).zip(&facts) {
+        for (views, &facts) in views.iter_mut().zip(&facts) {
             *views = views.checked_add(facts).ok_or(ITEMS)?;
+        }
+        Ok((places, facts, views))
+    }
+
+    /// The place and the page views of each page, of the section's pages one after the other.
+    ///
+    /// # Errors
+    /// [`Damaged`].
+    pub(in crate::database) fn views(
+        &mut self,
+        mut bytes: &[u8],
+        counts: BlockCounts,
+        sections: &[SectionGroup],
+    ) -> Result<(Vec<u32>, Vec<u64>), Damaged> {
+        let (places, _, views) = self.take_views(&mut bytes, counts, sections)?;
+        Ok((places, views))
+    }
+
+    /// The counts of the pages; `sections` are the block's own.
+    ///
+    /// # Errors
+    /// [`Damaged`].
+    pub(in crate::database) fn items(
+        &mut self,
+        mut bytes: &[u8],
+        counts: BlockCounts,
+        sections: &[SectionGroup],
+    ) -> Result<Items, Damaged> {
+        let from = &mut bytes;
+        let (places, facts, views) = self.take_views(from, counts, sections)?;
+        let mut visitors = self.numbers(from, places.len()).ok_or(ITEMS)?;
+        for (visitors, &facts) in visitors.iter_mut().zip(&facts) {
             *visitors = facts.checked_sub(*visitors).filter(|&left| left > 0).ok_or(ITEMS)?;
         }
         let chunks = cut(&facts).count();
@@ -274,9 +330,11 @@ fn take_count(from: &mut &[u8], most: u32) -> Option<u32> {
     u32::try_from(varint::take(from)?).ok().filter(|&count| count <= most)
 }
 
-/// The numbers of which the first and the differences are given; `None` unless they ascend strictly within 32 bits.
-fn ascending(steps: &[u64]) -> Option<Vec<u32>> {
-    let (mut numbers, mut steps) = (vec![0; steps.len()], steps.iter());
-    let last = add_up(&mut numbers, || steps.next().copied())?;
-    u32::try_from(last).is_ok().then_some(numbers)
+/// Appends the numbers of which the first and the differences are given; `None` unless they ascend strictly within 32 bits.
+fn append_ascending(steps: &[u64], to: &mut Vec<u32>) -> Option<()> {
+    let start = to.len();
+    to.resize(start + steps.len(), 0);
+    let mut steps = steps.iter();
+    let last = add_up(&mut to[start..], || steps.next().copied())?;
+    u32::try_from(last).is_ok().then_some(())
 }

@@ -44,7 +44,10 @@ pub(in crate::database) fn decoded(block: &EncodedBlock) -> (Vec<u32>, Model) {
     let (visitors, model) = try_decode(block).unwrap();
     let mut decoder = BlockDecoder::default();
     let groups = decoder.groups(&block.groups, block.counts).unwrap();
-    let items = decoder.items(&block.items, block.counts, &groups).unwrap();
+    let items = decoder.items(&block.items, block.counts, &groups.sections).unwrap();
+    assert_eq!(decoder.sections(&block.groups, block.counts).as_ref(), Ok(&groups.sections));
+    let views = decoder.views(&block.items, block.counts, &groups.sections).unwrap();
+    assert_eq!((&views.0, &views.1), (&items.places, &items.counts.views));
     let distinct = |of: &dyn Fn(u32, u32) -> bool| {
         let facts = model.iter().filter(|((section, page, ..), _)| of(*section, *page));
         let (mut pv, mut set) = (0_u64, BTreeSet::new());
@@ -90,7 +93,7 @@ fn try_decode(block: &EncodedBlock) -> Result<(Vec<u32>, Model), Damaged> {
     let mut decoder = BlockDecoder::default();
     let visitors = decoder.visitors(&block.visitors, block.counts)?;
     let groups = decoder.groups(&block.groups, block.counts)?;
-    let items = decoder.items(&block.items, block.counts, &groups)?;
+    let items = decoder.items(&block.items, block.counts, &groups.sections)?;
     let (chunks, visitor_count) = (items.chunks(|_| true), block.counts.visitors);
     let mut reader = ItemFactsReader::new(&items, visitor_count, &chunks, &block.who, &block.when);
     let (mut model, mut index) = (Model::new(), 0);
@@ -181,7 +184,9 @@ proptest! {
         let _ = decoder.visitors(&all.visitors, counts);
         if let Ok(groups) = decoder.groups(&all.groups, counts) {
             prop_assert!(groups.sections().all(|(_, ranks)| ranks.iter().all(|&rank| rank < visitors)));
-            let _ = decoder.items(&all.items, counts, &groups);
+            let _ = decoder.items(&all.items, counts, &groups.sections);
+            let _ = decoder.views(&all.items, counts, &groups.sections);
+            prop_assert_eq!(decoder.sections(&all.groups, counts), Ok(groups.sections));
         }
         let good = encoded(&BTreeMap::from([((1, 2, 3, 4), 5), ((1, 2, 7, 4), 5)]), &[]);
         let _ = try_decode(&EncodedBlock { who: bytes(), ..good.clone() });
@@ -245,7 +250,10 @@ fn some_facts(
 ) -> Vec<(usize, u32, u16, u64)> {
     let mut decoder = BlockDecoder::default();
     let groups = decoder.groups(&block.groups, block.counts).unwrap();
-    let items = decoder.items(&block.items, block.counts, &groups).unwrap();
+    let items = decoder.items(&block.items, block.counts, &groups.sections).unwrap();
+    assert_eq!(decoder.sections(&block.groups, block.counts).as_ref(), Ok(&groups.sections));
+    let views = decoder.views(&block.items, block.counts, &groups.sections).unwrap();
+    assert_eq!((&views.0, &views.1), (&items.places, &items.counts.views));
     let chunks = items.chunks(&is_wanted);
     let mut ranks = Vec::new();
     for ChunkBytes { chunk, who, .. } in &chunks {
@@ -292,7 +300,10 @@ fn chunks_of_other_pages_are_not_read() {
     let block = encoded(&model, &[]);
     let mut decoder = BlockDecoder::default();
     let groups = decoder.groups(&block.groups, block.counts).unwrap();
-    let items = decoder.items(&block.items, block.counts, &groups).unwrap();
+    let items = decoder.items(&block.items, block.counts, &groups.sections).unwrap();
+    assert_eq!(decoder.sections(&block.groups, block.counts).as_ref(), Ok(&groups.sections));
+    let views = decoder.views(&block.items, block.counts, &groups.sections).unwrap();
+    assert_eq!((&views.0, &views.1), (&items.places, &items.counts.views));
     let facts = |chunks: Vec<ChunkBytes>| -> Vec<usize> {
         chunks.into_iter().map(|chunk| chunk.chunk.facts).collect()
     };

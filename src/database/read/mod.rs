@@ -5,6 +5,7 @@
 //!
 //! SQLite has one connection: bytes are fetched by one thread at a time, and decoded by the thread that asked.
 
+mod day;
 mod facts;
 mod unstored;
 
@@ -22,6 +23,7 @@ use crate::error::{Error, Result};
 use crate::facts::column::Damaged;
 use crate::time::Day;
 
+pub use day::{BlockFacts, PagesOfDay};
 pub use facts::Wanted;
 
 pub use super::block::{BlockDecoder, Groups, Items, SectionGroup};
@@ -102,15 +104,15 @@ impl BlockRow {
         decoder.groups(&bytes, self.counts()).map_err(|damaged| store.damaged(damaged.0))
     }
 
-    /// The counts of its pages; `groups` are its own.
+    /// The counts of its pages; `sections` are its own.
     pub(super) fn items(
         &self,
         store: Store<'_>,
-        groups: &Groups,
+        sections: &[SectionGroup],
         decoder: &mut BlockDecoder,
     ) -> Result<Items> {
         let bytes = self.bytes(store, Kind::Items, None)?;
-        decoder.items(&bytes, self.counts(), groups).map_err(|damaged| store.damaged(damaged.0))
+        decoder.items(&bytes, self.counts(), sections).map_err(|damaged| store.damaged(damaged.0))
     }
 }
 
@@ -253,18 +255,45 @@ impl Reader<'_> {
         self.check(decoder.groups(&bytes, block.counts()))
     }
 
-    /// The counts of a block's pages; `groups` are the block's own.
+    /// The sections of a block without their sets.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn sections(
+        &self,
+        block: &BlockRow,
+        decoder: &mut BlockDecoder,
+    ) -> Result<Vec<SectionGroup>> {
+        let bytes = self.bytes(block, Kind::Groups, None)?;
+        self.check(decoder.sections(&bytes, block.counts()))
+    }
+
+    /// The counts of a block's pages; `sections` are the block's own.
     ///
     /// # Errors
     /// [`Error::Database`].
     pub fn items(
         &self,
         block: &BlockRow,
-        groups: &Groups,
+        sections: &[SectionGroup],
         decoder: &mut BlockDecoder,
     ) -> Result<Items> {
         let bytes = self.bytes(block, Kind::Items, None)?;
-        self.check(decoder.items(&bytes, block.counts(), groups))
+        self.check(decoder.items(&bytes, block.counts(), sections))
+    }
+
+    /// The place and the page views of each of a block's pages, section by section; `sections` are the block's own.
+    ///
+    /// # Errors
+    /// [`Error::Database`].
+    pub fn views(
+        &self,
+        block: &BlockRow,
+        sections: &[SectionGroup],
+        decoder: &mut BlockDecoder,
+    ) -> Result<(Vec<u32>, Vec<u64>)> {
+        let bytes = self.bytes(block, Kind::Items, None)?;
+        self.check(decoder.views(&bytes, block.counts(), sections))
     }
 
     /// Calls `each` with the ranks of the facts of some pages, page by page; those of a large page in several calls. A

@@ -104,26 +104,18 @@ pub(super) fn write_harmless(value: &impl Serialize, output: &mut dyn Write) -> 
     Ok(value.serialize(&mut Serializer::with_formatter(output, Harmless))?)
 }
 
-/// Totals over lines, which are known only for whole sources.
-const OF_LINES: [&str; 9] = [
-    "lines",
-    "hits",
-    "bytes_sent",
-    "status",
-    "not_found",
-    "malformed_lines",
-    "empty_lines",
-    "other_lines",
-    "offsets",
-];
+/// Totals over lines, also those that are of no day: a database knows them only of everything.
+const OF_LINES: [&str; 5] = ["lines", "malformed_lines", "empty_lines", "other_lines", "offsets"];
+/// Totals over hits, which a database knows of whole days of whole sites.
+const OF_HITS: [&str; 4] = ["hits", "bytes_sent", "status", "not_found"];
 
 /// The totals; those that a database cannot answer for the question are null.
 fn known(mut totals: Value, stored: Option<&Stored>) -> Value {
-    if let (Value::Object(totals), Some(Stored { is_everything: false, .. })) =
-        (&mut totals, stored)
-    {
-        for name in OF_LINES {
-            totals.insert(name.to_owned(), Value::Null);
+    if let (Value::Object(totals), Some(stored)) = (&mut totals, stored) {
+        let of_lines = OF_LINES.iter().filter(|_| !stored.is_everything);
+        let of_hits = OF_HITS.iter().filter(|_| !stored.has_hits);
+        for name in of_lines.chain(of_hits) {
+            totals.insert((*name).to_owned(), Value::Null);
         }
     }
     totals

@@ -302,7 +302,7 @@ fn visitor_words(summary: &Summary, look: Look) -> String {
     format!("distinct {}{range}", parts.join(" + "))
 }
 
-/// What the lines were: `lines = hits + malformed + empty + other`.
+/// What the lines were: `lines = hits + malformed + empty + other`. Of a range, a database knows the hits alone.
 pub(super) fn lines(summary: &Summary, look: Look) -> Vec<Line> {
     let totals = &summary.totals;
     let warn = |count: u64| if count > 0 { Tone::Warning } else { Tone::Plain };
@@ -320,9 +320,14 @@ pub(super) fn lines(summary: &Summary, look: Look) -> Vec<Line> {
     if totals.other_lines > 0 {
         rows.push(("other", totals.other_lines, Tone::Plain));
     }
-    let figures = grouped(totals.lines).len();
+    let (mut title, mut note, mut all) = ("Lines", "share of all lines", totals.lines);
+    if totals.lines == 0 {
+        rows.retain(|(label, ..)| ["hits", "  page views"].contains(label));
+        (title, note, all) = ("Hits", "share of all hits", totals.hits);
+    }
+    let figures = grouped(all).len();
     let labels = if look.room() >= 12 + 2 + figures { 14 } else { 0 };
-    let mut lines = look.heading("Lines", "share of all lines");
+    let mut lines = look.heading(title, note);
     for (label, count, tone) in rows {
         let mut line = look.line(Tone::Plain, "");
         if labels > 0 {
@@ -332,7 +337,7 @@ pub(super) fn lines(summary: &Summary, look: Look) -> Vec<Line> {
         }
         line.right(tone, &grouped(count), figures);
         if line.width() + 9 <= look.width {
-            line.right(Tone::Quiet, &percent(count, totals.lines), 9);
+            line.right(Tone::Quiet, &percent(count, all), 9);
         }
         lines.push(line);
     }

@@ -86,7 +86,7 @@ fn blocks(summary: &Summary, look: Look) -> Vec<Vec<Line>> {
     if let Some(comparison) = comparison {
         blocks.push(comparison::totals(comparison, views(summary), look));
     }
-    if totals.lines > 0 {
+    if totals.lines > 0 || totals.hits > 0 {
         blocks.extend(beside(look, 72, summary, figures::lines, figures::responses));
     }
     if totals.page_views > 0 {

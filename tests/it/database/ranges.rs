@@ -226,8 +226,69 @@ fn the_unit_that_is_written_is_included() {
             }
         }
         // What only the lines knew is not guessed.
-        let json = ask(&database, &options);
-        assert!(json["totals"]["lines"].is_null() && json["totals"]["status"].is_null());
+        let totals = ask(&database, &options)["totals"].take();
+        for name in ["lines", "malformed_lines", "empty_lines", "other_lines", "offsets"] {
+            assert!(totals[name].is_null(), "{name} {options:?}");
+        }
+        let is_cut = options.iter().any(|time| time.contains('T'));
+        for name in ["hits", "bytes_sent", "status", "not_found"] {
+            assert_eq!(totals[name].is_null(), is_cut, "{name} {options:?}");
+        }
+    }
+}
+
+/// Sums over hits of whole days are those of a run over the lines of these days.
+#[test]
+fn hits_of_whole_days_are_those_of_their_lines() {
+    let folder = Folder::new();
+    let (database, logs) = database(&folder);
+    let whole = [&[][..], &["--since", "1999-01-01"], &["--site", "default"]];
+    let [everything, since, site] = whole.map(|options| ask(&database, options)["totals"].take());
+    let days = |dates: &[(&str, std::ops::RangeInclusive<u32>)]| -> Vec<String> {
+        let texts = |(month, days): &(&str, std::ops::RangeInclusive<u32>)| {
+            let month = (*month).to_owned();
+            days.clone().map(move |day| format!("[{day:02}/{month}:")).collect::<Vec<_>>()
+        };
+        dates.iter().flat_map(texts).collect()
+    };
+    for (options, days) in [
+        (
+            &["--since", "2018-12-25", "--until", "2019-01-02"][..],
+            days(&[("Dec/2018", 25..=31), ("Jan/2019", 1..=2)]),
+        ),
+        (&["--until", "2018-12-20"], days(&[("Dec/2018", 20..=20)])),
+        (&["--since", "2019-01-08"], days(&[("Jan/2019", 8..=9)])),
+        (&["--since", "2030-01-01"], Vec::new()),
+    ] {
+        let is_in = |line: &&[u8]| {
+            let line = String::from_utf8_lossy(line);
+            days.iter().any(|day| line.contains(day.as_str()))
+        };
+        let lines = logs.iter().flat_map(|log| log.split_inclusive(|&byte| byte == b'\n'));
+        let log = folder.write("days.log", &lines.filter(is_in).collect::<Vec<_>>().concat());
+        let json = report(&database, &[options, &["--json"]].concat()).expect_exit(0).json();
+        let expected = if days.is_empty() {
+            json!({"hits": 0, "bytes_sent": 0, "not_found": 0, "page_views": 0,
+                "status": {"1xx": 0, "2xx": 0, "3xx": 0, "4xx": 0, "5xx": 0, "other": 0}})
+        } else {
+            crate::harness::hitmap(&["analyze", "--json", log.to_str().unwrap()])
+                .expect_exit(0)
+                .json()["totals"]
+                .take()
+        };
+        for name in ["hits", "bytes_sent", "status", "not_found", "page_views"] {
+            assert_eq!(json["totals"][name], expected[name], "{name} {options:?}");
+        }
+        let text = report(&database, options).expect_exit(0).stdout_text();
+        assert_eq!(text.contains("share of all hits"), !days.is_empty(), "{text}");
+    }
+    for name in ["hits", "bytes_sent", "status", "not_found", "page_views"] {
+        assert!(everything[name] == since[name] && everything[name] == site[name], "{name}");
+    }
+    assert!(everything["hits"].as_u64() > everything["page_views"].as_u64());
+    for options in [&["--section", "/movie/"][..], &["--page", "/"]] {
+        let totals = ask(&database, options)["totals"].take();
+        assert!(totals["hits"].is_null() && totals["status"].is_null(), "{options:?}");
     }
 }
 
