@@ -19,6 +19,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use clap::{Parser, Subcommand};
 
 use crate::error::{Error, Result};
@@ -75,6 +76,9 @@ pub fn run() -> ExitCode {
         Err(error) => {
             // `--help` and `--version` come here too, and whoever reads them may close the pipe.
             let _ = error.print();
+            if let Some(log) = log_as_subcommand(&error) {
+                output::eprint_line(&format!("\n  tip: logs are counted by: hitmap analyze {log}"));
+            }
             return ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2));
         }
     };
@@ -101,10 +105,27 @@ pub fn run() -> ExitCode {
     }
 }
 
+/// What was given where a subcommand belongs, and is like none: a log, in all likelihood.
+fn log_as_subcommand(error: &clap::Error) -> Option<&str> {
+    let is_like_one = error.get(ContextKind::SuggestedSubcommand).is_some();
+    match error.get(ContextKind::InvalidSubcommand) {
+        Some(ContextValue::String(text)) if !is_like_one => Some(text),
+        _ => None,
+    }
+}
+
 /// A time in whole seconds.
 fn parse_seconds(text: &str) -> std::result::Result<Duration, String> {
     let seconds = text.strip_suffix('s').unwrap_or(text).parse().map(Duration::from_secs);
     seconds.map_err(|_| "expected a number of seconds".to_owned())
+}
+
+/// A number of rows, or all of them.
+fn parse_top(text: &str) -> std::result::Result<usize, String> {
+    if text == "all" {
+        return Ok(usize::MAX);
+    }
+    text.parse().map_err(|_| "expected a number of rows, or all".to_owned())
 }
 
 /// The number of worker threads that `--threads` asks for; 0 is one per core.

@@ -1,19 +1,20 @@
 //! `hitmap report`: a report from a database.
 //!
-//! Owns: the subcommand's options, and how a range is written. May import: `session`, `query`, `time`, clap, its siblings.
-//! Must not know: how an answer is computed.
+//! Owns: the subcommand's options. May import: `session`, `query`, `time`, clap, its siblings. Must not know: how an answer
+//! is computed.
 
 use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::Args;
 
 use super::console::{Console, ConsoleOptions};
 use super::output::When;
-use super::{cells_target, threads};
+use super::{cells_target, parse_top, threads};
 use crate::error::Result;
-use crate::query::{By, Minute, Question};
+use crate::query::{By, Compare, Grouping, Request};
 use crate::session::{self, CellsTarget, ReportOptions, check_outputs};
-use crate::time::{Day, Granularity, MINUTES_A_DAY};
+use crate::time::{Granularity, WrittenTime};
 
 /// Arguments of `hitmap report`.
 #[derive(Debug, Args)]
@@ -21,23 +22,31 @@ use crate::time::{Day, Granularity, MINUTES_A_DAY};
 Examples:
   hitmap report --db stats.db
   hitmap report --db stats.db --since 2018-03-05T14:05 --until 2018-03-07 --by hour
+  hitmap report --db stats.db --since last-week --until last-week --compare previous
+  hitmap report --db stats.db --since 28d --until yesterday --by day
   hitmap report --db stats.db --section /movie/ --by week --json")]
 pub(super) struct ReportArgs {
     /// The database, as written by hitmap analyze --db
     #[arg(long, value_name = "FILE")]
     db: PathBuf,
 
-    /// Start with this day, hour or minute: 2018-03-05, 2018-03-05T14 or 2018-03-05T14:05
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    since: Option<Range>,
+    /// Start with this day, hour or minute, as in 2018-03-05, 2018-03-05T14 or 2018-03-05T14:05, or with the start of today,
+    /// yesterday, 7d (any number of whole days before today), this-week (from Monday), last-week, this-month, last-month
+    #[arg(long, value_name = "TIME")]
+    since: Option<WrittenTime>,
 
-    /// End with this day, hour or minute, inclusive
-    #[arg(long, value_name = "TIME", value_parser = parse_time)]
-    until: Option<Range>,
+    /// End with this day, hour or minute, inclusive, or with the end of what is named as above
+    #[arg(long, value_name = "TIME")]
+    until: Option<WrittenTime>,
 
-    /// Also list every minute, hour, day, week or month
+    /// Also list every minute, hour, day, week or month of what was counted, or all sections or pages
     #[arg(long, value_name = "UNIT", value_enum)]
     by: Option<Unit>,
+
+    /// Compare with the range before (the day, week or month before, else the same length moved back by whole weeks), or with
+    /// a year before (364 days)
+    #[arg(long, value_name = "WITH", value_enum)]
+    compare: Option<With>,
 
     /// Report only this site
     #[arg(long, value_name = "NAME")]
@@ -51,8 +60,8 @@ pub(super) struct ReportArgs {
     #[arg(long, value_name = "PATH")]
     page: Option<String>,
 
-    /// Number of sections and of pages to list
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    /// Number of sections and of pages to list, or all
+    #[arg(long, value_name = "N|all", default_value = "10", value_parser = parse_top)]
     top: usize,
 
     /// Print the report as JSON
@@ -79,57 +88,43 @@ enum Unit {
     Day,
     Week,
     Month,
+    Section,
+    Page,
 }
 
-impl From<Unit> for By {
+impl From<Unit> for Grouping {
     fn from(unit: Unit) -> Self {
         match unit {
-            Unit::Minute => Self::Cells(Granularity::Minute),
-            Unit::Hour => Self::Cells(Granularity::Hour),
-            Unit::Day => Self::Cells(Granularity::Day),
-            Unit::Week => Self::Week,
-            Unit::Month => Self::Month,
+            Unit::Minute => Self::Time(By::Cells(Granularity::Minute)),
+            Unit::Hour => Self::Time(By::Cells(Granularity::Hour)),
+            Unit::Day => Self::Time(By::Cells(Granularity::Day)),
+            Unit::Week => Self::Time(By::Week),
+            Unit::Month => Self::Time(By::Month),
+            Unit::Section => Self::Section,
+            Unit::Page => Self::Page,
         }
     }
 }
 
-/// The minutes of a day, of an hour, or a single one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Range {
-    start: Minute,
-    end: Minute,
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum With {
+    Previous,
+    Year,
 }
 
-fn parse_time(text: &str) -> std::result::Result<Range, String> {
-    read_time(text).ok_or_else(|| {
-        "expected a time as in 2018-03-05, 2018-03-05T14 or 2018-03-05T14:05".to_owned()
-    })
+impl From<With> for Compare {
+    fn from(with: With) -> Self {
+        match with {
+            With::Previous => Self::Previous,
+            With::Year => Self::Year,
+        }
+    }
 }
 
-/// A number of exactly two digits that is less than `limit`.
-fn read_two_digits(text: &str, limit: u16) -> Option<u16> {
-    let is_number = text.len() == 2 && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse().ok().filter(|&number| is_number && number < limit)
-}
-
-fn read_time(text: &str) -> Option<Range> {
-    let (date, time) = match text.split_once(['T', ' ']) {
-        Some((date, time)) => (date, Some(time)),
-        None => (text, None),
-    };
-    let day: Day = date.parse().ok()?;
-    let midnight = Minute::from(day.0) * Minute::from(MINUTES_A_DAY);
-    let (start, length) = match time {
-        None => (0, MINUTES_A_DAY.into()),
-        Some(time) => match time.split_once(':') {
-            None => (read_two_digits(time, 24)? * 60, 60),
-            Some((hour, minute)) => {
-                (read_two_digits(hour, 24)? * 60 + read_two_digits(minute, 60)?, 1)
-            }
-        },
-    };
-    let start = midnight + Minute::from(start);
-    Some(Range { start, end: start + length })
+/// The present instant, in Unix seconds.
+fn now() -> i64 {
+    let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since_1970.as_secs()).unwrap_or(i64::MAX)
 }
 
 /// Runs the subcommand.
@@ -140,15 +135,17 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
     }
     let options = ReportOptions {
         database: arguments.db.clone(),
-        question: Question {
-            since: arguments.since.map(|range| range.start),
-            until: arguments.until.map(|range| range.end),
+        request: Request {
+            since: arguments.since,
+            until: arguments.until,
             site: arguments.site.clone(),
             section: arguments.section.clone(),
             page: arguments.page.clone(),
-            by: arguments.by.map(By::from),
+            grouping: arguments.by.map(Grouping::from),
+            compare: arguments.compare.map(Compare::from),
+            top: arguments.top,
+            now: now(),
         },
-        top: arguments.top,
         cells,
         threads: threads(arguments.threads)?,
     };
@@ -158,23 +155,4 @@ pub(super) fn run(arguments: &ReportArgs) -> Result<()> {
         ..ConsoleOptions::default()
     });
     session::report(&options, &mut console)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::read_time;
-
-    #[test]
-    fn times_are_days_hours_and_minutes() {
-        let length = |text: &str| read_time(text).map(|range| range.end - range.start);
-        assert_eq!(length("2018-03-05"), Some(1440));
-        assert_eq!(length("2018-03-05T14"), Some(60));
-        assert_eq!(length("2018-03-05 14:05"), Some(1));
-        assert_eq!(read_time("1970-01-02T01:01").map(|range| range.start), Some(1501));
-        for wrong in
-            ["", "2018", "2018-02-30", "2018-03-05T24", "2018-03-05T1", "2018-3-5", "x-01-01"]
-        {
-            assert_eq!(read_time(wrong), None, "{wrong}");
-        }
-    }
 }

@@ -15,6 +15,7 @@ mod levels;
 mod merge;
 mod meta;
 mod migrate;
+mod names;
 mod periods;
 mod pieces;
 mod places;

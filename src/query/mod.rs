@@ -1,18 +1,27 @@
 //! Questions to a database: any range, to the minute, of sites, a section or a page, answered exactly from the parts.
 //!
-//! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary()`] (a report). May import: `database`,
-//! `cube`, `count`, `facts`, hashbrown, rayon. Must not know: clap, SQL.
+//! Owns: [`Question`], [`answer`] (all facts, for cells), [`summary()`] (a report), [`Request`] (a question as users write
+//! it, and what a report shows besides its answer). May import: `database`, `cube`, `count`, `facts`, hashbrown, rayon. Must
+//! not know: clap, SQL.
 //!
 //! Every report is made by `engine`, day by day from what is stored of each. `facts` loads facts for their cells, whose
 //! order is that of a cube; a test compares the engine with the walk over them, and both with naive code.
 
+pub mod buckets;
+mod changes;
+pub mod clock;
+pub mod comparison;
+pub mod counted;
 mod days;
+pub mod earlier;
 mod engine;
 mod facts;
 mod numbers;
 mod pages;
 mod pool;
 mod range;
+mod request;
+mod similar;
 pub mod summarize;
 pub mod summary;
 mod top;
@@ -29,12 +38,12 @@ pub use crate::query::summary::Summary;
 use crate::query::summary::{Definition, Stored};
 use crate::select::SectionPattern;
 use crate::select::StoredRules;
+pub use crate::time::Minute;
 use crate::time::{Bucket, Day, Granularity, MINUTES_A_DAY};
 
+pub use earlier::Compare;
 pub use facts::Answer;
-
-/// A minute of the wall clock, counted from 1970.
-pub type Minute = i64;
+pub use request::{ReadyRequest, Request, minute_text};
 
 /// How long the buckets of an answer are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +74,17 @@ impl By {
             Self::Month => day.month_text(),
         }
     }
+}
+
+/// What has a row each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Grouping {
+    /// Buckets of time.
+    Time(By),
+    /// All sections.
+    Section,
+    /// All pages.
+    Page,
 }
 
 /// What is asked.
@@ -238,15 +258,16 @@ pub fn definition(rules: &StoredRules) -> Definition {
 
 fn chosen_sites(database: &Database, question: &Question) -> Result<Vec<Site>> {
     let mut sites = database.sites()?;
+    if sites.is_empty() {
+        return Err(Error::Usage("the database has counted nothing yet".to_owned()));
+    }
     if let Some(name) = &question.site {
+        if !sites.iter().any(|site| site.name == *name) {
+            return Err(request::no_such_site(name, &sites));
+        }
         sites.retain(|site| site.name == *name);
     }
-    let Some(first) = sites.first() else {
-        return Err(Error::Usage(match &question.site {
-            Some(name) => format!("the database has no site {name:?}"),
-            None => "the database has counted nothing yet".to_owned(),
-        }));
-    };
+    let first = &sites[0];
     if sites.iter().any(|site| site.rules != first.rules) {
         let names: Vec<&str> = sites.iter().map(|site| site.name.as_str()).collect();
         return Err(Error::Usage(format!(

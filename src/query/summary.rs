@@ -1,9 +1,13 @@
 //! What every report is made from: the finished numbers of one run.
 //!
-//! Owns: [`Summary`] and its parts. May import: `time`. Must not know: how the numbers were made
-//! or how they are shown. All text here is UTF-8 with foreign bytes already written as `\xNN`;
+//! Owns: [`Summary`] and its parts. May import: `time`, and the types of its siblings. Must not know: how the numbers were
+//! made or how they are shown. All text here is UTF-8 with foreign bytes already written as `\xNN`;
 //! control characters may still be in it.
 
+use super::Grouping;
+use super::buckets::Buckets;
+use super::comparison::Comparison;
+use super::counted::Counted;
 use crate::time::{Bucket, CivilTime, Day};
 
 /// The finished numbers of a run.
@@ -61,8 +65,27 @@ pub struct Stored {
     pub new_visitors: Vec<NewVisitors>,
     /// The granularity of `by`: minute, hour, day, week or month.
     pub by_name: Option<&'static str>,
-    /// Site, bucket, PV and UV at that granularity; weeks and months hold what of them lies in the range.
+    /// Site, bucket, PV and UV at that granularity, of buckets with page views; they hold what of them lies in the range.
     pub by: Vec<(String, String, u64, u64)>,
+    /// The same without gaps, for reports.
+    pub buckets: Option<Buckets>,
+    /// What was asked to have a row each; all sections or all pages are listed, if it was those.
+    pub grouping: Option<Grouping>,
+    /// What was counted.
+    pub counted: Counted,
+    /// The day that a range was named by.
+    pub today: Option<Today>,
+    /// What has changed since an earlier range.
+    pub comparison: Option<Comparison>,
+}
+
+/// The day on the clock that a database counts by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Today {
+    /// The day.
+    pub day: Day,
+    /// Whose day it is: the zone of `--tz`, or an offset such as `+0800`.
+    pub zone: String,
 }
 
 /// New and returning visitors of a site's day.

@@ -8,10 +8,10 @@ use std::time::Instant;
 use super::{CellsFile, CellsTarget, Output};
 use crate::cube::{CellFormat, rows};
 use crate::database::{Database, Site};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::pipeline::thread_pool;
 use crate::query::summary::Timing;
-use crate::query::{self, Question};
+use crate::query::{self, Question, Request};
 use crate::time::MINUTES_A_DAY;
 
 /// Options of [`report`].
@@ -19,10 +19,8 @@ use crate::time::MINUTES_A_DAY;
 pub struct ReportOptions {
     /// The database.
     pub database: PathBuf,
-    /// The question.
-    pub question: Question,
-    /// Number of sections and of pages to list.
-    pub top: usize,
+    /// What is asked.
+    pub request: Request,
     /// Where to write all cells, if anywhere.
     pub cells: Option<CellsTarget>,
     /// Worker threads, at least 1.
@@ -32,17 +30,20 @@ pub struct ReportOptions {
 /// Answers a question from a database.
 ///
 /// # Errors
-/// [`Error::Usage`] for an empty range or a site that the database does not have; [`Error::Database`],
-/// [`Error::Output`], [`Error::Write`].
+/// [`Error::Usage`](crate::error::Error::Usage) as for [`Request::ready`];
+/// [`Error::Database`](crate::error::Error::Database), [`Error::Output`](crate::error::Error::Output),
+/// [`Error::Write`](crate::error::Error::Write).
 pub fn report(options: &ReportOptions, output: &mut dyn Output) -> Result<()> {
     let start = Instant::now();
-    let ReportOptions { database, question, top, cells, threads } = options;
-    if question.since.zip(question.until).is_some_and(|(since, until)| since >= until) {
-        return Err(Error::Usage("--until is before --since".to_owned()));
-    }
+    let ReportOptions { database, request, cells, threads } = options;
     let pool = thread_pool(*threads)?;
     let mut database = Database::open_to_read(database)?;
+    let ready = request.clone().ready(&database)?;
+    let (question, top) = (&ready.question, ready.needed_top);
     warn_of_pruned_days(&database.sites()?, question, output);
+    for doubt in ready.doubts(&mut database)? {
+        output.warn(&doubt);
+    }
     if let Some(target) = cells {
         let answer = pool.install(|| query::answer(&mut database, question))?;
         let cube = pool.install(|| answer.cube());
@@ -60,7 +61,8 @@ pub fn report(options: &ReportOptions, output: &mut dyn Output) -> Result<()> {
             }
         }
     }
-    let mut summary = pool.install(|| query::summary(&mut database, question, *top))?;
+    let summary = pool.install(|| query::summary(&mut database, question, top))?;
+    let mut summary = pool.install(|| ready.complete(&mut database, summary))?;
     database.finish_reading()?;
     summary.timing = Timing { seconds: start.elapsed().as_secs_f64(), threads: *threads };
     output.report(&summary)

@@ -75,6 +75,20 @@ impl Day {
         format!("{year:0width$}-W{week:02}")
     }
 
+    /// The first day of the day's month.
+    #[must_use]
+    pub fn first_of_month(self) -> Self {
+        let (_, _, day_of_month) = self.date();
+        Self(self.0 + 1 - day_of_month.cast_signed())
+    }
+
+    /// The first day of the month after the day's.
+    #[must_use]
+    pub fn first_of_next_month(self) -> Self {
+        // 31 days after the first of a month it is the next month, at the latest on its fourth day.
+        Self(self.first_of_month().0 + 31).first_of_month()
+    }
+
     /// Year and number (1–53) of the day's ISO 8601 week. A week belongs to the year of its Thursday.
     #[must_use]
     pub fn iso_week(self) -> (i32, u32) {
@@ -289,6 +303,19 @@ mod tests {
             assert_eq!((day.week_text().as_str(), day.weekday()), (week, weekday));
         }
         assert_eq!(Day(0).month_text(), "1970-01");
+    }
+
+    #[test]
+    fn months_follow_each_other() {
+        let date = |year, month, day| Day::from_date(year, month, day).unwrap();
+        for (day, first, next) in [
+            (date(2018, 1, 31), date(2018, 1, 1), date(2018, 2, 1)),
+            (date(2018, 2, 1), date(2018, 2, 1), date(2018, 3, 1)),
+            (date(2020, 2, 29), date(2020, 2, 1), date(2020, 3, 1)),
+            (date(2019, 12, 31), date(2019, 12, 1), date(2020, 1, 1)),
+        ] {
+            assert_eq!((day.first_of_month(), day.first_of_next_month()), (first, next));
+        }
     }
 
     #[test]

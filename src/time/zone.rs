@@ -1,6 +1,6 @@
 //! Conversion of log times to another zone (`--tz`).
 //!
-//! Owns: [`Zone`] and its conversion of wall-clock times. May import: `time::calendar`, jiff. Must not know: records,
+//! Owns: [`Zone`] and its conversion of wall-clock times, the text of offsets. May import: `time::calendar`, jiff. Must not know: records,
 //! buckets, the zone of the machine it runs on.
 
 use std::collections::BTreeSet;
@@ -27,6 +27,22 @@ impl Zone {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// What the zone's clocks show at an instant, given in Unix seconds.
+    #[must_use]
+    pub fn time_at(&self, unix_seconds: i64) -> CivilTime {
+        Converter::new(self).convert(CivilTime::from_seconds(unix_seconds), 0)
+    }
+}
+
+/// An offset from UTC as a log line writes it: `+0800`.
+#[must_use]
+pub fn offset_text(minutes: i16) -> String {
+    let sign = if minutes < 0 { '-' } else { '+' };
+    let minutes = minutes.unsigned_abs();
+    // Lines may carry an offset of up to 99 hours and 99 minutes.
+    let hours = (minutes / 60).min(99);
+    format!("{sign}{hours:02}{:02}", minutes - hours * 60)
 }
 
 impl FromStr for Zone {
@@ -133,7 +149,7 @@ impl Converter {
 
 #[cfg(test)]
 mod tests {
-    use super::{Converter, Zone};
+    use super::{Converter, Zone, offset_text};
     use crate::time::{CivilTime, Day};
 
     fn check(zone: &str, written: (i32, u32, u32, u16, i16), expected: &str, repeated: bool) {
@@ -162,6 +178,26 @@ mod tests {
         check("Europe/Berlin", (2018, 10, 28, 60, 0), "2018-10-28T02:00:30", true);
         check("Europe/Berlin", (2018, 10, 28, 120, 0), "2018-10-28T03:00:30", false);
         check("Europe/Berlin", (2018, 10, 27, 1439, 0), "2018-10-28T01:59:30", false);
+    }
+
+    #[test]
+    fn a_clock_shows_an_instant() {
+        // 2018-03-25, when Berlin went from 02:00 to 03:00 at 01:00 UTC.
+        let midnight = i64::from(Day::from_date(2018, 3, 25).unwrap().0) * 86_400;
+        for (zone, second, expected) in [
+            ("UTC", 0, "2018-03-25T00:00:00"),
+            ("Europe/Berlin", 3_599, "2018-03-25T01:59:59"),
+            ("Europe/Berlin", 3_600, "2018-03-25T03:00:00"),
+            ("-03:30", 60, "2018-03-24T20:31:00"),
+        ] {
+            let zone: Zone = zone.parse().unwrap();
+            assert_eq!(zone.time_at(midnight + second).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn offsets_read_as_written() {
+        assert_eq!([0, 480, -210, 6039].map(offset_text), ["+0000", "+0800", "-0330", "+9999"]);
     }
 
     #[test]

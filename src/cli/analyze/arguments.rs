@@ -11,7 +11,7 @@ use clap::Args;
 
 use super::super::output::When;
 use super::super::size::parse_size;
-use super::super::{cells_target, parse_seconds, paths, publish, threads};
+use super::super::{cells_target, parse_seconds, parse_top, paths, publish, threads};
 use crate::error::{Error, Result};
 use crate::parse::{Format, Grammar, UnknownFormat};
 use crate::select::{Count, GivenRules, SectionPattern, VisitorDefinition};
@@ -72,8 +72,8 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, value_name = "N", default_value_t = DEFAULT_PAGE_LIMIT, help_heading = "Counting")]
     pub(super) max_pages: u64,
 
-    /// Number of sections and of pages to list
-    #[arg(long, value_name = "N", default_value_t = 10, help_heading = "Output")]
+    /// Number of sections and of pages to list, or all
+    #[arg(long, value_name = "N|all", default_value = "10", value_parser = parse_top, help_heading = "Output")]
     pub(super) top: usize,
 
     /// Print the report as JSON

@@ -56,6 +56,11 @@ impl HourScale {
         hours.chunks(self.hours).map(|cell| cell.iter().sum()).collect()
     }
 
+    /// Whether any hour of a cell was counted.
+    fn is_covered(self, cell: usize, covered: &Covered) -> bool {
+        covered.iter().skip(cell * self.hours).take(self.hours).any(|&is_covered| is_covered)
+    }
+
     /// The largest cell.
     pub(super) fn max<'a>(self, rows: impl IntoIterator<Item = &'a [u64; 24]>) -> u64 {
         rows.into_iter().flat_map(|hours| self.cells(hours)).max().unwrap_or(0)
@@ -76,8 +81,8 @@ impl HourScale {
     }
 }
 
-/// The hours of a day that the log covers: an hour without traffic looks different from one that was not logged.
-pub(super) type Covered = std::ops::RangeInclusive<usize>;
+/// The hours of a day that were counted: an hour without traffic looks different from one that was not counted.
+pub(super) type Covered = [bool; 24];
 
 /// One day of a heat map.
 pub(super) fn heat_row(
@@ -95,16 +100,18 @@ pub(super) fn heat_row(
                 line.push(Tone::Views, shades[level].to_string().repeat(scale_of.columns));
             }
             None => {
-                let first = index * scale_of.hours;
-                let is_covered =
-                    (first..first + scale_of.hours).any(|hour| covered.contains(&hour));
-                let quiet = if is_covered && look.unicode { "·" } else { " " };
-                line.push(Tone::Quiet, quiet);
+                let is_covered = scale_of.is_covered(index, covered);
+                line.push(Tone::Quiet, if is_covered { quiet(look) } else { " " });
                 line.space(scale_of.columns - 1);
             }
         }
     }
     line
+}
+
+/// Stands for an hour that was counted and has nothing.
+const fn quiet(look: Look) -> &'static str {
+    if look.unicode { "·" } else { "-" }
 }
 
 /// The quarter of `max` that `value` lies in, 0 to 3; `None` for 0.
@@ -131,16 +138,27 @@ pub(super) fn heat_legend(look: Look, max: u64) -> Vec<Line> {
 }
 
 /// A chart of vertical bars, one per cell, with the hours below.
-pub(super) fn columns(look: Look, tone: Tone, hours: &[u64; 24], scale_of: HourScale) -> Vec<Line> {
+pub(super) fn columns(
+    look: Look,
+    tone: Tone,
+    hours: &[u64; 24],
+    scale_of: HourScale,
+    covered: &Covered,
+) -> Vec<Line> {
     let cells = scale_of.cells(hours);
     let max = cells.iter().copied().max().unwrap_or(0);
     let gap = usize::from(scale_of.columns > 1);
     let mut lines = Vec::new();
     for row in (0..CHART_ROWS).rev() {
         let mut text = String::new();
-        for &value in &cells {
+        for (index, &value) in cells.iter().enumerate() {
             let eighths = scale(value, max, CHART_ROWS * 8).saturating_sub(row * 8).min(8);
             let block = match (look.unicode, eighths) {
+                (_, 0) if row == 0 && value == 0 && scale_of.is_covered(index, covered) => {
+                    text.push_str(quiet(look));
+                    text.extend(std::iter::repeat_n(' ', scale_of.columns - 1));
+                    continue;
+                }
                 (_, 0) => ' ',
                 (true, eighths) => LOWER_EIGHTHS[eighths - 1],
                 (false, 5..) => '#',

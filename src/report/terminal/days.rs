@@ -4,11 +4,11 @@
 //! Must not know: rankings.
 
 use super::chart::{HourScale, bar, heat_row};
-use super::hours::{covered, heat_map, legend, one_day, weekdays};
+use super::hours::{heat_map, legend, one_day, weekdays};
 use super::layout::{Line, Look, Tone};
 use super::site_days::{DayRow, SiteDays, day_label, label_width, site_line, sites};
-use super::{WIDE, has_several_sites, visitor_note};
-use crate::query::summary::{Summary, Totals};
+use super::{WIDE, has_several_sites, views, visitor_note};
+use crate::query::summary::Summary;
 use crate::text::{counted, grouped};
 use crate::time::Day;
 
@@ -21,37 +21,25 @@ const SHOWN_SITES: usize = 8;
 /// Most days in the heat map; more days are added up by weekday.
 const HEAT_DAYS: usize = 14;
 
-/// The table of days, then the hours unless the table shows them.
-pub(super) fn blocks(summary: &Summary, look: Look) -> Vec<Vec<Line>> {
+/// The table of days, unless other rows have its numbers, then the hours, unless the table shows them.
+pub(super) fn blocks(summary: &Summary, has_table: bool, look: Look) -> Vec<Vec<Line>> {
     let sites = sites(summary);
     let mut rows = sites.iter().flat_map(|site| &site.rows);
     let (Some(first), second) = (rows.next(), rows.next()) else { return Vec::new() };
-    let mut blocks = vec![table(summary, look, &sites)];
+    let mut blocks = Vec::new();
+    if has_table {
+        blocks.push(table(summary, look, &sites));
+    }
+    let has_hours_in_table = has_table && look.width >= WIDE;
     let all_rows = sites.iter().map(|site| site.rows.len()).sum::<usize>();
     if second.is_none() {
         blocks.push(one_day(look, first));
-    } else if look.width < WIDE && all_rows <= HEAT_DAYS {
-        blocks.push(heat_map(summary, look, &sites));
-    } else if look.width < WIDE || all_rows > SHOWN_DAYS {
-        blocks.push(weekdays(look, &sites));
+    } else if !has_hours_in_table && all_rows <= HEAT_DAYS {
+        blocks.push(heat_map(look, views(summary), &sites));
+    } else if !has_hours_in_table || all_rows > SHOWN_DAYS {
+        blocks.push(weekdays(look, views(summary), &sites));
     }
     blocks
-}
-
-/// Which part of its first or last day the log covers: `until 20:10`; `None` for a whole day.
-fn cut_off(totals: &Totals, day: Day) -> Option<String> {
-    let time = |minute: u16| format!("{:02}:{:02}", minute / 60, minute % 60);
-    // A first view some minutes after midnight is a quiet night, not a log that starts late.
-    let first = totals.first.filter(|first| first.day() == day && first.minute_of_day() >= 60);
-    let last = totals.last.filter(|last| last.day() == day && last.minute_of_day() < 1439);
-    match (first, last) {
-        (None, None) => None,
-        (Some(first), None) => Some(format!("from {}", time(first.minute_of_day()))),
-        (None, Some(last)) => Some(format!("until {}", time(last.minute_of_day()))),
-        (Some(first), Some(last)) => {
-            Some(format!("{} to {}", time(first.minute_of_day()), time(last.minute_of_day())))
-        }
-    }
 }
 
 /// Widths of the table's columns.
@@ -71,7 +59,7 @@ struct TableColumns {
 
 impl TableColumns {
     /// `None` if not even the numbers fit side by side.
-    fn fit(summary: &Summary, look: Look, rows: &[&DayRow]) -> Option<Self> {
+    fn fit(look: Look, rows: &[&DayRow]) -> Option<Self> {
         let max = |value: fn(&DayRow) -> u64| rows.iter().map(|row| value(row)).max().unwrap_or(0);
         let (max_pv, max_uv) = (max(|row| row.pv), max(|row| row.uv));
         let label = label_width(look);
@@ -85,8 +73,8 @@ impl TableColumns {
         if let Some(heat) = heat {
             left = left.saturating_sub(3 + heat.width());
         }
-        let cut_off = rows.iter().filter_map(|row| cut_off(&summary.totals, row.day));
-        let mut cut_off = cut_off.map(|text| text.len()).max().unwrap_or(0);
+        let cut_off = rows.iter().filter_map(|row| row.coverage.part.as_ref());
+        let mut cut_off = cut_off.map(String::len).max().unwrap_or(0);
         if cut_off > 0 && left < 2 + cut_off {
             cut_off = 0;
         }
@@ -132,7 +120,7 @@ impl TableColumns {
         line
     }
 
-    fn row(&self, summary: &Summary, look: Look, row: &DayRow) -> Line {
+    fn row(&self, look: Look, row: &DayRow) -> Line {
         let mut line = look.line(Tone::Plain, "");
         line.left(Tone::Plain, &day_label(look, row.day), self.label);
         line.right(Tone::Plain, &grouped(row.pv), 2 + self.pv);
@@ -147,14 +135,14 @@ impl TableColumns {
         }
         if let Some(heat) = self.heat {
             line.space(3);
-            let covered = covered(&summary.totals, row.day);
-            line.append(heat_row(look, &row.hour_pv, self.max_hour, heat, &covered));
+            let hours = &row.coverage.hours;
+            line.append(heat_row(look, &row.hour_pv, self.max_hour, heat, hours));
         }
         if self.cut_off > 0
-            && let Some(text) = cut_off(&summary.totals, row.day)
+            && let Some(text) = &row.coverage.part
         {
             line.space(2);
-            line.push(Tone::Warning, text);
+            line.push(Tone::Warning, text.clone());
         }
         line
     }
@@ -166,7 +154,7 @@ fn table(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let shown_sites = &sites[..sites.len().min(SHOWN_SITES)];
     let quota = (SHOWN_DAYS / shown_sites.len().max(1)).max(3);
     let rows: Vec<_> = shown_sites.iter().flat_map(|site| site.shown(quota)).collect();
-    let columns = TableColumns::fit(summary, look, &rows);
+    let columns = TableColumns::fit(look, &rows);
 
     let mut note = vec![visitor_note(look, &summary.definition)];
     if !several_sites && let [site] = sites {
@@ -193,11 +181,11 @@ fn table(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
         let mut previous: Option<Day> = None;
         for row in shown {
             if let Some(previous) = previous {
-                lines.extend(gap(look, previous, row.day));
+                lines.extend(gap(look, views(summary), previous, row.day));
             }
             previous = Some(row.day);
             match &columns {
-                Some(columns) => lines.push(columns.row(summary, look, row)),
+                Some(columns) => lines.push(columns.row(look, row)),
                 None => {
                     lines.push(look.line(Tone::Plain, row.day.to_string()));
                     lines.push(look.line(Tone::Plain, format!(" {} PV", grouped(row.pv))));
@@ -205,7 +193,7 @@ fn table(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
                 }
             }
             if columns.as_ref().is_none_or(|columns| columns.cut_off == 0)
-                && let Some(text) = cut_off(&summary.totals, row.day)
+                && let Some(text) = &row.coverage.part
             {
                 lines.push(look.line(Tone::Warning, format!(" {text}")));
             }
@@ -223,11 +211,11 @@ fn table(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
 }
 
 /// A line about the days without page views between two rows.
-fn gap(look: Look, previous: Day, next: Day) -> Vec<Line> {
+fn gap(look: Look, views: &str, previous: Day, next: Day) -> Vec<Line> {
     let missing = i64::from(next.0) - i64::from(previous.0) - 1;
     match u64::try_from(missing) {
         Ok(missing @ 1..) => {
-            let text = format!("{} without page views", counted(missing, "day", "days"));
+            let text = format!("{} without {views}", counted(missing, "day", "days"));
             look.paragraph(Tone::Quiet, &format!("{} {text}", look.ellipsis()))
         }
         _ => Vec::new(),

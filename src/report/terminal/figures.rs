@@ -1,16 +1,15 @@
 //! The blocks of single figures: what was read, totals, lines, responses, malformed lines.
 //!
-//! Owns: their wording. May import: `time`, `text`, `query::summary`, `report::json` (offsets), its siblings. Must not
+//! Owns: their wording. May import: `time`, `text`, `query::summary`, its siblings. Must not
 //! know: days, rankings.
 
 use super::chart::bar;
-use super::has_several_sites;
 use super::layout::{Line, Look, Tone, display_width, wrap};
 use super::numbers::{bytes, bytes_per_second, lines_per_second, percent, seconds, span};
+use super::{has_several_sites, views};
 use crate::query::summary::{InputSummary, Summary};
-use crate::report::json::offset_text;
 use crate::text::{counted, grouped};
-use crate::time::{CivilTime, Zone};
+use crate::time::{CivilTime, Zone, offset_text};
 
 /// Most inputs that are listed; the rest is added up.
 const SHOWN_INPUTS: usize = 6;
@@ -191,7 +190,12 @@ pub(super) fn totals(summary: &Summary, look: Look) -> Vec<Line> {
         return Vec::new();
     }
     let mut rows = vec![
-        ("Page views", grouped(totals.page_views), Tone::Strong, page_view_words(summary, look)),
+        (
+            if views(summary) == "hits" { "Hits" } else { "Page views" },
+            grouped(totals.page_views),
+            Tone::Strong,
+            page_view_words(summary, look),
+        ),
         (
             "Unique visitors",
             grouped(totals.unique_visitors),
@@ -205,7 +209,8 @@ pub(super) fn totals(summary: &Summary, look: Look) -> Vec<Line> {
         rows.push(("Sum of daily UV", sum, Tone::Plain, text.to_owned()));
     }
     if let Some(minute) = &summary.busiest_minute {
-        let mut text = format!("page views at {}", minute.bucket.to_string().replace('T', " "));
+        let time = minute.bucket.to_string().replace('T', " ");
+        let mut text = format!("{} at {time}", views(summary));
         text.push_str(&format!(", by {}", counted(minute.uv, "visitor", "visitors")));
         if has_several_sites(summary) {
             text.push_str(&format!(", of {}", look.safe(&minute.site)));
@@ -214,7 +219,7 @@ pub(super) fn totals(summary: &Summary, look: Look) -> Vec<Line> {
     }
     if totals.hits > 0 {
         let sent = bytes(totals.bytes_sent);
-        rows.push(("Bytes sent", sent, Tone::Plain, "by all hits, page views or not".to_owned()));
+        rows.push(("Bytes sent", sent, Tone::Plain, by_all_hits(summary).to_owned()));
     }
 
     let mut lines = look.heading("Totals", &site_note(summary, look));
@@ -243,6 +248,10 @@ pub(super) fn totals(summary: &Summary, look: Look) -> Vec<Line> {
         }
     }
     lines
+}
+
+fn by_all_hits(summary: &Summary) -> &'static str {
+    if views(summary) == "hits" { "by all hits" } else { "by all hits, page views or not" }
 }
 
 /// The name of the site, unless it is the default.
@@ -304,6 +313,10 @@ pub(super) fn lines(summary: &Summary, look: Look) -> Vec<Line> {
         ("malformed", totals.malformed_lines, warn(totals.malformed_lines)),
         ("empty", totals.empty_lines, Tone::Plain),
     ];
+    if views(summary) == "hits" {
+        // They are the hits.
+        rows.remove(2);
+    }
     if totals.other_lines > 0 {
         rows.push(("other", totals.other_lines, Tone::Plain));
     }

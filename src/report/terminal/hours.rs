@@ -1,6 +1,6 @@
 //! The hours of days: heat maps, and the chart of one day.
 //!
-//! Owns: which hours are shown and how many days fit. May import: `time`, `text`, `query::summary`, its siblings.
+//! Owns: which hours are shown and how many days fit. May import: `time`, `text`, its siblings.
 //! Must not know: the table of days.
 
 use super::WIDE;
@@ -8,18 +8,8 @@ use super::chart::{Covered, HourScale, columns, heat_legend, heat_row};
 use super::layout::{Line, Look, Tone, side_by_side};
 use super::numbers::WEEKDAYS;
 use super::site_days::{DayRow, SiteDays, day_label, label_width, site_line};
-use crate::query::summary::{Summary, Totals};
 use crate::text::{counted, grouped};
 use crate::time::Day;
-
-/// The hours of `day` that the log covers.
-pub(super) fn covered(totals: &Totals, day: Day) -> Covered {
-    let hour = |minute: u16| usize::from(minute / 60);
-    let first = totals.first.filter(|first| first.day() == day);
-    let last = totals.last.filter(|last| last.day() == day);
-    first.map_or(0, |time| hour(time.minute_of_day()))
-        ..=last.map_or(23, |time| hour(time.minute_of_day()))
-}
 
 /// The chart of a single day: page views, and with enough room also visitors.
 pub(super) fn one_day(look: Look, row: &DayRow) -> Vec<Line> {
@@ -29,7 +19,8 @@ pub(super) fn one_day(look: Look, row: &DayRow) -> Vec<Line> {
     };
     let chart = |look: Look, title: &str, tone: Tone, hours: &[u64; 24]| {
         let mut lines = look.heading(title, &note(hours));
-        lines.extend(columns(look, tone, hours, HourScale::fit(look.room(), 4)));
+        let scale = HourScale::fit(look.room(), 4);
+        lines.extend(columns(look, tone, hours, scale, &row.coverage.hours));
         lines
     };
     let half = look.with_width((look.width - 4) / 2);
@@ -121,18 +112,18 @@ pub(super) fn legend(look: Look, column: usize, unit: &str, max: u64) -> Vec<Lin
 }
 
 /// A heat map with a row of 24 hours for each day.
-pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
+pub(super) fn heat_map(look: Look, views: &str, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let rows: Vec<_> = sites.iter().flat_map(|site| &site.rows).map(|row| &row.hour_pv).collect();
     let columns = HeatColumns::fit(look, label_width(look), 2, &rows);
-    let mut lines = look.heading("Hours", "page views of each hour");
+    let mut lines = look.heading("Hours", &format!("{views} of each hour"));
     lines.push(columns.header(look));
     for site in sites {
         if sites.len() > 1 {
             lines.push(site_line(look, site));
         }
         for row in &site.rows {
-            let covered = covered(&summary.totals, row.day);
-            lines.push(columns.row(look, &day_label(look, row.day), &row.hour_pv, &covered));
+            let label = day_label(look, row.day);
+            lines.push(columns.row(look, &label, &row.hour_pv, &row.coverage.hours));
         }
     }
     lines.extend(columns.legend(look));
@@ -140,13 +131,18 @@ pub(super) fn heat_map(summary: &Summary, look: Look, sites: &[SiteDays<'_>]) ->
 }
 
 /// A heat map with a row of 24 hours for each weekday, added up over all days: readable even for hundreds of days.
-pub(super) fn weekdays(look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
+pub(super) fn weekdays(look: Look, views: &str, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let mut sums = [[0u64; 24]; 7];
+    let mut covered = [[false; 24]; 7];
     let mut days: Vec<Day> = Vec::new();
     for row in sites.iter().flat_map(|site| &site.rows) {
         days.push(row.day);
         for (sum, pv) in sums[row.day.weekday()].iter_mut().zip(row.hour_pv) {
             *sum += pv;
+        }
+        let of_weekday = covered[row.day.weekday()].iter_mut();
+        for (covered, is_covered) in of_weekday.zip(row.coverage.hours) {
+            *covered |= is_covered;
         }
     }
     days.sort_unstable();
@@ -155,13 +151,13 @@ pub(super) fn weekdays(look: Look, sites: &[SiteDays<'_>]) -> Vec<Line> {
     let columns = HeatColumns::fit(look, 3, widest, &sums.each_ref());
     let together = if sites.len() > 1 { ", all sites" } else { "" };
     let note = format!(
-        "page views of each hour{together}, added up by weekday over all {}",
+        "{views} of each hour{together}, added up by weekday over all {}",
         counted(days.len() as u64, "day", "days")
     );
     let mut lines = look.heading("Hours", &note);
     lines.push(columns.header(look));
-    for (name, hours) in WEEKDAYS.iter().zip(&sums) {
-        lines.push(columns.row(look, name, hours, &(0..=23)));
+    for ((name, hours), covered) in WEEKDAYS.iter().zip(&sums).zip(&covered) {
+        lines.push(columns.row(look, name, hours, covered));
     }
     lines.extend(columns.legend(look));
     lines

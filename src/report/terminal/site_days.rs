@@ -1,10 +1,11 @@
 //! The days of each site, as the tables of days and hours show them.
 //!
 //! Owns: [`SiteDays`], [`DayRow`], how a day and a site are labelled. May import: `time`, `text`, `query::summary`,
-//! `layout`, `numbers`. Must not know: tables, charts.
+//! `coverage`, `layout`, `numbers`. Must not know: tables, charts.
 
 use std::collections::BTreeMap;
 
+use super::coverage::Coverage;
 use super::layout::{Line, Look, Tone};
 use super::numbers::WEEKDAYS;
 use crate::query::summary::Summary;
@@ -18,6 +19,7 @@ pub(super) struct DayRow {
     pub(super) uv: u64,
     pub(super) hour_pv: [u64; 24],
     pub(super) hour_uv: [u64; 24],
+    pub(super) coverage: Coverage,
 }
 
 /// A site and its days, in order of time.
@@ -48,7 +50,9 @@ pub(super) fn sites(summary: &Summary) -> Vec<SiteDays<'_>> {
     for row in &summary.days {
         let (hour_pv, hour_uv) =
             hours.get(&(row.site.as_str(), row.bucket.day)).copied().unwrap_or_default();
-        let day = DayRow { day: row.bucket.day, pv: row.pv, uv: row.uv, hour_pv, hour_uv };
+        let coverage = Coverage::new(summary, &row.site, row.bucket.day);
+        let day =
+            DayRow { day: row.bucket.day, pv: row.pv, uv: row.uv, hour_pv, hour_uv, coverage };
         match sites.last_mut() {
             Some(site) if site.name == row.site => {
                 site.pv += day.pv;

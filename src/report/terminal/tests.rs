@@ -5,11 +5,16 @@ use std::path::PathBuf;
 
 use super::layout::display_width;
 use super::{Style, write};
+use crate::query::buckets::{BucketCounts, Buckets};
+use crate::query::comparison::{BucketChange, Change, Comparison, PlaceChange};
+use crate::query::counted::Counted;
+use crate::query::earlier::{Compare, ComparedRanges};
 use crate::query::summary::{
-    BucketRow, Definition, InputSummary, MalformedSample, PageRow, SectionRow, Summary, Timing,
-    Totals,
+    BucketRow, Definition, InputSummary, MalformedSample, PageRow, SectionRow, Stored, Summary,
+    Timing, Today, Totals,
 };
-use crate::time::{Bucket, CivilTime, Day, Granularity};
+use crate::query::{By, Grouping};
+use crate::time::{Bucket, CivilTime, Day, Granularity, MinuteRange};
 
 /// Page views by hour of a usual day.
 const DAY_CURVE: [u64; 24] =
@@ -297,8 +302,86 @@ fn hostile() -> Summary {
     summary
 }
 
+/// Two sites of a database, by week, compared with the week before; the second site was not counted then.
+fn compared() -> Summary {
+    let mut summary = two_sites();
+    let sites = ["shop.example.com", "www.example.com"];
+    let hostile = "/\u{1b}[2J\u{202e}片\n";
+    let days = |first: u32, end: u32| MinuteRange::of_days(march(first), march(end));
+    let change = |now, before| Change { now, before };
+    let row = |site: &str, page: &str, before| PlaceChange {
+        site: site.to_owned(),
+        section: "/movie/".to_owned(),
+        page: page.to_owned(),
+        pv: change(Some(12_345), before),
+        uv: change(Some(0), before),
+    };
+    let pages = vec![row(sites[0], "/movie/12.html", Some(9_876)), row(sites[1], hostile, None)];
+    let bucket = |site: &str, before, is_partial| BucketChange {
+        site: site.to_owned(),
+        start: days(19, 26).start,
+        now: days(22, 26),
+        before: Some(days(15, 19)),
+        is_partial,
+        pv: change(Some(98_765), before),
+        uv: change(Some(1), before),
+    };
+    let counts =
+        BucketCounts { start: days(19, 26).start, pv: 98_765, uv: 4_321, is_partial: true };
+    let counted = Counted {
+        sites: sites.map(|site| (site.to_owned(), days(1, 28))).into(),
+        since: Some(days(19, 26).start),
+        until: None,
+        now: 0,
+    };
+    summary.inputs.clear();
+    summary.stored = Some(Stored {
+        database: "stats.db".to_owned(),
+        sources: 2,
+        question: "from 2018-03-19 00:00 on".to_owned(),
+        first_day: Some(march(1)),
+        by_name: Some("week"),
+        buckets: Some(Buckets {
+            by: By::Week,
+            sites: sites.map(|site| (site.to_owned(), vec![counts, counts])).into(),
+        }),
+        grouping: Some(Grouping::Time(By::Week)),
+        counted,
+        today: Some(Today { day: march(27), zone: "+0100".to_owned() }),
+        comparison: Some(Comparison {
+            with: Compare::Previous,
+            ranges: ComparedRanges {
+                now: days(22, 26),
+                before: days(15, 19),
+                distance: 7 * 1440,
+                is_partial: true,
+            },
+            page_views: change(Some(197_530), Some(150_000)),
+            unique_visitors: change(Some(8_642), Some(9_000)),
+            sum_of_daily_unique_visitors: change(Some(10_000), None),
+            by: By::Week,
+            buckets: vec![bucket(sites[0], Some(12), true), bucket(sites[1], None, false)],
+            sections: vec![row(sites[0], "", Some(0))],
+            grown: pages.clone(),
+            fallen: pages.clone(),
+            pages,
+        }),
+        ..Stored::default()
+    });
+    summary
+}
+
 fn all() -> Vec<Summary> {
-    vec![week(), one_day(), two_sites(), ten_years(), empty(), all_malformed(), hostile()]
+    vec![
+        week(),
+        one_day(),
+        two_sites(),
+        ten_years(),
+        empty(),
+        all_malformed(),
+        hostile(),
+        compared(),
+    ]
 }
 
 #[test]
@@ -317,6 +400,8 @@ fn reports_read_as_they_should() {
     check("empty-200", &empty(), 200, true);
     check("all-malformed-80", &all_malformed(), 80, true);
     check("hostile-80", &hostile(), 80, true);
+    check("compared-80", &compared(), 80, true);
+    check("compared-200", &compared(), 200, true);
 }
 
 #[test]

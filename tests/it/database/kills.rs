@@ -46,7 +46,16 @@ fn lines(database: &Path) -> u64 {
     rows.map(|source| source["lines"].as_u64().unwrap()).sum()
 }
 
+/// The file is whole, not only where hitmap looks at it.
+fn check_file(database: &Path) {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    let sound: String =
+        connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
+    assert_eq!(sound, "ok");
+}
+
 fn check(database: &Path, log: &[u8]) {
+    check_file(database);
     let cells = report(database, &["--cells", "-"]).expect_exit(0).stdout;
     check_cells(&oracle(&[log]), &cells);
 }
@@ -174,6 +183,9 @@ fn killed_at_any_moment_nothing_is_lost_and_nothing_twice() {
                 let outcome = Kills::kill(&run, &database, kill);
                 let is_there = fs::metadata(&database).is_ok_and(|file| file.len() > 0);
                 let found = if is_there { lines(&database) } else { 0 };
+                if is_there {
+                    check_file(&database);
+                }
                 assert!(
                     found == before || found == counted,
                     "{found}: not {before}, nor {counted}, after {kill:?}"
@@ -236,12 +248,7 @@ fn what_takes_out_is_killed_too() {
             let found = cells(&database);
             assert!(states.contains(&found), "{what:?}: neither before nor after {kill:?}");
             kills.note(outcome, found == states[1]);
-            // Whole, not only where it was looked at.
-            let connection = rusqlite::Connection::open(&database).unwrap();
-            let sound: String =
-                connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
-            assert_eq!(sound, "ok");
-            drop(connection);
+            check_file(&database);
             // And again, to its end.
             if found == states[0] {
                 assert!(command(&run).stderr(Stdio::null()).status().unwrap().success());

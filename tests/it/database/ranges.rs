@@ -91,6 +91,17 @@ fn buckets(unit: &str, seen: &[&View]) -> Value {
     buckets.into_iter().map(row).collect()
 }
 
+/// The buckets of a report that have page views, without their marks.
+fn with_views(json: &Value) -> Value {
+    let mut buckets = json["database"]["buckets"].clone();
+    let rows = buckets.as_array_mut().unwrap();
+    rows.retain(|row| row["pv"] != 0);
+    for row in rows {
+        row.as_object_mut().unwrap().remove("partial").unwrap();
+    }
+    buckets
+}
+
 #[test]
 fn weeks_follow_iso_8601() {
     for (date, expected) in [
@@ -116,7 +127,7 @@ fn every_unit_is_exact_over_the_end_of_a_year() {
     let all: Vec<&View> = views.iter().collect();
     for unit in UNITS {
         let json = ask(&database, &["--by", unit]);
-        assert_eq!(json["database"]["buckets"], buckets(unit, &all), "{unit}");
+        assert_eq!(with_views(&json), buckets(unit, &all), "{unit}");
         assert_eq!(json["database"]["granularity"], unit);
         assert_eq!(json["database"]["new_visitors"], newcomers(&views, &all));
     }
@@ -126,7 +137,7 @@ fn every_unit_is_exact_over_the_end_of_a_year() {
     // The same figures for people, and since when a visitor is called new.
     let text = report(&database, &["--by", "month"]).expect_exit(0).stdout_text();
     let expected = newcomers(&views, &all);
-    let (_, visitors) = text.split_once("new, returning").unwrap();
+    let (_, visitors) = text.split_once("New and returning visitors").unwrap();
     assert!(visitors.contains("since the database began, 2018-12-20"), "{visitors}");
     for row in expected.as_array().unwrap() {
         let day = row["bucket"].as_str().unwrap();
@@ -167,7 +178,7 @@ fn ranges_are_exact_by_any_rules() {
             let unit = UNITS[number % UNITS.len()];
             let json = ask(&database, &[&options[..], &["--by", unit]].concat());
             assert_eq!(totals(&json), count(seen.iter().copied()), "{rules:?} {options:?}");
-            assert_eq!(json["database"]["buckets"], buckets(unit, &seen), "{rules:?} {options:?}");
+            assert_eq!(with_views(&json), buckets(unit, &seen), "{rules:?} {options:?}");
             let expected = newcomers(&views, &seen);
             assert_eq!(json["database"]["new_visitors"], expected, "{rules:?} {options:?}");
         }
@@ -208,7 +219,7 @@ fn the_unit_that_is_written_is_included() {
         for unit in UNITS {
             let json = ask(&database, &[&options[..], &["--by", unit]].concat());
             assert_eq!(totals(&json), count(seen.iter().copied()), "{options:?}");
-            assert_eq!(json["database"]["buckets"], buckets(unit, &seen), "{options:?} {unit}");
+            assert_eq!(with_views(&json), buckets(unit, &seen), "{options:?} {unit}");
             assert_eq!(json["database"]["new_visitors"], newcomers(&views, &seen), "{options:?}");
             if unit != "day" && seen.len() > 100 {
                 break;
@@ -309,7 +320,7 @@ fn sections_and_pages_alone() {
         for unit in ["hour", "week"] {
             let json = ask(&database, &[options, &["--by", unit]].concat());
             assert_eq!(totals(&json), count(seen.iter().copied()), "{options:?}");
-            assert_eq!(json["database"]["buckets"], buckets(unit, &seen), "{options:?}");
+            assert_eq!(with_views(&json), buckets(unit, &seen), "{options:?}");
             // New to the site, not to the page.
             assert_eq!(json["database"]["new_visitors"], newcomers(&views, &seen), "{options:?}");
         }
@@ -328,7 +339,7 @@ fn what_cannot_be_asked_is_said() {
         &["--since", "2018-12-31", "--until", "2018-12-30"][..],
         &["--since", "2018-12-31T10:00", "--until", "2018-12-31T09"],
         &["--since", "2018-13-01"],
-        &["--until", "yesterday"],
+        &["--until", "tomorrow"],
         &["--by", "year"],
         &["--site", "nobody"],
         &["--json", "--cells", "-"],

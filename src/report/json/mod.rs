@@ -1,7 +1,10 @@
 //! The `--json` report: one object, schema version 1.
 //!
 //! Owns: the layout of the JSON. It is stable: keys may be added, and none changes its meaning. May import: `text`, `time`,
-//! `query::summary`. Must not know: how the numbers were made.
+//! `query` (summaries). Must not know: how the numbers were made.
+
+mod comparison;
+mod stored;
 
 use std::io::{self, Write};
 
@@ -9,9 +12,13 @@ use serde::Serialize;
 use serde_json::ser::{Formatter, Serializer};
 use serde_json::{Map, Value, json};
 
+use self::comparison::comparison;
+use self::stored::JsonStored;
+use crate::query::By;
+use crate::query::counted::Counted;
 use crate::query::summary::{BucketRow, CellSum, Stored, Summary};
 use crate::text::is_hostile;
-use crate::time::Granularity;
+use crate::time::{Granularity, MINUTES_A_DAY, Minute, offset_text};
 
 const LEVELS: [&str; 3] = ["site", "section", "page"];
 const STATUS_CLASSES: [&str; 6] = ["1xx", "2xx", "3xx", "4xx", "5xx", "other"];
@@ -30,6 +37,10 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
         .collect();
     let bytes: u64 = summary.inputs.iter().map(|input| input.bytes).sum();
     let seconds = summary.timing.seconds.max(1e-9);
+    let stored = summary.stored.as_ref();
+    let counted = stored.map(|stored| &stored.counted);
+    // An answer from a database reads no lines.
+    let read_lines = stored.is_none();
     let report = Report {
         schema_version: 1,
         inputs: summary.inputs.iter().map(|input| json!({
@@ -57,12 +68,12 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
             "first": time(totals.first),
             "last": time(totals.last),
             "offsets": totals.offsets_minutes.iter().map(|&minutes| offset_text(minutes)).collect::<Vec<_>>(),
-        }), summary.stored.as_ref()),
+        }), stored),
         cells: by_level(&summary.cells, |sum| sum.cells.into()),
         cell_sums: by_level(&summary.cells, |sum| json!({"pv": sum.pv, "uv": sum.uv})),
-        days: JsonBuckets(&summary.days),
-        hours: JsonBuckets(&summary.hours),
-        busiest_minute: summary.busiest_minute.as_ref().map(JsonBucket::new),
+        days: JsonBuckets { rows: &summary.days, counted },
+        hours: JsonBuckets { rows: &summary.hours, counted },
+        busiest_minute: summary.busiest_minute.as_ref().map(|row| JsonBucket::new(row, None)),
         section_count: summary.section_count,
         page_count: summary.page_count,
         sections: summary.sections.iter().map(|row| json!({
@@ -77,11 +88,12 @@ pub fn write(summary: &Summary, output: &mut dyn Write) -> io::Result<()> {
         })).collect::<Vec<_>>(),
         timing: json!({
             "seconds": summary.timing.seconds,
-            "bytes_per_second": bytes as f64 / seconds,
-            "lines_per_second": totals.lines as f64 / seconds,
+            "bytes_per_second": read_lines.then(|| bytes as f64 / seconds),
+            "lines_per_second": read_lines.then(|| totals.lines as f64 / seconds),
             "threads": summary.timing.threads,
         }),
-        database: summary.stored.as_ref().map(database),
+        database: stored.map(JsonStored::new),
+        comparison: stored.and_then(|stored| stored.comparison.as_ref()).map(comparison),
     };
     write_harmless(&report, output)?;
     output.write_all(b"\n")
@@ -109,29 +121,6 @@ fn known(mut totals: Value, stored: Option<&Stored>) -> Value {
     totals
 }
 
-/// What only a database can answer.
-fn database(stored: &Stored) -> Value {
-    let new_visitors = stored.new_visitors.iter().map(|row| {
-        json!({
-            "site": row.site, "bucket": row.day.to_string(), "new": row.new, "returning": row.returning,
-        })
-    });
-    let by = stored
-        .by
-        .iter()
-        .map(|(site, bucket, pv, uv)| json!({"site": site, "bucket": bucket, "pv": pv, "uv": uv}));
-    json!({
-        "path": stored.database,
-        "sources": stored.sources,
-        "question": stored.question,
-        "first_day": stored.first_day.map(|day| day.to_string()),
-        "pruned_before": stored.pruned_before.map(|day| day.to_string()),
-        "new_visitors": new_visitors.collect::<Vec<_>>(),
-        "granularity": stored.by_name,
-        "buckets": by.collect::<Vec<_>>(),
-    })
-}
-
 /// The object, with its keys in this order. Days and hours can be many, so they are written row by row: as JSON values in
 /// memory they took 1.7 KB per hour.
 #[derive(Serialize)]
@@ -152,14 +141,20 @@ struct Report<'s> {
     malformed_samples: Vec<Value>,
     timing: Value,
     #[serde(skip_serializing_if = "Option::is_none")]
-    database: Option<Value>,
+    database: Option<JsonStored<'s>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    comparison: Option<Value>,
 }
 
-struct JsonBuckets<'s>(&'s [BucketRow]);
+/// Rows of days or hours; `counted` is known of what a database answers.
+struct JsonBuckets<'s> {
+    rows: &'s [BucketRow],
+    counted: Option<&'s Counted>,
+}
 
 impl Serialize for JsonBuckets<'_> {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_seq(self.0.iter().map(JsonBucket::new))
+        serializer.collect_seq(self.rows.iter().map(|row| JsonBucket::new(row, self.counted)))
     }
 }
 
@@ -169,11 +164,22 @@ struct JsonBucket<'s> {
     bucket: String,
     pv: u64,
     uv: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    partial: Option<bool>,
 }
 
 impl<'s> JsonBucket<'s> {
-    fn new(row: &'s BucketRow) -> Self {
-        Self { site: &row.site, bucket: row.bucket.to_string(), pv: row.pv, uv: row.uv }
+    fn new(row: &'s BucketRow, counted: Option<&Counted>) -> Self {
+        let midnight = Minute::from(row.bucket.day.0) * Minute::from(MINUTES_A_DAY);
+        let minute = midnight + Minute::from(row.bucket.minute_of_day);
+        let minutes = By::Cells(row.bucket.granularity).bucket_of(minute);
+        Self {
+            site: &row.site,
+            bucket: row.bucket.to_string(),
+            pv: row.pv,
+            uv: row.uv,
+            partial: counted.map(|counted| counted.is_partial(&row.site, minutes)),
+        }
     }
 }
 
@@ -200,15 +206,6 @@ impl Formatter for Harmless {
     }
 }
 
-/// `+0800`, as a log line writes it.
-pub(super) fn offset_text(minutes: i16) -> String {
-    let sign = if minutes < 0 { '-' } else { '+' };
-    let minutes = minutes.unsigned_abs();
-    // Lines may carry an offset of up to 99 hours and 99 minutes.
-    let hours = (minutes / 60).min(99);
-    format!("{sign}{hours:02}{:02}", minutes - hours * 60)
-}
-
 fn by_level(sums: &[[CellSum; 3]; 3], value: impl Fn(&CellSum) -> Value) -> Value {
     let granularities = Granularity::ALL.iter().zip(sums).map(|(granularity, levels)| {
         let levels: Map<String, Value> = LEVELS
@@ -223,7 +220,7 @@ fn by_level(sums: &[[CellSum; 3]; 3], value: impl Fn(&CellSum) -> Value) -> Valu
 
 #[cfg(test)]
 mod tests {
-    use super::{Summary, offset_text, write};
+    use super::{Summary, write};
     use crate::query::summary::PageRow;
 
     #[test]
@@ -242,10 +239,5 @@ mod tests {
         assert!(!text.trim_end().chars().any(crate::text::is_hostile), "{text}");
         let object: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(object["pages"][0]["page"], page);
-    }
-
-    #[test]
-    fn offsets_read_as_written() {
-        assert_eq!([0, 480, -210, 6039].map(offset_text), ["+0000", "+0800", "-0330", "+9999"]);
     }
 }
