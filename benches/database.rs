@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use hitmap::generate::{Format, GeneratorOptions, Size};
+use hitmap::time::Day;
 use logs::{Log, history, large_day, one_day};
 use rusqlite::Connection;
 use serde_json::Value;
@@ -152,23 +154,33 @@ fn sizes(database: &Path) {
     }
 }
 
-fn reports(log: &Log, database: &Path) {
-    println!("\nreports of {}, median of {ROUNDS}", log.name);
-    for range in [
-        &[][..],
-        &["--since", "2018-06-01", "--until", "2018-08-31"],
-        &["--since", "2018-03-06T07:30", "--until", "2019-02-20T20:15"],
-        &["--section", "/movie/"],
-        &["--page", "/list/1.html"],
-        &["--by", "week"],
-        &["--by", "minute", "--since", "2018-06-20", "--until", "2018-06-20"],
+/// Asks the same questions after each history, and so tells what grows with it.
+fn reports(log: &Log, days: u32, database: &Path) {
+    println!("\nreports of {}, median of {ROUNDS} (least-most)", log.name);
+    let start = GeneratorOptions::new(Size::Lines(1), Format::Combined).start;
+    let day = |after: u32| Day(start.0 + i32::try_from(after).unwrap()).to_string();
+    let (first, last) = (day(0), day(days - 1));
+    let (month_end, month_start) = (day(29), day(days - 30));
+    let (cut_start, cut_end) = (format!("{first}T07:30"), format!("{last}T20:15"));
+    let middle = day(days / 2);
+    for (name, options) in [
+        ("everything", vec![]),
+        ("the first 30 days", vec!["--since", &first, "--until", &month_end]),
+        ("the last 30 days", vec!["--since", &month_start, "--until", &last]),
+        ("everything, cut at minutes", vec!["--since", &cut_start, "--until", &cut_end]),
+        ("the largest section", vec!["--section", "/movie/"]),
+        ("the top page", vec!["--page", "/"]),
+        ("a rare page", vec!["--page", "/list/1.html"]),
+        ("by week", vec!["--by", "week"]),
+        ("a day by minute", vec!["--by", "minute", "--since", &middle, "--until", &middle]),
     ] {
         let fixed = ["report", "--json", "--db", database.to_str().unwrap()];
-        let arguments = [&fixed, range].concat();
+        let arguments = [&fixed, &options[..]].concat();
         let runs: Vec<Run> = (0..ROUNDS).map(|_| hitmap(&arguments)).collect();
         let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
         seconds.sort_by(f64::total_cmp);
-        println!("{:<60} {:>7.3} s", range.join(" "), seconds[ROUNDS / 2]);
+        let (least, most) = (seconds[0], seconds[ROUNDS - 1]);
+        println!("  {name:<28} {:>7.3} s ({least:.3}-{most:.3})", seconds[ROUNDS / 2]);
     }
 }
 
@@ -176,9 +188,9 @@ fn main() {
     for days in [30, 365, 1095] {
         let log = history(days);
         let database = runs(&log, &one_day(days));
+        reports(&log, days, &database);
         if days == 365 {
             sizes(&database);
-            reports(&log, &database);
         }
         std::fs::remove_file(database).unwrap();
     }
