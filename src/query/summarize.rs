@@ -121,18 +121,19 @@ fn top_pages(cube: &Cube<'_>, pages: Vec<(u64, (u32, u32))>, top: usize) -> Resu
     })?;
     let wanted: Vec<(u32, u32)> = rows.iter().map(|row| row.of).collect();
     let visitors = range_visitors(cube, &wanted);
-    let row = |(row, visitors): (super::top::TopRow<(u32, u32), (&String, &str)>, NumberSet)| {
+    let mut pages = Vec::new();
+    for (row, visitors) in rows.into_iter().zip(visitors) {
         let (site, page) = row.name;
         let section = cube.sections.name(cube.sections.of_page(row.of.1));
-        PageRow {
+        pages.push(PageRow {
             site: site.clone(),
             section: section.to_owned(),
             page: page.to_owned(),
             pv: row.pv,
             uv: visitors.len(),
-        }
-    };
-    Ok(rows.into_iter().zip(visitors).map(row).collect())
+        });
+    }
+    Ok(pages)
 }
 
 /// The visitors of some (site, page)s over the whole range: only now is it known which pages are wanted.

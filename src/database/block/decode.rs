@@ -62,6 +62,13 @@ impl Groups {
     }
 }
 
+/// The first columns of *items*, by page.
+struct FirstColumns {
+    places: Vec<u32>,
+    facts: Vec<u64>,
+    views: Vec<u64>,
+}
+
 /// The pages of a block.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Items {
@@ -170,7 +177,7 @@ impl BlockDecoder {
         from: &mut &[u8],
         counts: BlockCounts,
         sections: &[SectionGroup],
-    ) -> Result<(Vec<u32>, Vec<u64>, Vec<u64>), Damaged> {
+    ) -> Result<FirstColumns, Damaged> {
         let count = counts.items as usize;
         let steps = self.numbers(from, count).ok_or(ITEMS)?;
         let (mut places, mut rest) = (Vec::with_capacity(count), &steps[..]);
@@ -188,7 +195,7 @@ impl BlockDecoder {
         for (views, &facts) in views.iter_mut().zip(&facts) {
             *views = views.checked_add(facts).ok_or(ITEMS)?;
         }
-        Ok((places, facts, views))
+        Ok(FirstColumns { places, facts, views })
     }
 
     /// The place and the page views of each page, of the section's pages one after the other.
@@ -201,7 +208,7 @@ impl BlockDecoder {
         counts: BlockCounts,
         sections: &[SectionGroup],
     ) -> Result<(Vec<u32>, Vec<u64>), Damaged> {
-        let (places, _, views) = self.take_views(&mut bytes, counts, sections)?;
+        let FirstColumns { places, views, .. } = self.take_views(&mut bytes, counts, sections)?;
         Ok((places, views))
     }
 
@@ -216,7 +223,7 @@ impl BlockDecoder {
         sections: &[SectionGroup],
     ) -> Result<Items, Damaged> {
         let from = &mut bytes;
-        let (places, facts, views) = self.take_views(from, counts, sections)?;
+        let FirstColumns { places, facts, views } = self.take_views(from, counts, sections)?;
         let mut visitors = self.numbers(from, places.len()).ok_or(ITEMS)?;
         for (visitors, &facts) in visitors.iter_mut().zip(&facts) {
             *visitors = facts.checked_sub(*visitors).filter(|&left| left > 0).ok_or(ITEMS)?;

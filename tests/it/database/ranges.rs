@@ -43,7 +43,7 @@ fn database(folder: &Folder) -> (PathBuf, Vec<Vec<u8>>) {
     (database, logs)
 }
 
-/// The report, which is the same whether stored sums or all facts answer.
+/// The report, which is the same if cells are written besides.
 #[track_caller]
 fn ask(database: &Path, options: &[&str]) -> Value {
     let all_facts = [options, &["--cells", "/dev/null"]].concat();
@@ -265,7 +265,7 @@ fn hits_of_whole_days_are_those_of_their_lines() {
             days.iter().any(|day| line.contains(day.as_str()))
         };
         let lines = logs.iter().flat_map(|log| log.split_inclusive(|&byte| byte == b'\n'));
-        let log = folder.write("days.log", &lines.filter(is_in).collect::<Vec<_>>().concat());
+        let log = folder.write("days.log", lines.filter(is_in).collect::<Vec<_>>().concat());
         let json = report(&database, &[options, &["--json"]].concat()).expect_exit(0).json();
         let expected = if days.is_empty() {
             json!({"hits": 0, "bytes_sent": 0, "not_found": 0, "page_views": 0,
