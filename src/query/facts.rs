@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::pages::Pages;
+use super::engine::pages::Pages;
 use super::{Question, Scope};
 use crate::count::Facts;
 use crate::cube::Cube;

@@ -17,16 +17,11 @@ pub mod earlier;
 mod engine;
 mod facts;
 mod numbers;
-mod pages;
-mod pool;
-mod range;
 mod request;
 mod similar;
 pub mod summarize;
 pub mod summary;
 mod top;
-mod views;
-mod visits;
 mod walked;
 
 use std::ops::{Range, RangeInclusive};

@@ -9,14 +9,14 @@
 
 use rayon::prelude::*;
 
-use super::numbers::NumberSet;
 use super::pages::{Pages, Rows};
 use super::pool::Pool;
-use super::walked::{Walked, WalkedSink};
-use super::{By, Question};
 use crate::cube::walk::{CellGroup, walk_day};
 use crate::database::{BlockDecoder, BlockRow, Groups, PagesOfDay, Reader};
 use crate::error::Result;
+use crate::query::numbers::NumberSet;
+use crate::query::walked::{Walked, WalkedSink};
+use crate::query::{By, Question};
 use crate::time::{Day, Granularity};
 
 /// Visitors of so many days are read by a task, so that the bits of a section, which they are added to one after the

@@ -5,15 +5,15 @@
 
 use hashbrown::HashMap;
 
-use super::numbers::NumberBits;
-use super::{Question, Scope};
 use crate::database::Reader;
 use crate::error::Result;
+use crate::query::numbers::NumberBits;
+use crate::query::{Question, Scope};
 use crate::select::page::section;
 
 /// The pages of a site that are asked for, by places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Pages {
+pub(in crate::query) enum Pages {
     All,
     OfSection(u32),
     One {
@@ -25,7 +25,7 @@ pub(super) enum Pages {
 }
 
 impl Pages {
-    pub(super) fn of_site(
+    pub(in crate::query) fn of_site(
         reader: &Reader<'_>,
         question: &Question,
         scope: &Scope,
@@ -46,7 +46,7 @@ impl Pages {
         Ok(places.map_or(Self::None, |(section, page)| Self::One { section, page }))
     }
 
-    pub(super) fn has_of(self, section: u32) -> bool {
+    pub(in crate::query) fn has_of(self, section: u32) -> bool {
         match self {
             Self::All => true,
             Self::OfSection(asked) | Self::One { section: asked, .. } => asked == section,
@@ -54,7 +54,7 @@ impl Pages {
         }
     }
 
-    pub(super) fn has(self, section: u32, page: u32) -> bool {
+    pub(in crate::query) fn has(self, section: u32, page: u32) -> bool {
         match self {
             Self::One { page: asked, .. } => asked == page,
             _ => self.has_of(section),
@@ -64,14 +64,14 @@ impl Pages {
 
 /// Rows of a table by their places.
 #[derive(Debug, Default)]
-pub(super) struct Rows {
+pub(in crate::query) struct Rows {
     rows: HashMap<u32, usize>,
     /// Most places have no row, and a bit says so faster.
     places: NumberBits,
 }
 
 impl Rows {
-    pub(super) fn new(places: impl Iterator<Item = u32>) -> Self {
+    pub(in crate::query) fn new(places: impl Iterator<Item = u32>) -> Self {
         let mut rows = Self::default();
         for place in places {
             let next = rows.rows.len();
@@ -81,16 +81,16 @@ impl Rows {
         rows
     }
 
-    pub(super) fn len(&self) -> usize {
+    pub(in crate::query) fn len(&self) -> usize {
         self.rows.len()
     }
 
     #[inline]
-    pub(super) fn has(&self, place: u32) -> bool {
+    pub(in crate::query) fn has(&self, place: u32) -> bool {
         self.places.contains(place)
     }
 
-    pub(super) fn row(&self, place: u32) -> Option<usize> {
+    pub(in crate::query) fn row(&self, place: u32) -> Option<usize> {
         if self.has(place) { self.rows.get(&place).copied() } else { None }
     }
 }

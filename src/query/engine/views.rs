@@ -6,11 +6,11 @@
 
 use rayon::prelude::*;
 
-use super::Question;
 use super::pages::Pages;
 use super::pool::Pool;
 use crate::database::{BlockDecoder, BlockRow, Reader};
 use crate::error::Result;
+use crate::query::Question;
 
 /// Number of blocks that a task reads.
 const TASK_BLOCKS: usize = 8;

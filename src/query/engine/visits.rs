@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use super::numbers::NumberBits;
+use crate::query::numbers::NumberBits;
 use crate::query::summary::NewVisitors;
 use crate::time::Day;
 

@@ -7,14 +7,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+pub(super) mod pages;
+mod pool;
+mod range;
+mod views;
+mod visits;
+
+use self::pages::{Pages, Rows};
+use self::pool::Pool;
+use self::range::{DayRead, Range, Sets, Shown, needs_facts};
+use self::views::read_views;
+use self::visits::{Visited, Visits};
 use super::numbers::NumberBits;
-use super::pages::{Pages, Rows};
-use super::pool::Pool;
-use super::range::{DayRead, Range, Sets, Shown, needs_facts};
 use super::summarize::totals;
 use super::top::{TopRow, top_rows};
-use super::views::read_views;
-use super::visits::{Visited, Visits};
 use super::walked::Walked;
 use super::{By, Question, Scope, days, definition};
 use crate::database::{Database, Reader, Site};
