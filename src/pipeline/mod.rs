@@ -201,6 +201,18 @@ pub struct Stages {
     pub windows: u64,
 }
 
+impl Stages {
+    /// Adds those of another scan.
+    pub fn add(&mut self, other: &Self) {
+        let Self { scan, fold, visitors, facts, windows } = other;
+        self.scan += *scan;
+        self.fold += *fold;
+        self.visitors += *visitors;
+        self.facts += *facts;
+        self.windows += windows;
+    }
+}
+
 /// Reads all inputs and counts them.
 ///
 /// Runs in the current thread pool, which must have [`CountingOptions::threads`] threads; see [`thread_pool`]. An input that

@@ -1,34 +1,30 @@
 //! A run into a database: look what it has, scan what is new without any lock, store it in one short transaction.
 //!
-//! Owns: these steps, and what the run reports in the end. May import: `database`, `pipeline`, `count` (facts of inputs that
-//! are not stored), its siblings. Must not know: SQL, how inputs are compared, what reports look like.
+//! Owns: these steps. May import: `database`, `pipeline`, its siblings. Must not know: SQL, how inputs are compared, what
+//! the run reports in the end.
 //!
 //! An input that could not be read to its end, or of which no line could be parsed, is reported but not stored: it counts
 //! when it is given again, whole.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use super::Output;
 use super::copies::copies;
 use super::doubts::visitors_of_one_view;
+use super::gathered::Gathered;
 use super::lock;
 use super::options::{AnalyzeOptions, CountedLogs, StoreInDatabase, is_nothing_parsed};
 use super::relations::{self, Ledger, NamedInput, Plan, ToCount};
 use super::rereadable::Rereadable;
 use super::scanned::{ScannedInput, number, only_one_of_a_source};
-use crate::count::{Facts, FactsBuilder};
 use crate::database::ingest::{Batch, Fate, IngestOptions, Look, SiteOfRun};
-use crate::database::{Database, Recorded, Site, Wanted};
+use crate::database::{Database, Recorded, Site};
 use crate::error::{Error, Result};
-use crate::facts::tally::Tally;
-use crate::facts::{LocalDay, ShareKey};
-use crate::pipeline::{self, Analysis, CountingOptions, InputReport, Stages, Tracking};
+use crate::pipeline::{self, Analysis, CountingOptions, Tracking};
 use crate::select::StoredRules;
 use crate::source::Input;
 use crate::system::progress::Progress;
-use crate::time::MINUTES_A_DAY;
 
 /// How often a source is scanned again because other runs stored it meanwhile.
 const MOST_ROUNDS: usize = 5;
@@ -58,15 +54,10 @@ pub(super) fn count_into_database(
         may_grow,
         rereadable,
         site: None,
-        reports: BTreeMap::new(),
-        sources: BTreeMap::new(),
-        unstored: Vec::new(),
-        unstored_tally: Tally::default(),
-        unreadable: failed.values().cloned().collect(),
-        notes: Vec::new(),
-        warnings: Vec::new(),
-        stages: Stages::default(),
-        is_all_scanned: true,
+        gathered: Gathered::new(
+            options.has_report || options.cells.is_some(),
+            failed.values().cloned().collect(),
+        ),
     };
     let mut scanned = None;
     let mut open: Vec<usize> =
@@ -74,7 +65,7 @@ pub(super) fn count_into_database(
     for round in 0.. {
         if round == MOST_ROUNDS {
             let sentences = open.iter().map(|&input| relations::not_settled(&run.names[input]));
-            run.unreadable.extend(sentences);
+            run.gathered.unreadable.extend(sentences);
             break;
         }
         let done = run.round(&open, round == 0, output)?;
@@ -100,18 +91,8 @@ struct Run<'r> {
     rereadable: Rereadable,
     /// The site in the database, if it was there and is not replaced.
     site: Option<Site>,
-    reports: BTreeMap<usize, InputReport>,
-    /// The sources that the inputs are, and the sums over all their lines.
-    sources: BTreeMap<i64, Tally>,
-    /// Facts and sums of inputs that are not stored.
-    unstored: Vec<(ShareKey, LocalDay)>,
-    unstored_tally: Tally,
-    unreadable: Vec<String>,
-    notes: Vec<String>,
-    warnings: Vec<String>,
-    stages: Stages,
-    /// Whether all that is to be reported was scanned in the first round.
-    is_all_scanned: bool,
+    /// What the report is made from.
+    gathered: Gathered,
 }
 
 /// What a round has left.
@@ -149,13 +130,13 @@ impl Run<'_> {
                     self.progress.inputs_done.fetch_add(1, Ordering::Relaxed);
                     self.take_counted(input, &known);
                 }
-                Plan::LeftOut(sentence) => self.unreadable.push(sentence),
+                Plan::LeftOut(sentence) => self.gathered.unreadable.push(sentence),
                 Plan::Count(to_count) => to_scan.push((input, to_count)),
             }
         }
         let mut analysis = self.scan(&to_scan, is_first)?;
         let (mut scanned, mut again) = self.sort_out(to_scan, &mut analysis);
-        self.warnings.extend(visitors_of_one_view(
+        self.gathered.warnings.extend(visitors_of_one_view(
             analysis.facts.visitors().len(),
             scanned.iter().map(|one| one.report.tally.page_views).sum(),
             self.counting.rules.visitor.text(),
@@ -181,11 +162,13 @@ impl Run<'_> {
         } else {
             for one in scanned {
                 // It counts for --max-invalid and the report all the same.
-                self.keep_unstored(one, &analysis);
+                self.gathered.take_unstored(one, &analysis);
             }
             again.clear();
         }
-        self.is_all_scanned &= again.is_empty();
+        if !again.is_empty() {
+            self.gathered.is_all_scanned = false;
+        }
         Ok(Round { analysis, again })
     }
 
@@ -253,14 +236,7 @@ impl Run<'_> {
         }
         let mut analysis = pipeline::analyze(&counting, self.progress)?;
         self.rereadable.restore_names(&mut analysis);
-        self.stages.scan += analysis.stages.scan;
-        self.stages.fold += analysis.stages.fold;
-        self.stages.visitors += analysis.stages.visitors;
-        self.stages.facts += analysis.stages.facts;
-        self.stages.windows += analysis.stages.windows;
-        self.unreadable.append(&mut analysis.unreadable);
-        self.notes.append(&mut analysis.notes);
-        self.warnings.append(&mut analysis.warnings);
+        self.gathered.take_messages(&mut analysis);
         Ok(analysis)
     }
 
@@ -282,14 +258,14 @@ impl Run<'_> {
         for report in std::mem::take(&mut analysis.inputs) {
             let Some((input, to_count)) = plans.remove(&report.index) else { continue };
             if let Some(copy) = copies.get(&report.index) {
-                self.notes.push(copy.sentence(&report.name, &names[&copy.of]));
+                self.gathered.notes.push(copy.sentence(&report.name, &names[&copy.of]));
                 continue;
             }
             let one = ScannedInput { input, to_count, report };
             match one.reason_not_to_store() {
                 Some(note) => {
-                    self.notes.extend(note);
-                    self.keep_unstored(one, analysis);
+                    self.gathered.notes.extend(note);
+                    self.gathered.take_unstored(one, analysis);
                 }
                 None => scanned.push(one),
             }
@@ -299,59 +275,14 @@ impl Run<'_> {
         (scanned, again)
     }
 
-    /// Keeps what an input holds that is not stored, for the report.
-    fn keep_unstored(&mut self, one: ScannedInput, analysis: &Analysis) {
-        let ScannedInput { input, to_count, mut report } = one;
-        self.unstored_tally.merge(Tally { samples: Vec::new(), ..report.tally.clone() });
-        if let Some(before) = to_count.resumed() {
-            self.sources.insert(before.number, before.tally.clone());
-            self.is_all_scanned = false;
-            let new = std::mem::replace(&mut report.tally, before.tally.clone());
-            report.tally.merge(new);
-            report.bytes += before.identity.bytes;
-        }
-        if report.pending_bytes > 0 {
-            self.notes.push(relations::pending(&report.name, report.pending_bytes));
-        }
-        let source = number(report.index);
-        let keys: Vec<ShareKey> =
-            analysis.facts.shares().filter(|key| key.source == source).collect();
-        if self.reads_back() {
-            self.unstored.extend(keys.iter().map(|&key| (key, analysis.facts.local_share(key))));
-        }
-        self.reports.insert(input, InputReport { index: input, ..report });
-    }
-
-    /// Whether facts are needed after they were stored.
-    fn reads_back(&self) -> bool {
-        self.options.has_report || self.options.cells.is_some()
-    }
-
     /// Whether the run stores anything at all: not if an input of the wrong kind could only drop what --replace drops, or if
     /// there are too many malformed lines.
     fn is_stored(&self, scanned: &[ScannedInput]) -> bool {
-        let tally = self.tally(scanned);
+        let tally = self.gathered.tally(scanned);
         let is_within_limit =
             self.options.max_invalid.is_none_or(|limit| limit.check(&tally).is_ok());
-        let is_anything_read = !scanned.is_empty() || !self.reports.is_empty();
+        let is_anything_read = !scanned.is_empty() || self.gathered.has_reports();
         is_within_limit && is_anything_read && !is_nothing_parsed(&tally)
-    }
-
-    /// Sums over the lines of all inputs, each source once.
-    fn tally(&self, scanned: &[ScannedInput]) -> Tally {
-        let mut all = self.unstored_tally.clone();
-        for (source, tally) in &self.sources {
-            let is_grown = |one: &ScannedInput| {
-                one.to_count.before.as_ref().is_some_and(|before| before.number == *source)
-            };
-            if !scanned.iter().any(is_grown) {
-                all.merge(tally.clone());
-            }
-        }
-        for one in scanned {
-            all.merge(Tally { samples: Vec::new(), ..one.tally() });
-        }
-        all
     }
 
     /// Stores what was scanned, in one transaction. Returns what became of each source.
@@ -399,10 +330,10 @@ impl Run<'_> {
                 {
                     let lines = one.tally().lines;
                     let name = &one.report.name;
-                    self.notes.push(relations::has_grown(name, before, lines, identity.bytes));
+                    let sentence = relations::has_grown(name, before, lines, identity.bytes);
+                    self.gathered.notes.push(sentence);
                 }
-                let tally = self.take_scanned(one);
-                self.sources.insert(source, tally);
+                self.gathered.take_stored(one, source);
                 Ok(Settled::Stored)
             }
             Fate::CountedMeanwhile(source) => {
@@ -418,100 +349,35 @@ impl Run<'_> {
             Fate::Overlaps { day, site: _, share, other } => {
                 let is_grown = one.to_count.resumed().is_some();
                 let name = &one.report.name;
-                self.unreadable.push(relations::overlaps(name, is_grown, day, share, &other));
+                let sentence = relations::overlaps(name, is_grown, day, share, &other);
+                self.gathered.unreadable.push(sentence);
                 Ok(Settled::LeftOut)
             }
         }
     }
 
-    /// Takes a scanned input into the report, with what was counted of it before; returns the sums over all its lines.
-    fn take_scanned(&mut self, one: ScannedInput) -> Tally {
-        let tally = one.tally();
-        let ScannedInput { input, to_count, mut report } = one;
-        self.is_all_scanned &= to_count.resumed().is_none();
-        if report.pending_bytes > 0 {
-            self.notes.push(relations::pending(&report.name, report.pending_bytes));
-        }
-        if let Some(identity) = &report.identity {
-            report.bytes = identity.bytes;
-        }
-        report.tally = tally.clone();
-        self.reports.insert(input, InputReport { index: input, ..report });
-        Tally { samples: Vec::new(), ..tally }
-    }
-
     /// Takes an input into the report that is in the database already.
     fn take_counted(&mut self, input: usize, known: &Recorded) {
-        let name = &self.names[input];
+        let name = self.names[input].clone();
         let first_day = known.tally.span.map(|(first, _)| first.day());
         let pruned_before = self.site.as_ref().and_then(|site| site.pruned_before);
         if let (Some(first), Some(pruned)) = (first_day, pruned_before)
             && first < pruned
         {
-            self.notes.push(relations::days_pruned(name, pruned));
+            self.gathered.notes.push(relations::days_pruned(&name, pruned));
         }
-        self.notes.push(relations::already_counted(name, known));
+        self.gathered.notes.push(relations::already_counted(&name, known));
         let file = &self.counting.inputs[input];
         let file_bytes = if self.may_grow[input] { file.log_bytes() } else { None };
-        let pending = file_bytes.map_or(0, |bytes| bytes.saturating_sub(known.identity.bytes));
-        if pending > 0 {
-            self.notes.push(relations::pending(name, pending));
-        }
-        let format = known.format.as_deref().and_then(|name| name.parse().ok()).map(Arc::new);
-        let report = InputReport {
-            index: input,
-            name: name.clone(),
-            bytes: known.identity.bytes,
-            format,
-            identity: Some(known.identity.clone()),
-            pending_bytes: pending,
-            tally: known.tally.clone(),
-        };
-        self.reports.insert(input, report);
-        self.sources.insert(known.number, known.tally.clone());
-        self.is_all_scanned = false;
+        let pending_bytes =
+            file_bytes.map_or(0, |bytes| bytes.saturating_sub(known.identity.bytes));
+        self.gathered.take_counted(input, name, pending_bytes, known);
     }
 
-    /// The facts of the sources that the inputs are, and of what is not stored.
-    fn stored_facts(&self) -> Result<Facts> {
-        let mut database = Database::open_to_read(&self.store.path)?;
-        let mut blocks = Vec::new();
-        for &source in self.sources.keys() {
-            blocks.extend(database.blocks_of_source(source)?);
-        }
-        blocks.sort_by_key(|block| (block.site, block.day));
-        let numbers = blocks.iter().map(|block| (block.site, 0)).collect();
-        let wanted = Wanted { minutes: |_| 0..MINUTES_A_DAY, page: |_, _| true };
-        let reader = database.reader();
-        let facts = reader.facts(&blocks, &numbers, &wanted)?;
-        let facts = reader.and_unstored(facts, &self.unstored)?;
-        database.finish_reading()?;
-        Ok(facts)
-    }
-
-    /// Puts together what the inputs hold: from the run if it read all of it, else from the database.
+    /// What the inputs hold.
     fn finish(self, scanned: Option<Analysis>) -> Result<CountedLogs> {
-        let tally = self.tally(&[]);
         let has_content = self.database.last_version()? > 0;
-        let reads_back = self.reads_back();
-        let facts = match scanned {
-            Some(analysis) if self.is_all_scanned || !reads_back => analysis.facts,
-            _ if self.sources.is_empty() => {
-                let mut builder = FactsBuilder::default();
-                builder.add(&self.unstored)?;
-                builder.finish()
-            }
-            _ => self.stored_facts()?,
-        };
-        let analysis = Analysis {
-            facts,
-            shares: BTreeMap::new(),
-            inputs: self.reports.into_values().collect(),
-            unreadable: self.unreadable,
-            notes: self.notes,
-            warnings: self.warnings,
-            stages: self.stages,
-        };
+        let (analysis, tally) = self.gathered.finish(&self.store.path, scanned)?;
         Ok(CountedLogs { analysis, tally, has_content })
     }
 }

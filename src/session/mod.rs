@@ -7,6 +7,7 @@ mod analyze;
 mod copies;
 mod doubts;
 mod explain;
+mod gathered;
 mod generate;
 mod inputs;
 mod into_database;
