@@ -22,6 +22,7 @@ done
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hitmap-bench
 mkdir -p "$cache"
+export PYTHONPATH=$PWD/benches PYTHONDONTWRITEBYTECODE=1
 
 # ---- what is needed -------------------------------------------------------------------------------------------------
 install() { # COMMAND PACKAGE
@@ -47,40 +48,21 @@ fi
 out=$cache/out
 mkdir -p "$out"
 
-# ---- the SQL engine: design §3 as queries ---------------------------------------------------------------------------
+# ---- the SQL engine --------------------------------------------------------------------------------------------------
 cat >"$cache/cube.py" <<'PYTHON'
 import json, sys, time
 from chdb import session
+from clickhouse import select_page_views
 
 log, threads = sys.argv[1], sys.argv[2]
 started = time.monotonic()
 engine = session.Session()
 query = lambda text: json.loads(engine.query(text, "JSONCompact").bytes() or b'{"data": []}')["data"]
-QUOTED = r'"((?:[^"\\]|\\.)*)"'
-# Host, time to the minute, method, target, status, user agent. The date's numbers are checked when it is converted.
-LINE = (r'^([^\s]+) [^\s]+ [^\[]+ \[(\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d):[0-6]\d [+-]\d{4}\] '
-        r'"([A-Z]+) ((?:[^"\\]|\\.)*) HTTP/\d(?:\.\d)?" (\d{3}) (?:\d+|-) "(?:[^"\\]|\\.)*" '
-        + QUOTED + r'(?:\s.*)?$')
-STATIC = ("css js mjs map gif jpg jpeg png webp avif svg ico bmp tif tiff woff woff2 ttf otf eot mp3 mp4 m4a ogg wav "
-          "webm mov avi flv swf").split()
-sql = lambda text: "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 settings = f"SETTINGS max_threads = {threads}"
 query("CREATE DATABASE IF NOT EXISTS bench ENGINE = Atomic")
 query("CREATE TABLE bench.views (minute DateTime('UTC'), page LowCardinality(String), section LowCardinality(String), "
       "visitor FixedString(16)) ENGINE = Memory")
-query(f"""
-    INSERT INTO bench.views
-    WITH extractGroups(line, {sql(LINE)}) AS field,
-         replaceRegexpOne(field[4], '^(?i:https?)://[^/?#]*', '') AS target,
-         cutFragment(cutQueryString(target)) AS path
-    SELECT parseDateTime(field[2], '%d/%b/%Y:%H:%i', 'UTC'), path,
-           if(position(path, '/', 2) > 0, substring(path, 1, position(path, '/', 2)), '/'),
-           sipHash128(field[1], field[6])
-    FROM file({sql(log)}, LineAsString, 'line String')
-    WHERE length(field) = 6 AND field[3] IN ('GET', 'POST')
-      AND (field[5] LIKE '2%' OR field[5] = '304') AND startsWith(path, '/')
-      AND NOT match(path, {sql("(?i)[.](?:" + "|".join(STATIC) + ")$")})
-    {settings}""")
+query(f"INSERT INTO bench.views {select_page_views(log, 'sipHash128')} {settings}")
 read = time.monotonic()
 answer = {}
 for granularity, bucket in ("day", "toDate(minute)"), ("hour", "toStartOfHour(minute)"), ("minute", "minute"):

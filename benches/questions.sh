@@ -22,6 +22,7 @@ done
 cd "$(dirname "$0")/.."
 cache=${XDG_CACHE_HOME:-$HOME/.cache}/hitmap-bench
 mkdir -p "$cache"
+export PYTHONPATH=$PWD/benches PYTHONDONTWRITEBYTECODE=1
 python=$cache/venv/bin/python
 [[ -x $python ]] || python3 -m venv "$cache/venv"
 "$python" -c 'import chdb' 2>/dev/null || "$cache/venv/bin/pip" install --quiet 'chdb==4.*' >&2
@@ -41,6 +42,7 @@ exec "$python" - "$hitmap" "$database" "$log" "$runs" <<'PYTHON'
 import json, os, statistics, subprocess, sys, tempfile, time
 from importlib.metadata import version
 from chdb import session
+from clickhouse import select_page_views, sql
 
 hitmap, database, log, runs = sys.argv[1:]
 runs = int(runs)
@@ -51,33 +53,14 @@ def query(text):
     answer = engine.query(f"{text} SETTINGS max_threads = 2", "JSONCompact").bytes()
     return json.loads(answer)["data"] if answer else []
 
-# ---- the page views, by the rules of design §3 ------------------------------------------------------------------------
-QUOTED = r'"((?:[^"\\]|\\.)*)"'
-LINE = (r'^([^\s]+) [^\s]+ [^\[]+ \[(\d\d/[A-Z][a-z][a-z]/\d{4}:\d\d:\d\d):[0-6]\d [+-]\d{4}\] '
-        r'"([A-Z]+) ((?:[^"\\]|\\.)*) HTTP/\d(?:\.\d)?" (\d{3}) (?:\d+|-) "(?:[^"\\]|\\.)*" '
-        + QUOTED + r'(?:\s.*)?$')
-STATIC = ("css js mjs map gif jpg jpeg png webp avif svg ico bmp tif tiff woff woff2 ttf otf eot mp3 mp4 m4a ogg wav "
-          "webm mov avi flv swf").split()
-sql = lambda text: "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
+# ---- the page views ----------------------------------------------------------------------------------------------------
 engine.query("CREATE DATABASE bench ENGINE = Atomic")
 # The visitor's hash has 64 bits, which is faster than an exact one.
 engine.query("CREATE TABLE bench.views (minute DateTime('UTC'), page LowCardinality(String), "
              "section LowCardinality(String), visitor UInt64) ENGINE = MergeTree "
              "PARTITION BY toYYYYMM(minute) ORDER BY (toDate(minute), section, page, minute)")
 started = time.monotonic()
-engine.query(f"""
-    INSERT INTO bench.views
-    WITH extractGroups(line, {sql(LINE)}) AS field,
-         replaceRegexpOne(field[4], '^(?i:https?)://[^/?#]*', '') AS target,
-         cutFragment(cutQueryString(target)) AS path
-    SELECT parseDateTime(field[2], '%d/%b/%Y:%H:%i', 'UTC'), path,
-           if(position(path, '/', 2) > 0, substring(path, 1, position(path, '/', 2)), '/'),
-           sipHash64(field[1], field[6])
-    FROM file({sql(log)}, LineAsString, 'line String')
-    WHERE length(field) = 6 AND field[3] IN ('GET', 'POST')
-      AND (field[5] LIKE '2%' OR field[5] = '304') AND startsWith(path, '/')
-      AND NOT match(path, {sql("(?i)[.](?:" + "|".join(STATIC) + ")$")})
-    SETTINGS max_threads = 2""")
+engine.query(f"INSERT INTO bench.views {select_page_views(log, 'sipHash64')} SETTINGS max_threads = 2")
 engine.query("OPTIMIZE TABLE bench.views FINAL")
 print(f"chdb took {time.monotonic() - started:.1f} s to read and merge", file=sys.stderr)
 [[first]] = query("SELECT min(toDate(minute)) FROM bench.views")
