@@ -26,7 +26,7 @@ pub struct DaySamples {
 pub struct Overlap {
     /// The source that shares the most values with it, of several the one with the smallest number.
     pub other: u32,
-    /// The share of page views found elsewhere, by its sample.
+    /// The share of its page views that others have, of those of which the samples tell.
     pub share: f32,
 }
 
@@ -86,10 +86,21 @@ impl DaySamples {
         }
         // Of equal ones `max_by_key` takes the last.
         let (&other, _) = in_common.iter().rev().max_by_key(|&(_, &values)| values)?;
-        #[expect(clippy::cast_precision_loss, reason = "at most 256")]
-        let share = found as f32 / x.values().len() as f32;
-        Some(Overlap { other, share })
+        Some(Overlap { other, share: share(x, others()) })
     }
+}
+
+/// The share of the page views `x` that `others` have. Samples tell of a value only if that of the others' union would hold
+/// it: one that is not beyond its end, and not displaced by a smaller one of the same visitor.
+fn share<'s>(x: &Sample, others: impl Iterator<Item = &'s Sample>) -> f32 {
+    let mut united = Sample::default();
+    others.for_each(|other| united.merge(other));
+    let told = up_to(x.values(), united.end());
+    let told: Vec<u64> =
+        told.iter().copied().filter(|&value| !united.has_smaller_alike(value)).collect();
+    #[expect(clippy::cast_precision_loss, reason = "at most 256")]
+    let share = shared(&told, united.values()) as f32 / told.len().max(1) as f32;
+    share
 }
 
 /// Rule 3: some of the hourly logs were counted, and `x` is of the concatenation of all.
@@ -195,6 +206,11 @@ mod tests {
         let x = sample(0..25_000, 5_000);
         let overlap = samples.overlap(None, &x).unwrap();
         assert_eq!((overlap.other, overlap.share), (7, 1.0));
+        // Of a part of a log all is found, although its sample has values that are not among those of the whole.
+        for part in [sample(12_500..25_000, 5_000), sample(0..9_000, 5_000)] {
+            assert!(part.values().iter().any(|value| !x.values().contains(value)));
+            assert_eq!(samples.overlap(None, &part).unwrap().share, 1.0);
+        }
         // Not by itself, nor by what is there no more.
         assert_eq!(samples.overlap(Some(7), &x), None);
         samples.add(5, &x);

@@ -95,6 +95,13 @@ impl Sample {
         is_sample.then_some(Self(values))
     }
 
+    /// Whether there is a smaller value that takes the place of `value`.
+    #[must_use]
+    pub fn has_smaller_alike(&self, value: u64) -> bool {
+        let is_alike = |other: &u64| (other ^ value) & VISITOR_BITS == 0;
+        self.0.iter().take_while(|&&other| other < value).any(is_alike)
+    }
+
     /// The largest value that the sample would have kept whatever else there was; `None` if it holds all there is.
     #[must_use]
     pub fn end(&self) -> Option<u64> {

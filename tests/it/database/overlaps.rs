@@ -15,7 +15,7 @@ fn tail(log: &[u8], first: usize) -> &[u8] {
 
 /// The run leaves `name` out because of `other`, and the sentence says so.
 #[track_caller]
-fn is_left_out(outcome: Outcome, name: &str, other: &str) {
+fn is_left_out(outcome: Outcome, name: &str, other: &str) -> String {
     let words = outcome.expect_exit(3).stderr_text();
     let (_, sentence) = words.split_once(&format!("{name}\" is left out")).expect(&words);
     let sentence = sentence.lines().next().unwrap();
@@ -23,6 +23,7 @@ fn is_left_out(outcome: Outcome, name: &str, other: &str) {
     assert!(sentence.contains("of its page views of 2018-03-"), "{sentence}");
     assert!(sentence.contains(" % are counted already"), "{sentence}");
     assert!(sentence.contains("--as-new counts it all the same"), "{sentence}");
+    sentence.to_owned()
 }
 
 /// A database that holds two logs, `a.log` and `b.log`.
@@ -81,8 +82,11 @@ fn a_trimmed_copy_is_left_out_unless_it_is_asked_for() {
     let Counted { folder, database, a, b } = &counted;
     let half = tail(a, 1_500);
     let part = folder.write("part.log", half);
-    is_left_out(analyze(database, &[&part]), "part.log", "a.log");
-    is_left_out(analyze(database, &[&folder.write("more.log", tail(a, 10))]), "more.log", "a.log");
+    let more = folder.write("more.log", tail(a, 10));
+    for (path, name) in [(&part, "part.log"), (&more, "more.log")] {
+        let sentence = is_left_out(analyze(database, &[path]), name, "a.log");
+        assert!(sentence.contains(", about 100 % are counted already"), "{sentence}");
+    }
     counted.check();
     analyze_with(database, &["--as-new"], &[&part]).expect_exit(0);
     check(database, &[a, b, half]);
