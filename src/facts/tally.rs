@@ -92,6 +92,12 @@ impl Tally {
         }
     }
 
+    /// The same without samples of malformed lines, which are shown with their input and not in sums.
+    #[must_use]
+    pub fn without_samples(&self) -> Self {
+        Self { samples: Vec::new(), ..self.clone() }
+    }
+
     /// Adds another tally. This is associative, with `Tally::default()` as identity, and commutative unless samples have
     /// the same offset. Samples keep their `line_index`; it is for the caller to make it count from the same line.
     pub fn merge(&mut self, other: Self) {

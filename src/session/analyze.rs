@@ -89,7 +89,7 @@ pub fn analyze(
     if limit.is_err() || analysis.inputs.is_empty() {
         output.stop_progress();
         report_inputs(&analysis, output);
-        return limit.and_then(|()| Err(unreadable(&analysis)));
+        return limit.and_then(|()| Err(unreadable(&analysis, database.is_some())));
     }
     let is_nothing_parsed = is_nothing_parsed(&tally);
     let unparsed = unparsed_inputs(&analysis, &counting.format);
@@ -148,7 +148,7 @@ pub fn analyze(
         if is_direct {
             output.warn("nothing was published, because an input could not be read to its end");
         }
-        return Err(unreadable(&analysis));
+        return Err(unreadable(&analysis, database.is_some()));
     }
     published?.iter().for_each(|note| output.note(note));
     Ok(())
@@ -219,17 +219,21 @@ fn report_inputs(analysis: &Analysis, output: &mut dyn Output) {
 fn total_tally(analysis: &Analysis) -> Tally {
     let mut total = Tally::default();
     for input in &analysis.inputs {
-        let mut tally = input.tally.clone();
-        tally.samples.clear();
-        total.merge(tally);
+        total.merge(input.tally.without_samples());
     }
     total
 }
 
-fn unreadable(analysis: &Analysis) -> Error {
+/// `is_stored`: whether the run has a database, which takes only whole inputs.
+fn unreadable(analysis: &Analysis, is_stored: bool) -> Error {
     let count = analysis.unreadable.len();
-    let rest =
-        if analysis.inputs.is_empty() { "nothing was counted" } else { "the rest was counted" };
+    let is_any_whole = analysis.inputs.iter().any(|input| input.identity.is_some());
+    let rest = match (analysis.inputs.is_empty(), is_stored) {
+        (true, _) => "nothing was counted",
+        (false, false) => "the rest was counted",
+        (false, true) if is_any_whole => "the other inputs were counted",
+        (false, true) => "nothing was stored",
+    };
     let inputs = counted(count as u64, "input was", "inputs were");
     Error::Unreadable(format!("{inputs} left out or not read to the end; {rest}"))
 }

@@ -70,7 +70,7 @@ impl Gathered {
     pub(super) fn take_unstored(&mut self, one: ScannedInput, analysis: &Analysis) {
         let tally = one.tally();
         let ScannedInput { input, to_count, mut report } = one;
-        self.unstored_tally.merge(without_samples(&report.tally));
+        self.unstored_tally.merge(report.tally.without_samples());
         if let Some(before) = to_count.resumed() {
             self.sources.insert(before.number, before.tally.clone());
             self.is_all_scanned = false;
@@ -95,7 +95,7 @@ impl Gathered {
         if let Some(identity) = &report.identity {
             report.bytes = identity.bytes;
         }
-        self.sources.insert(source, without_samples(&tally));
+        self.sources.insert(source, tally.without_samples());
         self.report(InputReport { index: input, tally, ..report });
     }
 
@@ -140,7 +140,7 @@ impl Gathered {
             }
         }
         for one in scanned {
-            all.merge(without_samples(&one.tally()));
+            all.merge(one.tally().without_samples());
         }
         all
     }
@@ -193,9 +193,4 @@ impl Gathered {
         database.finish_reading()?;
         Ok(facts)
     }
-}
-
-/// Samples of malformed lines are shown with their input, not in sums.
-fn without_samples(tally: &Tally) -> Tally {
-    Tally { samples: Vec::new(), ..tally.clone() }
 }

@@ -263,8 +263,15 @@ impl Run<'_> {
             }
             let one = ScannedInput { input, to_count, report };
             match one.reason_not_to_store() {
-                Some(note) => {
-                    self.gathered.notes.extend(note);
+                Some(sentence) => {
+                    // Beside an error that says what is wrong with it, this says what that means.
+                    let is_whole = one.report.identity.is_some();
+                    let messages = if is_whole {
+                        &mut self.gathered.notes
+                    } else {
+                        &mut self.gathered.warnings
+                    };
+                    messages.extend(sentence);
                     self.gathered.take_unstored(one, analysis);
                 }
                 None => scanned.push(one),

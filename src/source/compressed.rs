@@ -224,14 +224,14 @@ impl Gunzip {
             let state = match status {
                 Ok(Status::StreamEnd) => GunzipState::Between,
                 Ok(_) if is_input_over && decoded == 0 => GunzipState::Failed(io::Error::other(
-                    "its compressed data is truncated; what could be decoded was counted",
+                    "its compressed data is truncated; what could be decoded was read",
                 )),
                 Ok(_) if decoded == 0 => continue,
                 Ok(_) => GunzipState::Member,
                 Err(error) => {
                     let reason = error.message().unwrap_or("not gzip data").trim_end_matches('\0');
                     GunzipState::Failed(io::Error::other(format!(
-                        "its compressed data is corrupt ({reason}); what was decoded before was counted"
+                        "its compressed data is corrupt ({reason}); what was decoded before was read"
                     )))
                 }
             };
