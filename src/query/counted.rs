@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use crate::database::{Recorded, Site};
 use crate::time::{CivilTime, MINUTES_A_DAY, Minute, MinuteRange};
 
-/// A night is quiet: a bucket of which so many minutes passed before the first line is whole all the same.
-const QUIET_MINUTES: Minute = 60;
+/// Nights are quiet: a day, a bucket or a range whose first line comes less than so many minutes after its start is whole.
+pub const QUIET_MINUTES: Minute = 60;
 
 /// What was counted, and what of it is asked for.
 ///

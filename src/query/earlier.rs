@@ -1,7 +1,8 @@
 //! Which earlier range a range is compared with.
 //!
-//! Owns: [`Compare`], [`ComparedRanges`]. May import: `time`. Must not know: answers, databases.
+//! Owns: [`Compare`], [`ComparedRanges`]. May import: `time`, `counted` (quiet nights). Must not know: answers, databases.
 
+use super::counted::QUIET_MINUTES;
 use crate::time::{Day, MINUTES_A_DAY, Minute, MinuteRange};
 
 /// What a range is compared with.
@@ -32,17 +33,12 @@ pub struct ComparedRanges {
     pub now: MinuteRange,
     /// The earlier range.
     pub before: MinuteRange,
-    /// By how many minutes the earlier range lies before the other one.
-    pub distance: Minute,
     /// Whether this is not all that is asked for.
     pub is_partial: bool,
 }
 
 const DAY: Minute = MINUTES_A_DAY as Minute;
 const WEEK: Minute = 7 * DAY;
-
-/// A first line so many minutes after the beginning of a range does not cut it: nights are quiet.
-const QUIET_MINUTES: Minute = 60;
 
 /// The calendar unit before a range that is one itself.
 fn unit_before(range: MinuteRange) -> Option<MinuteRange> {
@@ -73,9 +69,8 @@ impl ComparedRanges {
                 asked.earlier_by(weeks * WEEK)
             }),
         };
-        let distance = asked.start - before.start;
         let mut now = asked;
-        let is_open = asked.contains(counted.end);
+        let is_open = asked.start < counted.end && counted.end < asked.end;
         if is_open {
             now.end = counted.end;
             before.end = before.end.min(before.start + now.len());
@@ -85,7 +80,7 @@ impl ComparedRanges {
             now.start += missing;
             before.start += missing;
         }
-        Self { now, before, distance, is_partial: now != asked }
+        Self { now, before, is_partial: now != asked }
     }
 
     /// The earlier range that a part of the compared range is compared with: the whole earlier range for all of it, else
@@ -95,7 +90,7 @@ impl ComparedRanges {
         if part == self.now {
             return Some(self.before);
         }
-        let moved = part.earlier_by(self.distance);
+        let moved = part.earlier_by(self.now.start - self.before.start);
         (self.before.start <= moved.start && moved.end <= self.before.end).then_some(moved)
     }
 }
@@ -123,6 +118,19 @@ mod tests {
     }
 
     const LONG: &str = "2010-01-01 2029-12-31";
+
+    #[test]
+    fn a_range_that_begins_where_counting_ends_is_compared_whole() {
+        let yesterday = "2018-03-04 2018-03-04";
+        let counted = "2018-01-01 2018-03-04";
+        check(
+            Compare::Previous,
+            "2018-03-05 2018-03-05",
+            counted,
+            "2018-03-05 2018-03-05",
+            yesterday,
+        );
+    }
 
     #[test]
     fn a_calendar_unit_is_compared_with_the_one_before() {

@@ -116,15 +116,10 @@ impl Question {
     /// The days that are asked for; `None` if one of them is cut.
     fn whole_days(&self) -> Option<RangeInclusive<Day>> {
         let minutes = Minute::from(MINUTES_A_DAY);
-        let day = |minute: Minute| match i32::try_from(minute.div_euclid(minutes)) {
-            Ok(day) => Day(day),
-            Err(_) if minute < 0 => Day(i32::MIN),
-            Err(_) => Day(i32::MAX),
-        };
         let is_midnight = |minute: &Minute| minute.rem_euclid(minutes) == 0;
         let are_whole = self.since.iter().chain(&self.until).all(is_midnight);
-        let first = self.since.map_or(Day(i32::MIN), day);
-        let last = self.until.map_or(Day(i32::MAX), |until| day(until - 1));
+        let first = self.since.map_or(Day(i32::MIN), Day::of_minute);
+        let last = self.until.map_or(Day(i32::MAX), |until| Day::of_minute(until - 1));
         are_whole.then_some(first..=last)
     }
 
@@ -148,7 +143,19 @@ pub fn answer(database: &mut Database, question: &Question) -> Result<Answer> {
 /// # Errors
 /// As for [`answer`].
 pub fn summary(database: &mut Database, question: &Question, top: usize) -> Result<Summary> {
-    engine::summary(database, question, &Scope::new(database, question)?, top)
+    engine::summary(database, question, &Scope::new(database, question)?, top, NewVisitors::Known)
+}
+
+/// As [`summary()`], without new visitors. They need the visitors of all earlier days; nothing else does.
+fn summary_of_range(database: &mut Database, question: &Question, top: usize) -> Result<Summary> {
+    engine::summary(database, question, &Scope::new(database, question)?, top, NewVisitors::Unknown)
+}
+
+/// Whether new visitors are told from returning ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NewVisitors {
+    Known,
+    Unknown,
 }
 
 /// What of a database a question is about.
@@ -198,11 +205,10 @@ impl Scope {
             && question.until.is_none()
             && has_all_sites
             && self.sites.iter().all(|site| site.pruned_before.is_none());
-        let sources = database.sources()?;
         let mut tally = Tally::default();
         let days = question.whole_days().filter(|_| !question.has_filter());
         if is_everything {
-            sources.iter().for_each(|source| tally.merge(source.tally.clone()));
+            database.sources()?.into_iter().for_each(|source| tally.merge(source.tally));
         } else if let Some(days) = &days {
             // Lines that are no hits are of no day.
             for site in &self.sites {
@@ -210,13 +216,13 @@ impl Scope {
                 tally.add_hits(&database.hits(site.number, first..=*days.end())?);
             }
         }
-        let source_count = match &self.sites[..] {
-            [site] if !has_all_sites => database.source_count(site.number)?,
-            _ => sources.len() as u64,
+        let only_site = match &self.sites[..] {
+            [site] if !has_all_sites => Some(site.number),
+            _ => None,
         };
         let stored = Stored {
             database: database.path().display().to_string(),
-            sources: source_count,
+            sources: database.source_count(only_site)?,
             question: words(question),
             is_everything,
             has_hits: days.is_some(),
@@ -274,12 +280,7 @@ fn chosen_sites(database: &Database, question: &Question) -> Result<Vec<Site>> {
 }
 
 fn words(question: &Question) -> String {
-    let time = |minute: Minute| {
-        let minutes = Minute::from(MINUTES_A_DAY);
-        let day = Day(i32::try_from(minute.div_euclid(minutes)).unwrap_or_default());
-        let minute = minute.rem_euclid(minutes);
-        format!("{day} {:02}:{:02}", minute / 60, minute % 60)
-    };
+    let time = |minute: Minute| request::minute_text(minute).replace('T', " ");
     let mut words = match (question.since, question.until) {
         (None, None) => vec!["everything".to_owned()],
         (Some(since), None) => vec![format!("from {} on", time(since))],

@@ -10,7 +10,7 @@ use super::counted::Counted;
 use super::earlier::{Compare, ComparedRanges};
 use super::similar::Similar;
 use super::summary::{Summary, Today};
-use super::{By, Grouping, Question, chosen_sites, summary};
+use super::{By, Grouping, Question, chosen_sites, summary_of_range};
 use crate::database::{Database, Recorded, Site};
 use crate::error::{Error, Result};
 use crate::time::{Granularity, Minute, MinuteRange, WrittenTime};
@@ -77,8 +77,14 @@ impl Request {
         let minutes = |time: WrittenTime| time.minutes(clock.today());
         question.since = self.since.map(|time| minutes(time).start);
         question.until = self.until.map(|time| minutes(time).end);
-        if question.since.zip(question.until).is_some_and(|(since, until)| since >= until) {
-            return Err(Error::Usage("--until is before --since".to_owned()));
+        if let Some((since, until)) = question.since.zip(question.until)
+            && since >= until
+        {
+            return Err(Error::Usage(format!(
+                "--until is before --since: the range begins at {} and ends at {}",
+                minute_text(since),
+                minute_text(until - 1)
+            )));
         }
         let with_sites = sources.iter().map(|(source, sites)| (*source, &sites[..]));
         let counted = Counted {
@@ -87,16 +93,21 @@ impl Request {
             until: question.until,
             now: clock.minute(),
         };
-        let ranges = self.compare.map(|compare| compared_ranges(compare, &question, &counted));
+        let ranges = match self.compare {
+            Some(compare) => compared_ranges(compare, &question, &counted)?,
+            None => None,
+        };
+        // A shorter range is asked for by itself.
+        let is_compared = ranges.is_some_and(|ranges| question.since == Some(ranges.now.start));
         let needs_all =
-            ranges.is_some() || matches!(self.grouping, Some(Grouping::Section | Grouping::Page));
+            is_compared || matches!(self.grouping, Some(Grouping::Section | Grouping::Page));
         Ok(ReadyRequest {
             question,
             needed_top: if needs_all { usize::MAX } else { self.top },
             counted,
             clock,
             sites,
-            ranges: ranges.transpose()?.flatten(),
+            ranges,
             request: self,
         })
     }
@@ -126,16 +137,16 @@ fn sources_of_sites<'s>(
     sites: &[Site],
     sources: &'s [Recorded],
 ) -> Result<Vec<(&'s Recorded, Vec<i64>)>> {
-    let mut chosen = Vec::new();
-    for source in sources {
-        let mut numbers: Vec<i64> =
-            database.sites_of_source(source.number)?.into_iter().map(|(site, _)| site).collect();
-        numbers.retain(|number| sites.iter().any(|site| site.number == *number));
-        if !numbers.is_empty() {
-            chosen.push((source, numbers));
-        }
+    let mut of_sites = Vec::new();
+    for site in sites {
+        of_sites.push((site.number, database.sources_of_site(site.number)?));
     }
-    Ok(chosen)
+    let sites_of = |source: &Recorded| {
+        let sites = of_sites.iter().filter(|(_, sources)| sources.contains(&source.number));
+        sites.map(|&(site, _)| site).collect::<Vec<i64>>()
+    };
+    let with_sites = sources.iter().map(|source| (source, sites_of(source)));
+    Ok(with_sites.filter(|(_, sites)| !sites.is_empty()).collect())
 }
 
 impl ReadyRequest {
@@ -166,7 +177,7 @@ impl ReadyRequest {
                     top: self.request.top,
                     counted: &self.counted,
                 };
-                let mut ask = |question: &Question, top| summary(database, question, top);
+                let mut ask = |question: &Question, top| summary_of_range(database, question, top);
                 Some(compared.compare(&self.question, &answer, &mut ask)?)
             }
             _ => None,

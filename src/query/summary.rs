@@ -73,7 +73,7 @@ pub struct Stored {
     pub grouping: Option<Grouping>,
     /// What was counted.
     pub counted: Counted,
-    /// The day that a range was named by.
+    /// The day that `today` stands for, if a range was named.
     pub today: Option<Today>,
     /// What has changed since an earlier range.
     pub comparison: Option<Comparison>,

@@ -3,7 +3,7 @@
 //! Owns: the table `share`. May import: `facts` (sums, samples), serde, rusqlite, its sibling `checked`. Must not know:
 //! blocks, facts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 
 use rusqlite::{OptionalExtension, params};
@@ -132,11 +132,16 @@ pub(in crate::database) fn find(
         .map_err(|error| store.fail(&error))?;
     let Some((number, totals, bytes)) = row else { return Ok(None) };
     let belongs_to = belongs_to(site, day, source);
-    let hits = checked::open_json::<ShareTotals>(&totals, &belongs_to);
-    let hits = hits.and_then(|totals| totals.sums());
-    let hits = hits.ok_or_else(|| store.damaged("sums of a day's hits"))?;
+    let hits = sums(store, &totals, &belongs_to)?;
     let sample = sample(&bytes, &belongs_to).ok_or_else(|| store.damaged("sample of a day"))?;
     Ok(Some(Share { number, hits, sample }))
+}
+
+/// Stored sums.
+fn sums(store: Store<'_>, totals: &str, belongs_to: &[i64]) -> Result<Sums> {
+    let totals = checked::open_json::<ShareTotals>(totals, belongs_to);
+    let sums = totals.and_then(|totals| totals.sums());
+    sums.ok_or_else(|| store.damaged("sums of a day's hits"))
 }
 
 /// The row of a share to which something was added.
@@ -159,7 +164,7 @@ pub(in crate::database) fn add(
     let before = find(store, site, day, source)?;
     let (mut all_hits, mut all_values) = (hits.clone(), sample.clone());
     if let Some(before) = &before {
-        before.hits.iter().for_each(|(number, sum)| all_hits.add(number, sum));
+        all_hits.merge(&before.hits);
         all_values.merge(&before.sample);
     }
     let totals = checked::seal_json(&ShareTotals::from(&all_hits), &belongs_to);
@@ -236,10 +241,7 @@ pub(in crate::database) fn hits(
     let mut all = Sums::default();
     for (day, source, totals) in rows {
         let belongs_to = belongs_to(site, Day(day), source);
-        let sums = checked::open_json::<ShareTotals>(&totals, &belongs_to);
-        let sums = sums.and_then(|totals| totals.sums());
-        let sums = sums.ok_or_else(|| store.damaged("sums of a day's hits"))?;
-        sums.iter().for_each(|(number, sum)| all.add(number, sum));
+        all.merge(&sums(store, &totals, &belongs_to)?);
     }
     Ok(all)
 }
@@ -267,16 +269,30 @@ impl Database {
         hits(self.store(), site, days)
     }
 
-    /// Number of sources that have hits on a site.
+    /// Number of sources; of a site, of those that have hits on it.
     ///
     /// # Errors
     /// [`Error::Database`](crate::error::Error::Database).
-    pub fn source_count(&self, site: i64) -> Result<u64> {
+    pub fn source_count(&self, site: Option<i64>) -> Result<u64> {
         let store = self.store();
-        let mut statement =
-            store.prepare("SELECT count(DISTINCT source) FROM share WHERE site = ?")?;
+        let mut statement = store.prepare(match site {
+            Some(_) => "SELECT count(DISTINCT source) FROM share WHERE site = ?",
+            None => "SELECT count(*) FROM source WHERE ? IS NULL",
+        })?;
         let count = statement.query_row([site], |row| row.get(0).map(i64::cast_unsigned));
         count.map_err(|error| store.fail(&error))
+    }
+
+    /// The sources that have hits on a site, by number.
+    ///
+    /// # Errors
+    /// [`Error::Database`](crate::error::Error::Database).
+    pub fn sources_of_site(&self, site: i64) -> Result<BTreeSet<i64>> {
+        let store = self.store();
+        // The index of `share` has both, so no sample is read.
+        let mut statement = store.prepare("SELECT DISTINCT source FROM share WHERE site = ?")?;
+        let sources = statement.query_map([site], |row| row.get(0)).and_then(Iterator::collect);
+        sources.map_err(|error| store.fail(&error))
     }
 
     /// The sites of which a source has hits, by number, each with their first and last day.

@@ -22,7 +22,7 @@ use super::numbers::NumberBits;
 use super::summarize::totals;
 use super::top::{TopRow, top_rows};
 use super::walked::Walked;
-use super::{By, Question, Scope, days, definition};
+use super::{By, NewVisitors, Question, Scope, days, definition};
 use crate::database::{Database, Reader, Site};
 use crate::error::Result;
 use crate::query::summary::{BucketRow, PageRow, SectionRow, Summary};
@@ -39,6 +39,7 @@ pub(super) fn summary(
     question: &Question,
     scope: &Scope,
     top: usize,
+    new_visitors: NewVisitors,
 ) -> Result<Summary> {
     let (mut stored, tally) = scope.about(database, question)?;
     let mut summary = Summary { totals: totals(&tally), ..Summary::default() };
@@ -67,7 +68,11 @@ pub(super) fn summary(
         let mut visits = Visits::new(&site.name, has_buckets.then_some(&bucket));
         let mut pv = 0_u64;
         let range = Range::new(&reader, question, pages, &shown, &sets);
-        range.read(scope.blocks_to_last_day(site), |day: DayRead| {
+        let blocks = match new_visitors {
+            NewVisitors::Known => scope.blocks_to_last_day(site),
+            NewVisitors::Unknown => scope.wanted_blocks(site),
+        };
+        range.read(blocks, |day: DayRead| {
             visits.add(day.day, &day.asked, &day.others);
             if let Some(walked) = day.walked {
                 pv = pv.saturating_add(walked.cells[0][0][1]);
@@ -78,7 +83,9 @@ pub(super) fn summary(
             }
         })?;
         let Visited { days, buckets: of_site, visitors } = visits.finish();
-        stored.new_visitors.extend(days);
+        if new_visitors == NewVisitors::Known {
+            stored.new_visitors.extend(days);
+        }
         let named = |(bucket, uv)| ((site.name.clone(), bucket), uv);
         buckets.extend(of_site.into_iter().map(named));
         if question.has_filter() && pv > 0 {

@@ -2,11 +2,9 @@
 //!
 //! Owns: [`Coverage`]. May import: `time`, `query` (summaries). Must not know: how days and hours are drawn.
 
+use crate::query::counted::QUIET_MINUTES;
 use crate::query::summary::Summary;
 use crate::time::{Day, Minute, MinuteRange};
-
-/// A first view some minutes after midnight is a quiet night, not a log that starts late.
-const QUIET_MINUTES: Minute = 60;
 
 /// What of a site's day was counted and asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -99,7 +99,9 @@ pub(super) fn new_visitors(stored: &Stored, look: Look) -> Vec<Line> {
         cells: vec![grouped(row.new), grouped(row.returning)],
         ..Row::default()
     });
-    let mut note = format!("new since the database began, {first}");
+    let is_pruned = stored.pruned_before.is_some();
+    let since = if is_pruned { "the oldest day that is left" } else { "the database began" };
+    let mut note = format!("new since {since}, {first}");
     if skipped > 0 {
         note.push_str(&format!("; the last {SHOWN_DAYS} of {} days", stored.new_visitors.len()));
     }

@@ -350,12 +350,7 @@ fn compared() -> Summary {
         today: Some(Today { day: march(27), zone: "+0100".to_owned() }),
         comparison: Some(Comparison {
             with: Compare::Previous,
-            ranges: ComparedRanges {
-                now: days(22, 26),
-                before: days(15, 19),
-                distance: 7 * 1440,
-                is_partial: true,
-            },
+            ranges: ComparedRanges { now: days(22, 26), before: days(15, 19), is_partial: true },
             page_views: change(Some(197_530), Some(150_000)),
             unique_visitors: change(Some(8_642), Some(9_000)),
             sum_of_daily_unique_visitors: change(Some(10_000), None),
