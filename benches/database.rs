@@ -61,13 +61,18 @@ fn no_file(name: &str) -> PathBuf {
     path
 }
 
-/// Median, least and most of several runs' seconds, and the highest memory peak, in words.
-fn in_words(runs: &[Run]) -> String {
+/// Median, least and most of several runs' seconds.
+fn seconds_in_words(runs: &[Run]) -> String {
     let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
     seconds.sort_by(f64::total_cmp);
-    let peak = runs.iter().map(|run| run.peak_mib).fold(f64::NAN, f64::max);
     let (least, most) = (seconds[0], seconds[seconds.len() - 1]);
-    format!("{:>7.3} s ({least:.3}-{most:.3}), {peak:.0} MiB", seconds[seconds.len() / 2])
+    format!("{:>7.3} s ({least:.3}-{most:.3})", seconds[seconds.len() / 2])
+}
+
+/// Median, least and most of several runs' seconds, and the highest memory peak, in words.
+fn in_words(runs: &[Run]) -> String {
+    let peak = runs.iter().map(|run| run.peak_mib).fold(f64::NAN, f64::max);
+    format!("{}, {peak:.0} MiB", seconds_in_words(runs))
 }
 
 /// Lines that grow a log.
@@ -177,10 +182,7 @@ fn reports(log: &Log, days: u32, database: &Path) {
         let fixed = ["report", "--json", "--db", database.to_str().unwrap()];
         let arguments = [&fixed, &options[..]].concat();
         let runs: Vec<Run> = (0..ROUNDS).map(|_| hitmap(&arguments)).collect();
-        let mut seconds: Vec<f64> = runs.iter().map(|run| run.seconds).collect();
-        seconds.sort_by(f64::total_cmp);
-        let (least, most) = (seconds[0], seconds[ROUNDS - 1]);
-        println!("  {name:<28} {:>7.3} s ({least:.3}-{most:.3})", seconds[ROUNDS / 2]);
+        println!("  {name:<28} {}", seconds_in_words(&runs));
     }
 }
 

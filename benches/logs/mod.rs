@@ -1,7 +1,7 @@
 //! Logs and clocks for the benches: made once by the generator, timed in turns, medians printed with their ratio to
 //! the newline count of the same run.
 //!
-//! Owns: the logs' definitions (`easy`, `hard`, `dig`) and the table. Must not know: what is measured.
+//! Owns: the logs' definitions (`easy`, `hard`, `dig`, `history`, `one_day`, `large_day`) and the table. Must not know: what is measured.
 
 #![allow(dead_code, reason = "each bench uses its own part of this module")]
 #![allow(
@@ -60,7 +60,7 @@ pub(crate) fn easy_or(default_scale: f64) -> Log {
     log("easy", scale, &GeneratorOptions::new(scaled(5_000_000, scale), Format::Combined))
 }
 
-/// As many lines a day as 15 M in a year, from a pool of 2 M visitors, for so many days.
+/// As many lines a day as 15 M in a year, from a pool of 2 M visitors, for so many days. `questions.sh` has the same year.
 pub(crate) fn history(days: u32) -> Log {
     let options = GeneratorOptions {
         days,

@@ -135,13 +135,12 @@ pub(super) fn prune(arguments: &PruneArgs) -> Result<()> {
     let Pruned { first, days } =
         session::prune(&arguments.db, arguments.keep, arguments.lock_timeout, &mut console)?;
     eprint_message(&if days == 0 {
-        format!("nothing to prune: no part is older than {first}")
+        format!("nothing to prune: there are no facts of days before {first}")
     } else {
         format!(
-            "dropped the parts of {days} days before {first}, with all that was stored of their visitors. \
-             The cells of their days, hours and minutes stay. Questions that need the parts can no longer be answered \
-             for these days: other ranges, pages by the minute, new visitors; forgetting a source that has such days \
-             is refused"
+            "dropped the facts of {days} days before {first}, with all that was stored of their visitors. Reports have \
+             these days no more; their cells of days, hours and minutes stay in the view traffic. A source that has such \
+             days can no longer be forgotten"
         )
     });
     Ok(())

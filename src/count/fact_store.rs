@@ -3,9 +3,9 @@
 //! Owns: when facts are encoded, which shares have columns together, how the pieces of a day are merged again. May import:
 //! `facts::{columns, day_facts, varint}`, `time`, rayon. Must not know: where facts come from.
 //!
-//! The facts of a window stay plain (8 bytes each) until the next window begins. Then they are encoded as columns (about 3
-//! bytes each), unless there are too few: small windows are collected first. Shares of few facts have columns together. So neither
-//! many windows nor many days or sources cost more memory than their facts.
+//! Facts stay plain (8 bytes each) until a window begins with more than a million of them. Then all are encoded as columns
+//! (about 3 bytes each). Shares of few facts have columns together. So neither many windows nor many days or sources cost
+//! more memory than their facts.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -74,14 +74,14 @@ impl FactStore {
 
     /// Makes room for another window: encodes the plain facts, if there are many.
     pub(super) fn begin_window(&mut self) {
-        if self.plain_facts >= ENCODED_FROM {
-            self.encode();
-        }
+        self.encode_from(ENCODED_FROM);
     }
 
-    /// Number of facts that are not encoded yet.
-    pub(super) fn plain_facts(&self) -> usize {
-        self.plain_facts
+    /// Encodes the plain facts, if there are so many.
+    pub(super) fn encode_from(&mut self, facts: usize) {
+        if self.plain_facts >= facts {
+            self.encode();
+        }
     }
 
     /// Encodes all facts.

@@ -126,6 +126,14 @@ fn renumber(pages: &[(u32, &[Fact])], visitor: impl Fn(u32) -> u32) -> DayFacts 
     DayFacts::from_columns(ends, facts)
 }
 
+/// The facts of each page, in the order of new numbers of the pages, which are `numbers` by their old ones.
+fn pages_by_number<'f>(facts: &'f DayFacts, numbers: &[u32]) -> Vec<(u32, &'f [Fact])> {
+    let mut pages: Vec<(u32, &[Fact])> =
+        facts.pages().map(|(page, facts)| (numbers[page as usize], facts)).collect();
+    pages.sort_unstable_by_key(|&(page, _)| page);
+    pages
+}
+
 /// Number of facts from which on they are encoded: 128 MiB, a month of a site with half a million page views a day.
 const ENCODED_FROM: usize = 16 * 1024 * 1024;
 
@@ -156,9 +164,7 @@ impl FactsBuilder {
     /// # Errors
     /// [`Error::Limit`](crate::error::Error::Limit) if there are too many visitors or pages to number.
     pub fn add(&mut self, days: &[(ShareKey, LocalDay)]) -> Result<()> {
-        if self.store.plain_facts() >= ENCODED_FROM {
-            self.store.encode();
-        }
+        self.store.encode_from(ENCODED_FROM);
         let lists: Vec<&[VisitorHash]> = days.iter().map(|(_, day)| &day.visitors[..]).collect();
         let visitors = self.visitors.numbers(&lists)?;
         let mut locals: Vec<LocalNames> = days
@@ -177,13 +183,7 @@ impl FactsBuilder {
             .zip(&locals)
             .zip(&visitors)
             .map(|(((_, day), names), visitors)| {
-                let numbers = names.run_wide();
-                let mut pages: Vec<(u32, &[Fact])> = day
-                    .facts
-                    .pages()
-                    .map(|(page, facts)| (numbers[page as usize], facts))
-                    .collect();
-                pages.sort_unstable_by_key(|&(page, _)| page);
+                let pages = pages_by_number(&day.facts, names.run_wide());
                 renumber(&pages, |visitor| visitors[visitor as usize])
             })
             .collect();
@@ -209,17 +209,11 @@ impl FactsBuilder {
     /// others, and [`Facts::visitors`] does not know their hashes. The number of a page is an index of the list beside
     /// its facts, which holds numbers from [`page_numbers`](Self::page_numbers), none twice.
     pub fn add_numbered(&mut self, shares: Vec<(ShareKey, DayFacts, Vec<u32>)>) {
-        if self.store.plain_facts() >= ENCODED_FROM {
-            self.store.encode();
-        }
+        self.store.encode_from(ENCODED_FROM);
         let numbered: Vec<(ShareKey, DayFacts)> = shares
             .into_par_iter()
             .map(|(key, facts, numbers)| {
-                let mut pages: Vec<(u32, &[Fact])> = facts
-                    .pages()
-                    .map(|(page, of_page)| (numbers[page as usize], of_page))
-                    .collect();
-                pages.sort_unstable_by_key(|&(page, _)| page);
+                let pages = pages_by_number(&facts, &numbers);
                 let (mut ends, mut all) = (Vec::new(), Vec::with_capacity(facts.len()));
                 for (page, of_page) in pages {
                     all.extend_from_slice(of_page);

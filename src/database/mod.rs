@@ -49,12 +49,12 @@ pub use read::{
 };
 use schema::State;
 
-/// Asked again and again while another run writes, with how long that has been; an error ends the waiting.
+/// Called repeatedly while another run holds the write lock, with the time waited so far; an error ends the waiting.
 pub type Waiting<'w> = &'w mut dyn FnMut(Duration) -> Result<()>;
 
-/// Between the first two looks whether another run has ended. It is doubled up to [`LONGEST_PAUSE`].
+/// Pause before the second attempt. It doubles up to [`LONGEST_PAUSE`].
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
-/// Between two later looks.
+/// Longest pause between two attempts.
 const LONGEST_PAUSE: Duration = Duration::from_millis(50);
 /// How long reading waits for what takes a moment, such as the recovery after a killed run.
 const READER_PATIENCE: Duration = Duration::from_secs(10);
@@ -62,10 +62,10 @@ const READER_PATIENCE: Duration = Duration::from_secs(10);
 const WRITER_CACHE_KIB: i64 = 16 * 1024;
 /// Page cache of a reader, in KiB.
 const READER_CACHE_KIB: i64 = 8 * 1024;
-/// What SQLite says when a file is to be changed that can only be read.
+/// SQLite's error for a write to a file that can only be read.
 const READ_ONLY: ffi::Error =
     ffi::Error { code: ErrorCode::ReadOnly, extended_code: ffi::SQLITE_READONLY };
-/// Prepared statements that are kept: more than there are in a commit.
+/// Capacity of the cache of prepared statements: more than one commit uses.
 const STATEMENTS: usize = 64;
 
 /// What the parts of this room work on: a connection, and the file's name for messages.
@@ -84,7 +84,7 @@ impl<'c> Store<'c> {
     /// What is not as it was written, in words.
     fn damaged(self, what: &str) -> Error {
         let reason =
-            format!("it is damaged ({what}); take a backup, or make it again from the logs");
+            format!("it is damaged ({what}); restore a backup, or make it again from the logs");
         Error::Database { path: self.path.to_owned(), reason }
     }
 
@@ -284,7 +284,8 @@ impl Database {
         if wait_until(lock_timeout, waiting, || self.checkpoint())? {
             return Ok(());
         }
-        let reason = "somebody has been reading an old state of it for longer than this run waits (--lock-timeout)";
+        let reason =
+            "another process still reads an old state of it, and did not end within --lock-timeout";
         Err(Error::Database { path: self.path.clone(), reason: reason.to_owned() })
     }
 
@@ -463,7 +464,7 @@ fn failure(path: &Path, error: &rusqlite::Error) -> Error {
                 .to_owned()
         }
         Some(ErrorCode::DatabaseCorrupt) => {
-            "it is damaged; nothing was changed. Take a backup, or make it again from the logs"
+            "it is damaged; nothing was changed. Restore a backup, or make it again from the logs"
                 .to_owned()
         }
         Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => format!(

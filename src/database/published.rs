@@ -3,7 +3,7 @@
 //! Owns: the table `published`; versions of days that are to be sent again. May import: `cells`, `meta`, `places`, `time`
 //! (periods), rusqlite. Must not know: what targets are.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use rusqlite::{OptionalExtension, params};
 
@@ -51,18 +51,6 @@ impl Database {
             self.store().execute(sql, params![target, span.site, period, version.cast_signed()])?;
         }
         Ok(())
-    }
-
-    /// The ids of all states of all sources: as they are, and as they were before they grew.
-    ///
-    /// # Errors
-    /// [`Error::Database`](crate::error::Error::Database).
-    pub fn known_ids(&self) -> Result<BTreeSet<u128>> {
-        let ids = self.sources()?.into_iter().flat_map(|source| {
-            let earlier = source.states.into_iter().map(|state| state.id);
-            earlier.chain([source.identity.id])
-        });
-        Ok(ids.collect())
     }
 
     /// The version of the last commit that changed anything; 0 before the first.

@@ -1,4 +1,4 @@
-//! The blocks of a site's days, as those need them who work out what new facts change.
+//! Stored blocks, behind the traits by which `change` and `periods` read them.
 //!
 //! Owns: [`StoredBlocks`], [`StoredPeriods`]. May import: `change`, `periods` (what they need), `read`, `pieces` (kinds).
 //! Must not know: why something changes.

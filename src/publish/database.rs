@@ -37,7 +37,14 @@ pub fn publish(
     progress: &Progress,
 ) -> Result<Publication> {
     let mut publisher = Publisher::new(store, progress);
-    let sources = database.sources()?.into_iter().map(|source| {
+    let recorded = database.sources()?;
+    // All states of all sources: as they are, and as they were before they grew.
+    let ids = recorded.iter().flat_map(|source| {
+        let earlier = source.states.iter().map(|state| state.id);
+        earlier.chain([source.identity.id])
+    });
+    let known_ids: BTreeSet<u128> = ids.collect();
+    let sources = recorded.into_iter().map(|source| {
         let of_day = Source {
             id: source.identity.id,
             name: source.name,
@@ -47,7 +54,6 @@ pub fn publish(
         (source.number, of_day)
     });
     let sources: BTreeMap<i64, Source> = sources.collect();
-    let known_ids = database.known_ids()?;
     let groups = database.groups()?;
     for site in sites {
         let mut versions = database.day_versions(site.number)?;
@@ -188,7 +194,7 @@ fn publish_unions(
     let mut unions: BTreeMap<Period, Union> = BTreeMap::new();
     let is_cut = |first: Day| site.pruned_before.is_some_and(|pruned| first < pruned);
     for (&day, &DayVersion { version, .. }) in days {
-        let month = Day(day.0 - i32::try_from(day.date().2).unwrap_or(1) + 1);
+        let month = day.first_of_month();
         for (period, is_cut) in
             [(Period::week_of(day), is_cut(day.monday())), (Period::month_of(day), is_cut(month))]
         {

@@ -1,6 +1,6 @@
 //! A whole run of each subcommand as a library call: from checked options to output.
 //!
-//! Owns: the order of a run's steps, its messages, [`Output`]. May import: every module above it but `report`. Must not
+//! Owns: the order of a run's steps, its messages, [`Output`]. May import: every module above it, of `report` only explained lines. Must not
 //! know: clap, indicatif, terminals, where output goes.
 
 mod analyze;

@@ -42,7 +42,8 @@ pub struct AnalyzeOptions {
 pub struct StoreInDatabase {
     /// The database file; it is made if it does not exist.
     pub path: PathBuf,
-    /// Whether an input that is shorter than when it was last counted is a new source, rather than refused.
+    /// Whether inputs that are shorter than when they were counted, or that overlap other sources, are counted as new
+    /// sources rather than left out.
     pub as_new: bool,
     /// The finest granularity of cells of pages; `None` for the database's.
     pub cells: Option<Granularity>,

@@ -63,7 +63,7 @@ pub(super) struct Ledger<'l> {
     pub(super) site: &'l str,
     /// The format that the run was given.
     pub(super) format: &'l FormatChoice,
-    /// Whether an input that is shorter than when it was counted is another source.
+    /// Whether inputs that are shorter than when they were counted, or that overlap others, are counted as new sources.
     pub(super) as_new: bool,
     /// Whether files are mapped into memory.
     pub(super) map: bool,

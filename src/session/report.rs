@@ -77,8 +77,8 @@ fn warn_of_pruned_days(sites: &[Site], question: &Question, output: &mut dyn Out
             site.pruned_before.filter(|&day| first.is_none_or(|first| first < day.0.into()));
         if let Some(pruned) = pruned.filter(|_| is_asked) {
             output.warn(&format!(
-                "the parts of site {:?} from before {pruned} were pruned, so those days are not in this report; \
-                 their cells are still in the view traffic",
+                "the days of site {:?} before {pruned} were pruned, so they are not in this report; their cells are still \
+                 in the view traffic",
                 site.name
             ));
         }

@@ -97,7 +97,7 @@ pub(in crate::cli) struct AnalyzeArgs {
     #[arg(long, value_name = "FILE", help_heading = "Stores")]
     pub(super) db: Option<PathBuf>,
 
-    /// Count a file that has become shorter than before as a new source
+    /// Count all inputs of this run, also those that are shorter than before or hold page views of other sources
     #[arg(long, requires = "db", help_heading = "Stores")]
     pub(super) as_new: bool,
 

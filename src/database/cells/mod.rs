@@ -12,8 +12,6 @@ use std::ops::RangeInclusive;
 use roaring::RoaringBitmap;
 use rusqlite::{CachedStatement, params};
 
-#[allow(unused_imports, reason = "until the switch")]
-pub(super) use super::meta::take_next;
 use super::{Store, places};
 use crate::error::{Error, Result};
 use crate::time::{Bucket, Day, Granularity, MINUTES_A_DAY};

@@ -60,7 +60,7 @@ pub(super) fn decide<'b>(
     seen: &Look,
 ) -> Result<Fates<'b>> {
     let mut in_order: Vec<(usize, &ScannedSource)> = batch.sources.iter().enumerate().collect();
-    // The longest first: what holds others is compared with what it may hold only afterwards.
+    // The longest first: a source that contains others is accepted before those are compared with it.
     in_order
         .sort_by_key(|(_, source)| (std::cmp::Reverse(source.identity.bytes), source.identity.id));
     let mut shares: BTreeMap<u32, Vec<(ShareKey, &ShareSums)>> = BTreeMap::new();

@@ -47,10 +47,12 @@ pub(in crate::database) fn relation(recorded: &Recorded, source: &SourceIdentity
 /// Nothing begins with a source that has neither.
 pub(in crate::database) fn begins_with(longer: &SourceIdentity, shorter: &SourceIdentity) -> bool {
     let whole = usize::try_from(shorter.bytes / BLOCK_BYTES).unwrap_or(usize::MAX);
-    let blocks = |source: &SourceIdentity| source.block_hashes.get(..whole).map(<[u128]>::to_vec);
     let beginning = shorter.beginnings.len();
     shorter.bytes < longer.bytes
         && beginning > 0
         && shorter.beginnings.last() == longer.beginnings.get(beginning - 1)
-        && blocks(shorter).is_some_and(|known| Some(known) == blocks(longer))
+        && shorter
+            .block_hashes
+            .get(..whole)
+            .is_some_and(|known| longer.block_hashes.get(..whole) == Some(known))
 }

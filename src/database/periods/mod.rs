@@ -80,11 +80,7 @@ impl Period {
 
     /// The month of a day.
     pub(super) fn month(day: Day) -> Self {
-        let of_month = day.date().2;
-        let first = Day(day.0 - of_month.cast_signed() + 1);
-        // No month has more than 31 days, and the 32nd day from its first is in the next.
-        let later = Day(first.0.saturating_add(31));
-        let end = Day(later.0 - later.date().2.cast_signed() + 1);
+        let (first, end) = (day.first_of_month(), day.first_of_next_month());
         Self { granularity: MONTH, bucket: bucket_of(MONTH, day, 0), first, end }
     }
 
