@@ -138,9 +138,9 @@ pub(super) fn prune(arguments: &PruneArgs) -> Result<()> {
         format!("nothing to prune: there are no facts of days before {first}")
     } else {
         format!(
-            "dropped the facts of {days} days before {first}, with all that was stored of their visitors. Reports have \
-             these days no more; their cells of days, hours and minutes stay in the view traffic. A source that has such \
-             days can no longer be forgotten"
+            "dropped the facts of {days} days before {first}, with all that was stored of their visitors. Questions about \
+             these days can no longer be answered; their cells of days, hours and minutes stay in the view traffic; \
+             forgetting a source that has such days is refused"
         )
     });
     Ok(())
